@@ -1,0 +1,61 @@
+"""Train thousands of independent tabular Q-learning agents at once.
+
+>>> import qfast
+>>> run = qfast.train(n_agents=100, seed=0, progress=False)
+>>> qfast.rollout(run, agents=0).states.tolist()
+[[0, 1, 2, 3, 4]]
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qfast import exact, problems
+    from qfast.curve import Curve, Summary
+    from qfast.errors import BadFile, Interrupted, InvalidInput, MissingExtra, MissingLimitWarning, QfastError
+    from qfast.mdp import MDP
+    from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
+    from qfast.progress import Progress
+    from qfast.rates import Rate, by_episode, constant, exponential, linear, per_agent
+    from qfast.rollout import Evaluation, Rollout, evaluate, rollout
+    from qfast.run import Run, load
+    from qfast.train import resume, train
+
+__version__ = "0.1.0"
+
+# Where each public name lives.  They are imported when they are first used: numba alone takes 0.25 s, and
+# `qfast --help` needs none of it.
+_HOME = {
+    "qfast.curve": ["Curve", "Summary"],
+    "qfast.errors": ["BadFile", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning", "QfastError"],
+    "qfast.mdp": ["MDP"],
+    "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
+    "qfast.progress": ["Progress"],
+    "qfast.rates": ["Rate", "by_episode", "constant", "exponential", "linear", "per_agent"],
+    "qfast.rollout": ["Evaluation", "Rollout", "evaluate", "rollout"],
+    "qfast.run": ["Run", "load"],
+    "qfast.train": ["resume", "train"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_PACKAGES = ["exact", "problems"]
+
+__all__ = [  # noqa: PLE0604 -- a list of strings, computed from the one above
+    *sorted(_MODULE_OF),
+    *_PACKAGES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+    elif name in _PACKAGES:
+        value = import_module(f"qfast.{name}")
+    else:
+        msg = f"module 'qfast' has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

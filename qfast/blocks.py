@@ -1,0 +1,350 @@
+"""Blocks of agents: the unit of work, and how an executor is kept busy with them.
+
+`run_block` is a pure function of a `Plan` and the agents' numbers; threads, processes and clusters all run the same.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import NDArray
+
+from qfast.curve import LEAF, SummaryBuilder, windows
+from qfast.kernel.loop import train_block
+from qfast.kernel.memory import SLACK
+from qfast.kernel.spec import Spec
+from qfast.kernel.state import Agents, Tables, make_lanes
+from qfast.learner import Learner
+from qfast.seeding import agent_streams, next_words
+
+__all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
+
+#: Steps a lane between two looks at whether to stop: about 50 ms.
+SLICE: Final = 200_000
+_LARGEST_INDEX: Final = 2**31 - 1
+
+
+class BlockStopped(Exception):
+    """The block was asked to stop before it was complete."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the agents of a run have in common, ready for the kernel; small, and picklable.
+
+    Attributes
+    ----------
+    spec : Spec
+        The variant of the kernel.
+    tables : Tables
+        The problem and the schedules.
+    learner : Learner
+    seed : numpy.random.SeedSequence
+    first_agent : int
+        Number of the run's first agent; the numbers below count from it.
+    shape : tuple of int
+        (states, actions).
+    episodes : int
+        Episodes that each agent has to go.
+    record : {None, "returns", "summary", "score"}
+    forbidden : ndarray of bool, shape (S, A), or None
+        Pairs whose Q is -inf.
+    """
+
+    spec: Spec
+    tables: Tables
+    learner: Learner
+    seed: SeedSequence
+    first_agent: int
+    shape: tuple[int, int]
+    episodes: int
+    record: str | None
+    forbidden: NDArray[np.bool_] | None
+
+    @property
+    def draws_per_step(self) -> int:
+        """Random words that an agent takes in a step."""
+        return 1 + (self.spec.outcomes != "one") + self.spec.draws_start
+
+
+@dataclass
+class Memory:
+    """What is kept of agents: of a block, or of a whole run.
+
+    Attributes
+    ----------
+    q : ndarray, shape (n, S, A)
+        With room for SLACK elements behind it, which the kernel's loads may touch.
+    rng : ndarray of uint32, shape (4, n)
+    state : ndarray of int32, shape (n,)
+    returns, lengths : ndarray, shape (n, episodes) or (n, 0)
+    score : ndarray of float64, shape (3, n) or (3, 0)
+    """
+
+    q: NDArray[Any]
+    rng: NDArray[np.uint32]
+    state: NDArray[np.int32]
+    returns: NDArray[Any]
+    lengths: NDArray[np.int32]
+    score: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, plan: Plan, n: int) -> "Memory":
+        """Allocate memory for n agents."""
+        size, dtype = n * plan.shape[0] * plan.shape[1], plan.learner.dtype
+        recorded = plan.episodes if plan.record == "returns" else 0
+        return cls(
+            q=np.empty(size + SLACK, dtype)[:size].reshape(n, *plan.shape),
+            rng=np.empty((4, n), np.uint32),
+            state=np.empty(n, np.int32),
+            returns=np.empty((n, recorded), dtype),
+            lengths=np.empty((n, recorded), np.int32),
+            score=np.zeros((3, n if plan.record == "score" else 0)),
+        )
+
+    def part(self, first: int, count: int) -> "Memory":
+        """Give views of the agents ``first`` … ``first + count - 1``."""
+        end = first + count
+        return Memory(
+            self.q[first:end], self.rng[:, first:end], self.state[first:end],
+            self.returns[first:end], self.lengths[first:end], self.score[:, first:end],
+        )  # fmt: skip
+
+    def put(self, first: int, block: "Memory") -> None:
+        """Copy a block's agents to their place."""
+        part = self.part(first, len(block.state))
+        for name in ("q", "rng", "state", "returns", "lengths", "score"):
+            getattr(part, name)[...] = getattr(block, name)
+
+
+@dataclass
+class Block:
+    """The result of a block.
+
+    Attributes
+    ----------
+    first : int
+        Number of its first agent within the run.
+    memory : Memory or None
+        None where the agents' arrays were written in place.
+    summary : SummaryBuilder or None
+    n_agents, n_steps : int
+    """
+
+    first: int
+    memory: Memory | None
+    summary: SummaryBuilder | None
+    n_agents: int
+    n_steps: int
+
+
+def block_size(plan: Plan, n_agents: int, threads: int) -> int:
+    """Agents in a block: a multiple of 64, few enough to keep all threads busy and the records in the cache.
+
+    Examples
+    --------
+    Large tables make small blocks, since the kernel's indices are 32 bits wide.
+    """
+    share = -(-n_agents // (4 * threads))
+    records = 2**21 // max(1, min(plan.episodes, 2048)) if plan.record == "summary" else 2**14
+    indices = _LARGEST_INDEX // (plan.shape[0] * plan.shape[1])
+    return max(LEAF, min(share, records, indices, 1024) // LEAF * LEAF)
+
+
+def compile_plan(plan: Plan) -> None:
+    """Compile the plan's variant, or load it from numba's cache, by training no agent."""
+    run_block(replace(plan, record=None if plan.record == "summary" else plan.record), 0, 0)
+
+
+def _begin(plan: Plan, first: int, memory: Memory) -> None:
+    """Put new agents at the beginning of their first episode."""
+    count = len(memory.state)
+    memory.q[...] = plan.learner.initial_q.for_agents(first, count, memory.q.dtype)[:, None, None]
+    if plan.forbidden is not None:
+        memory.q[:, plan.forbidden] = -np.inf
+    memory.rng[...] = agent_streams(plan.seed, plan.first_agent + first, count)
+    tables = plan.tables
+    column = np.zeros(count, np.int64)
+    if plan.spec.draws_start:
+        rng = memory.rng.copy()
+        product = next_words(rng).astype(np.uint64) * np.uint64(tables.starts.size)
+        memory.rng[...] = rng
+        column = (product >> np.uint64(32)).astype(np.int64)
+        if tables.start_alias.size:
+            part = (product & np.uint64(2**32 - 1)).astype(np.uint32)
+            own = part < tables.start_alias[2 * column]
+            column = np.where(own, column, tables.start_alias[2 * column + 1])
+    memory.state[...] = tables.starts[column]
+
+
+def run_block(
+    plan: Plan,
+    first: int,
+    count: int,
+    before: Memory | None = None,
+    into: Memory | None = None,
+    stop: Callable[[], bool] | None = None,
+    report: Callable[[int], None] | None = None,
+) -> Block:
+    """Train the agents ``first`` … ``first + count - 1`` of a run.
+
+    Parameters
+    ----------
+    plan : Plan
+    first, count : int
+        ``first`` is a multiple of 64.
+    before : Memory, optional
+        The agents as an earlier training left them, or their Q alone; new ones by default.
+    into : Memory, optional
+        Where to write, instead of memory of the block's own.
+    stop : callable, optional
+        Asked about every 50 ms.
+    report : callable, optional
+        Told the agent-steps done since the last time.
+
+    Returns
+    -------
+    Block
+
+    Raises
+    ------
+    BlockStopped
+        If ``stop`` answered True before the block was complete.
+    """
+    memory = Memory.empty(plan, count) if into is None else into
+    if before is None or not before.state.size:
+        _begin(plan, first, memory)
+    else:
+        memory.rng[...], memory.state[...] = before.rng, before.state
+    if before is not None:
+        memory.q[...] = before.q
+    learner, dtype = plan.learner, plan.learner.dtype
+    rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)  # views may have gaps
+    explore = explore_threshold(learner.epsilon.for_agents(first, count, np.float64))
+    in_cache = plan.record == "summary"
+    summary = SummaryBuilder(plan.episodes) if in_cache else None
+    stretches = list(windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
+    buffer = (np.empty(0, dtype), np.empty(0, np.int32))
+    if in_cache:
+        longest = count * (stretches[0][1] - stretches[0][0])
+        buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
+    episode, length = np.zeros(count, np.int64), np.zeros(count, np.int32)
+    so_far, lanes = np.zeros(count, dtype), make_lanes(plan.spec)
+    alpha, gamma = learner.alpha.for_agents(first, count, dtype), learner.gamma.for_agents(first, count, dtype)
+    n_steps = 0
+    for window, (begin, end) in enumerate(stretches):
+        if in_cache:
+            returns, lengths = (array[: count * (end - begin)] for array in buffer)
+        else:
+            returns, lengths = memory.returns.reshape(-1), memory.lengths.reshape(-1)
+        agents = Agents(
+            memory.q.reshape(-1), rng, memory.state, episode, length, so_far, alpha, gamma, explore,
+            returns, lengths, score,
+        )  # fmt: skip
+        unfinished = 1
+        while unfinished:
+            counter = rng[3].copy()
+            unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, end, SLICE)
+            done = int((rng[3] - counter).sum(dtype=np.int64)) // plan.draws_per_step
+            n_steps += done
+            if report is not None:
+                report(done)
+            if unfinished and stop is not None and stop():
+                raise BlockStopped
+        if summary is not None:
+            shape = (count, end - begin)
+            summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
+    memory.rng[...], memory.score[...] = rng, score
+    return Block(first, memory if into is None else None, summary, count, n_steps)
+
+
+def explore_threshold(epsilon: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Turn exploration rates into the whole numbers of 24 bits that the kernel compares with."""
+    return np.rint(epsilon * 2**24).astype(np.int32)
+
+
+def run_blocks(
+    plan: Plan,
+    n_agents: int,
+    executor: Executor,
+    *,
+    size: int,
+    ahead: int,
+    before: Memory | None = None,
+    into: Memory | None = None,
+    stop: Callable[[], bool] | None = None,
+    report: Callable[[int], None] | None = None,
+    tick: Callable[[], None] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Block]:
+    """Run all blocks of a run on an executor and give them in the order of their agents.
+
+    At most ``ahead`` blocks are under way or waiting to be taken, so memory stays bounded and the executor's queue
+    short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory.  ``tick`` is called
+    ten times a second while waiting; the blocks end early when ``stopped`` answers True.
+
+    Yields
+    ------
+    Block
+    """
+    pending: deque[Future[Block]] = deque()
+    local = {"into": into, "stop": stop, "report": report}
+    starts = iter(range(0, n_agents, size))
+    try:
+        while True:
+            while len(pending) < ahead and (first := next(starts, None)) is not None:
+                count = min(size, n_agents - first)
+                arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
+                if into is not None:
+                    arguments["into"] = into.part(first, count)
+                if before is not None:
+                    arguments["before"] = before.part(first, count)
+                pending.append(executor.submit(run_block, plan, first, count, **arguments))
+            if not pending:
+                return
+            while not pending[0].done():  # a wait without end would not notice Ctrl-C on every system
+                wait([pending[0]], timeout=0.1)
+                tick()
+                if stopped():
+                    return
+            try:
+                block = pending.popleft().result()
+            except BlockStopped:
+                return
+            yield block
+            if stopped():
+                return
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def available_memory() -> int:
+    """Bytes that a program may still use; a very large number where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**62
+
+
+def default_threads() -> int:
+    """Count the processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+__all__ += ["available_memory", "default_threads", "explore_threshold"]

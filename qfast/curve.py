@@ -1,0 +1,242 @@
+"""The learning curve of a population: a running summary over agents for each episode.
+
+Memory does not grow with the number of agents, and the result has the same bits whatever the blocks were and in
+whatever order they came: counts, minima and maxima do not depend on order, and moments are combined along a binary
+tree over the agents' numbers whose leaves are 64 agents (Chan, Golub & LeVeque 1979 combine two of them).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
+
+#: Quantiles that a curve holds.
+LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+#: Agents in a leaf of the tree; blocks begin at multiples of it.
+LEAF: Final = 64
+#: Episodes that are recorded before they are summed up.
+WINDOW: Final = 2048
+
+_ROOM = 64  # rows that a table of counts begins with, and grows by
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """One quantity over the agents of a run, for each episode.
+
+    Attributes
+    ----------
+    mean, std : ndarray of float64, shape (episodes,)
+        Mean, and standard deviation over agents (with n - 1; NaN for one agent).  The standard deviation is the
+        spread of the agents, not the error of the mean, which is ``std / sqrt(n_agents)``.
+    min, max : ndarray of float64, shape (episodes,)
+    quantiles : ndarray of float64, shape (5, episodes)
+        The smallest values that 5, 25, 50, 75 and 95 % of the agents do not exceed, cut to 8 significant bits
+        towards zero: exact for whole numbers up to 256, at most 0.8 % too near to zero otherwise.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+
+    @property
+    def median(self) -> NDArray[np.float64]:
+        """The middle quantile, shape (episodes,)."""
+        return self.quantiles[LEVELS.index(0.5)]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The learning curve of a population of agents.
+
+    Attributes
+    ----------
+    n_agents : int
+        Agents summed up.
+    returns : Summary
+        Undiscounted sum of rewards of each episode.
+    lengths : Summary
+        Steps of each episode.
+    levels : tuple of float
+        The levels of the quantiles.
+    """
+
+    n_agents: int
+    returns: Summary
+    lengths: Summary
+    levels: tuple[float, ...] = LEVELS
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return int(self.returns.mean.size)
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, as files need it."""
+        arrays: dict[str, NDArray[Any]] = {f"{prefix}n_agents": np.asarray(self.n_agents)}
+        for name in ("returns", "lengths"):
+            for field in fields(Summary):
+                arrays[f"{prefix}{name}_{field.name}"] = getattr(getattr(self, name), field.name)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], prefix: str) -> "Curve":
+        """Make a curve from what `to_arrays` gave."""
+        parts = {
+            name: Summary(**{field.name: arrays[f"{prefix}{name}_{field.name}"] for field in fields(Summary)})
+            for name in ("returns", "lengths")
+        }
+        return cls(int(arrays[f"{prefix}n_agents"]), **parts)
+
+    def extended(self, other: "Curve") -> "Curve":
+        """This curve and behind it the one of further episodes of the same agents."""
+        parts = {
+            name: Summary(
+                **{
+                    field.name: np.concatenate(
+                        [getattr(getattr(curve, name), field.name) for curve in (self, other)], axis=-1
+                    )
+                    for field in fields(Summary)
+                }
+            )
+            for name in ("returns", "lengths")
+        }
+        return Curve(self.n_agents, **parts)
+
+
+_Moments = tuple[int, NDArray[np.float64], NDArray[np.float64]]  # agents, mean, sum of squared deviations
+
+
+def _combine(left: _Moments, right: _Moments) -> _Moments:
+    n = left[0] + right[0]
+    delta = right[1] - left[1]
+    mean = left[1] + delta * (right[0] / n)
+    return n, mean, left[2] + right[2] + delta * delta * (left[0] * right[0] / n)
+
+
+class _Window:
+    """One quantity over a stretch of episodes, built up from blocks of agents."""
+
+    def __init__(self, episodes: int) -> None:
+        self.low = np.full(episodes, np.inf)
+        self.high = np.full(episodes, -np.inf)
+        self.slot_of = np.full(2**16, -1, np.int32)
+        self.n_slots = 0
+        self.counts = np.zeros((_ROOM, episodes), np.uint32)
+        self.nodes: dict[tuple[int, int], _Moments] = {}
+
+    def add(self, first: int, values: NDArray[Any]) -> None:
+        """Add the agents from number ``first`` on, a multiple of LEAF; values (n, episodes)."""
+        from qfast.kernel.summarize import add_moments, count_values, extremes
+
+        for begin in range(0, len(values), LEAF):
+            leaf = values[begin : begin + LEAF]
+            mean, squares = np.empty_like(self.low), np.empty_like(self.low)
+            add_moments(leaf, mean, squares)
+            self._insert(0, (first + begin) // LEAF, (len(leaf), mean, squares))
+        extremes(values, self.low, self.high)
+        bits = values.astype(np.float32, copy=False).view(np.uint32)
+        done = 0
+        while True:
+            done, self.n_slots = count_values(bits, done, self.slot_of, self.n_slots, self.counts)
+            if done == bits.size:
+                break
+            self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
+
+    def _insert(self, level: int, index: int, moments: _Moments) -> None:
+        """Put a node into the tree; two full siblings become their parent."""
+        sibling = self.nodes.get((level, index ^ 1))
+        if sibling is None or min(sibling[0], moments[0]) < LEAF << level:
+            self.nodes[level, index] = moments
+            return
+        del self.nodes[level, index ^ 1]
+        left, right = (moments, sibling) if index % 2 == 0 else (sibling, moments)
+        self._insert(level + 1, index // 2, _combine(left, right))
+
+    def merge(self, other: "_Window") -> None:
+        """Add the agents of another block."""
+        np.minimum(self.low, other.low, out=self.low)
+        np.maximum(self.high, other.high, out=self.high)
+        for (level, index), moments in other.nodes.items():
+            self._insert(level, index, moments)
+        bins = np.flatnonzero(other.slot_of >= 0)
+        new = bins[self.slot_of[bins] < 0]
+        self.slot_of[new] = np.arange(self.n_slots, self.n_slots + new.size)
+        self.n_slots += new.size
+        if self.n_slots > len(self.counts):
+            room = np.zeros((self.n_slots + _ROOM - len(self.counts), self.counts.shape[1]), np.uint32)
+            self.counts = np.concatenate([self.counts, room])
+        for box in bins:
+            self.counts[self.slot_of[box]] += other.counts[other.slot_of[box]]
+
+    def summary(self) -> Summary:
+        """Sum up what has been added."""
+        # Which nodes are left depends on the agents alone; they are combined from the last to the first.
+        left_over = sorted(self.nodes.items(), key=lambda item: item[0][1] << item[0][0], reverse=True)
+        moments = left_over[0][1]
+        for _, node in left_over[1:]:
+            moments = _combine(node, moments)
+        n, mean, squares = moments
+        bins = np.flatnonzero(self.slot_of >= 0)
+        values = (bins.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
+        order = np.argsort(values, kind="stable")
+        running = self.counts[self.slot_of[bins[order]]].cumsum(axis=0, dtype=np.int64)
+        quantiles = [values[order][(running < max(1, np.ceil(level * n - 1e-9))).sum(axis=0)] for level in LEVELS]
+        std = np.sqrt(squares / (n - 1)) if n > 1 else np.full_like(mean, np.nan)
+        return Summary(mean, std, self.low, self.high, np.stack(quantiles))
+
+
+class SummaryBuilder:
+    """A curve in the making: takes blocks of agents in any order, and other builders.
+
+    Parameters
+    ----------
+    episodes : int
+        Episodes that the curve will have.
+    """
+
+    def __init__(self, episodes: int) -> None:
+        self._stretches = list(windows(episodes))
+        self._returns = [_Window(end - begin) for begin, end in self._stretches]
+        self._lengths = [_Window(end - begin) for begin, end in self._stretches]
+        self.n_agents = 0
+
+    def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[Any]) -> None:
+        """Add one window's records (agents, episodes) of the agents from number ``first``, a multiple of LEAF."""
+        self._returns[window].add(first, returns)
+        self._lengths[window].add(first, lengths)
+        if window == 0:
+            self.n_agents += len(returns)
+
+    def merge(self, other: "SummaryBuilder") -> None:
+        """Add the agents of another builder."""
+        for mine, theirs in zip(self._returns + self._lengths, other._returns + other._lengths, strict=True):
+            mine.merge(theirs)
+        self.n_agents += other.n_agents
+
+    def curve(self) -> Curve:
+        """Sum up what has been added so far."""
+        parts = []
+        for stretch in (self._returns, self._lengths):
+            pieces = [window.summary() for window in stretch]
+            parts.append(
+                Summary(
+                    **{
+                        field.name: np.concatenate([getattr(piece, field.name) for piece in pieces], axis=-1)
+                        for field in fields(Summary)
+                    }
+                )
+            )
+        return Curve(self.n_agents, *parts)
+
+
+def windows(episodes: int) -> Iterator[tuple[int, int]]:
+    """Divide episodes into stretches of at most WINDOW: (begin, end) pairs."""
+    for begin in range(0, episodes, WINDOW):
+        yield begin, min(begin + WINDOW, episodes)

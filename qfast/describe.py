@@ -1,0 +1,80 @@
+"""Runs in words: what a person reads first."""
+
+from typing import Any
+
+import numpy as np
+
+from qfast.run import Run
+
+__all__ = ["describe_run", "final_returns", "seed_in_words"]
+
+_LAST = 100  # episodes that count as the end of training
+
+
+def seed_in_words(run: Run) -> str:
+    """The seed as a person would type it.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> seed_in_words(qfast.train(n_agents=1, episodes=1, seed=7, progress=False))
+    '7'
+    """
+    sequence = run.seed_sequence
+    words = str(sequence.entropy)
+    return f"{words} with spawn key {tuple(sequence.spawn_key)}" if sequence.spawn_key else words
+
+
+def final_returns(run: Run) -> dict[str, Any] | None:
+    """Sum up the returns at the end of training, over agents; None where nothing was recorded.
+
+    Returns
+    -------
+    dict
+        ``episodes`` (how many at the end), ``mean``; and ``std`` over agents: with ``record="returns"`` of each
+        agent's mean over those episodes, with ``record="summary"`` of single episodes (the last one).
+
+    Examples
+    --------
+    >>> import qfast
+    >>> final_returns(qfast.train(n_agents=1, episodes=1, record=None, progress=False)) is None
+    True
+    """
+    last = min(_LAST, run.episodes)
+    if run.returns is not None:
+        means = run.returns[:, -last:].mean(axis=1, dtype=np.float64)
+        spread = float(means.std(ddof=1)) if run.n_agents > 1 else float("nan")
+        return {"episodes": last, "mean": float(means.mean()), "std": spread, "of": "each agent's mean"}
+    if run.curve is not None:
+        returns = run.curve.returns
+        return {
+            "episodes": last,
+            "mean": float(returns.mean[-last:].mean()),
+            "std": float(returns.std[-1]),
+            "of": "single episodes",
+        }
+    return None
+
+
+def describe_run(run: Run) -> str:
+    """Describe a run on one screen."""
+    mdp, steps = run.mdp, run.n_steps
+    limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
+    speed = f", {run.steps_per_second / 1e6:,.0f} million a second" if run.seconds > 0 else ""
+    lines = [
+        f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
+        f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
+        f"  rates      alpha={run.alpha!r}, gamma={run.gamma!r}, epsilon={run.epsilon!r}",
+        f"  Q          {run.dtype.name} {run.q.shape}, started at {run.initial_q!r}, ties {run.ties}",
+        f"  seed       {seed_in_words(run)}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
+        f"  steps      {steps:,} in {run.seconds:.3g} s{speed}",
+    ]
+    final = final_returns(run)
+    if final is not None:
+        spread = "" if np.isnan(final["std"]) else f"; standard deviation of {final['of']} {final['std']:.4g}"
+        lines.append(f"  return     {final['mean']:.4g} on average over the last {final['episodes']} episodes{spread}")
+    _, agents = run.policies()
+    share = 100 * agents[0] / run.n_agents
+    count = "1 greedy policy" if len(agents) == 1 else f"{len(agents):,} greedy policies"
+    lines.append(f"  policies   {count}; the most frequent one has {share:.3g} % of the agents")
+    return "\n".join(lines)

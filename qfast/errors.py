@@ -1,0 +1,49 @@
+"""What qfast raises and warns with: one class for each thing a caller may want to catch.
+
+Every message names the value, the rule that it breaks and the fix, in that order, for example
+``alpha=1.5 is outside [0, 1]; use a step size such as 0.1``.
+"""
+
+__all__ = ["BadFile", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning", "QfastError"]
+
+
+class QfastError(Exception):
+    """Base class of every error that qfast raises on purpose.
+
+    Examples
+    --------
+    >>> from qfast.errors import InvalidInput, QfastError
+    >>> issubclass(InvalidInput, QfastError) and issubclass(InvalidInput, ValueError)
+    True
+    """
+
+
+class InvalidInput(QfastError, ValueError):
+    """A value, a type, a shape or a combination of options that cannot be used."""
+
+
+class MissingExtra(QfastError, ImportError):
+    """An optional package is not installed; the message names the extra to install."""
+
+
+class BadFile(QfastError, ValueError):
+    """A file that is truncated, damaged, foreign, or of a version that this qfast cannot read."""
+
+
+class MissingLimitWarning(UserWarning):
+    """A problem whose episodes may be very long was built without ``max_episode_steps``."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C; what was complete is kept.
+
+    Attributes
+    ----------
+    run : qfast.Run or None
+        A run of the agents that had come to the end of their training, the first ones of the population; None where
+        there were none.
+    """
+
+    def __init__(self, message: str, run: object = None) -> None:
+        super().__init__(message)
+        self.run = run

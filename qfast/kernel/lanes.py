@@ -1,0 +1,217 @@
+"""A vector of lanes as a numba type: one agent a lane.
+
+`Lanes(element, width)` is an LLVM vector.  Python's operators, comparisons and `where` work on it, a scalar is spread
+over all lanes where it meets one.  LLVM lowers the vector to whatever the machine has (AVX-512, AVX2, SSE, NEON); what
+a lane computes does not depend on that, on the width, or on the other lanes: no contraction into FMA, no reduction over
+lanes, no fast-math.
+"""
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+ELEMENTS = {"i32": I32, "u32": I32, "f32": ir.FloatType(), "f64": ir.DoubleType(), "mask": I1}
+SCALARS = {"i32": types.int32, "u32": types.uint32, "f32": types.float32, "f64": types.float64, "mask": types.boolean}
+ELEMENT_OF_DTYPE = {scalar: element for element, scalar in SCALARS.items()}
+
+
+class Lanes(types.Type):
+    """The numba type of `width` lanes of one element: "i32", "u32", "f32", "f64" or "mask" (one bit a lane)."""
+
+    def __init__(self, element, width):
+        self.element, self.width = element, width
+        super().__init__(name=f"Lanes({element}x{width})")
+
+    @property
+    def llvm(self):
+        return ir.VectorType(ELEMENTS[self.element], self.width)
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, data_model_manager, lanes):
+        super().__init__(data_model_manager, lanes, lanes.llvm)
+
+
+def shuffle(builder, x, y, picks):
+    """Lanes `picks` of x followed by y (y may be None)."""
+    other = ir.Constant(x.type, ir.Undefined) if y is None else y
+    return builder.shuffle_vector(x, other, ir.Constant(ir.VectorType(I32, len(picks)), list(picks)))
+
+
+def concatenate(builder, parts):
+    """One vector out of a power of two of equally long ones."""
+    while len(parts) > 1:
+        picks = range(2 * parts[0].type.count)
+        parts = [shuffle(builder, x, y, picks) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def splat(builder, value, width):
+    vector = ir.Constant(ir.VectorType(value.type, width), ir.Undefined)
+    return shuffle(builder, builder.insert_element(vector, value, I32(0)), None, [0] * width)
+
+
+def spread(context, builder, typ, value, lanes):
+    """`value` as `lanes`: itself if it is one already, else the scalar in every lane."""
+    if isinstance(typ, Lanes):
+        return value
+    return splat(builder, context.cast(builder, value, typ, SCALARS[lanes.element]), lanes.width)
+
+
+def _binary(python_operator, emit, *, compares=False):
+    """Give `python_operator` a meaning where at least one side is Lanes.
+
+    Typed and lowered directly: as an `@overload` each use would compile a function of its own, 10 ms apiece.
+    """
+
+    @infer_global(python_operator)
+    class Typing(AbstractTemplate):
+        def generic(self, args, kws):
+            lanes = [t for t in args if isinstance(t, Lanes)]
+            if not lanes or len(set(lanes)) > 1 or not all(isinstance(t, (Lanes, types.Number)) for t in args):
+                return None
+            return signature(Lanes("mask", lanes[0].width) if compares else lanes[0], *map(types.unliteral, args))
+
+    def codegen(context, builder, signature, args):
+        lanes = next(t for t in signature.args if isinstance(t, Lanes))
+        left, right = (spread(context, builder, t, v, lanes) for t, v in zip(signature.args, args, strict=True))
+        return emit(builder, lanes.element, left, right)
+
+    lower_builtin(python_operator, Lanes, types.Any)(codegen)
+    lower_builtin(python_operator, types.Number, Lanes)(codegen)
+
+
+def _arithmetic(floating, signed, unsigned=None):
+    names = {"f32": floating, "f64": floating, "i32": signed, "u32": unsigned or signed, "mask": signed}
+    return lambda builder, element, x, y: getattr(builder, names[element])(x, y)
+
+
+def _comparison(sign):
+    def emit(builder, element, x, y):
+        if element in ("f32", "f64"):
+            return builder.fcmp_ordered(sign, x, y)
+        return (builder.icmp_signed if element == "i32" else builder.icmp_unsigned)(sign, x, y)
+
+    return emit
+
+
+for _operator, _names in {
+    operator.add: ("fadd", "add"),
+    operator.sub: ("fsub", "sub"),
+    operator.mul: ("fmul", "mul"),
+    operator.truediv: ("fdiv", None),
+    operator.and_: (None, "and_"),
+    operator.or_: (None, "or_"),
+    operator.xor: (None, "xor"),
+    operator.lshift: (None, "shl"),
+    operator.rshift: (None, "ashr", "lshr"),
+}.items():
+    _binary(_operator, _arithmetic(*_names))
+for _operator, _sign in {
+    operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.eq: "==", operator.ne: "!=",
+}.items():  # fmt: skip
+    _binary(_operator, _comparison(_sign), compares=True)
+
+
+@infer_global(operator.invert)
+class _InvertTyping(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(args[0], args[0]) if isinstance(args[0], Lanes) else None
+
+
+@lower_builtin(operator.invert, Lanes)
+def _invert(context, builder, signature, args):
+    return builder.not_(args[0])
+
+
+@intrinsic
+def where(typing_context, mask, x, y):
+    """x in the lanes where `mask` is set, y in the others; no branch."""
+    lanes = x if isinstance(x, Lanes) else y
+
+    def codegen(context, builder, signature, args):
+        left, right = (
+            spread(context, builder, t, v, lanes) for t, v in zip(signature.args[1:], args[1:], strict=True)
+        )
+        return builder.select(args[0], left, right)
+
+    return lanes(mask, x, y), codegen
+
+
+def _conversion(target, instruction):
+    @intrinsic
+    def convert(typing_context, x):
+        result = Lanes(target, x.width)
+        return result(x), lambda context, builder, signature, args: getattr(builder, instruction)(args[0], result.llvm)
+
+    return convert
+
+
+to_f32 = _conversion("f32", "sitofp")  # i32 -> nearest float32
+bits_as_f32, bits_as_i32, bits_as_u32 = (_conversion(e, "bitcast") for e in ("f32", "i32", "u32"))
+
+
+@intrinsic
+def full(typing_context, spec, array, value):
+    """`value` in every lane, with the element type of `array`."""
+    lanes = Lanes(ELEMENT_OF_DTYPE[array.dtype], spec.width)
+
+    def codegen(context, builder, signature, args):
+        return spread(context, builder, signature.args[2], args[2], lanes)
+
+    return lanes(spec, array, value), codegen
+
+
+@intrinsic
+def multiply_high(typing_context, x, n):
+    """The high and low words of the 64-bit product x * n: floor(x n / 2**32) and its fraction (Lemire 2019)."""
+    result = types.UniTuple(x, 2)
+
+    def codegen(context, builder, signature, args):
+        factor = spread(context, builder, signature.args[1], args[1], x)
+        wide = ir.VectorType(I64, x.width)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(factor, wide))
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, [32] * x.width)), x.llvm)
+        return context.make_tuple(builder, result, [high, builder.mul(args[0], factor)])
+
+    return result(x, n), codegen
+
+
+@intrinsic
+def lanes_set(typing_context, mask):
+    """The mask as the low bits of a uint64: lane i is bit i."""
+
+    def codegen(context, builder, signature, args):
+        bits = builder.bitcast(args[0], ir.IntType(mask.width))
+        return bits if mask.width == 64 else builder.zext(bits, I64)
+
+    return types.uint64(mask), codegen
+
+
+@intrinsic
+def set_lanes(typing_context, spec, bits):
+    """The inverse of `lanes_set`: the mask of the lanes whose bit is set."""
+    mask = Lanes("mask", spec.width)
+
+    def codegen(context, builder, signature, args):
+        low = args[1] if spec.width == 64 else builder.trunc(args[1], ir.IntType(spec.width))
+        return builder.bitcast(low, mask.llvm)
+
+    return mask(spec, types.uint64), codegen
+
+
+@intrinsic
+def first_lane(typing_context, bits):
+    """The number of the lowest set bit; `bits` must not be 0."""
+
+    def codegen(context, builder, signature, args):
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I64, [I64, I1]), "llvm.cttz.i64")
+        return builder.call(function, [args[0], I1(1)])
+
+    return types.uint64(types.uint64), codegen

@@ -1,0 +1,65 @@
+"""Running summaries of a block's records over its agents, an episode at a time."""
+
+import numpy as np
+from numba import njit
+
+from qfast.kernel.jit import KERNEL
+
+NO_SLOT = -1
+
+
+@njit(**KERNEL)
+def add_moments(values, mean, squares):
+    """Mean and sum of squared deviations over the agents (rows) of `values` (n, episodes), into float64 (episodes,).
+
+    Rows are added one after the other, whatever the machine: LLVM may take several episodes at once, never several
+    agents, so that the bits depend on the agents alone.
+    """
+    n, episodes = values.shape
+    mean[:] = 0
+    squares[:] = 0
+    for agent in range(n):
+        for e in range(episodes):
+            mean[e] += np.float64(values[agent, e])
+    for e in range(episodes):
+        mean[e] /= n
+    for agent in range(n):
+        for e in range(episodes):
+            deviation = np.float64(values[agent, e]) - mean[e]
+            squares[e] += deviation * deviation
+
+
+@njit(**KERNEL)
+def extremes(values, low, high):
+    """Minimum and maximum over the agents (rows), together with what `low` and `high` hold."""
+    for agent in range(values.shape[0]):
+        for e in range(values.shape[1]):
+            low[e] = min(low[e], values[agent, e])
+            high[e] = max(high[e], values[agent, e])
+
+
+@njit(**KERNEL)
+def count_values(bits, at, slot_of, n_slots, counts):
+    """Count values by their upper 16 bits, from the `at`-th on; `bits` (n, episodes) uint32 are float32 numbers.
+
+    A bin holds the values that share their upper 16 bits: 8 significant bits, so that a bin is at most 0.8 % wide and
+    whole numbers up to 256 are alone in theirs.  `slot_of` (65536,) maps bins to rows of `counts` (slots, episodes);
+    a bin met for the first time gets the next row.  Returns how far it came, which is less than all when a new bin
+    finds no row left, and the number of rows in use.
+    """
+    n, episodes = bits.shape
+    row, e = at // episodes, at % episodes
+    while row < n:
+        while e < episodes:
+            box = bits[row, e] >> np.uint32(16)
+            slot = slot_of[box]
+            if slot == NO_SLOT:
+                if n_slots == counts.shape[0]:
+                    return row * episodes + e, n_slots
+                slot = n_slots
+                slot_of[box] = slot
+                n_slots += 1
+            counts[slot, e] += np.uint32(1)
+            e += 1
+        row, e = row + 1, 0
+    return n * episodes, n_slots

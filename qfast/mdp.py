@@ -1,0 +1,443 @@
+"""The problem to learn: a finite Markov decision process made of lookup tables.
+
+For a state ``s`` and an action ``a`` there are K outcomes; outcome ``k`` comes with probability
+``probability[s, a, k]``, gives ``reward[s, a, k]``, leads to ``next_state[s, a, k]``, and ends the episode where
+``terminated[s, a, k]``. In the notation of Sutton & Barto (2018), section 3.1::
+
+    p(s', r | s, a) = sum of probability[s, a, k] over the k with next_state[s, a, k] = s' and reward[s, a, k] = r
+
+``terminated`` belongs to the outcome, not to the state that it enters: nothing is bootstrapped beyond such an
+outcome. An episode that only reaches ``max_episode_steps`` is truncated, and bootstraps as usual.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qfast import mdp_checks
+from qfast.errors import BadFile, InvalidInput
+from qfast.files import read_npz, write_npz
+from qfast.mdp_text import describe
+from qfast.reachability import Edges, reach, terminal_starts
+
+__all__ = ["MDP"]
+
+_TABLES = ("next_state", "reward", "terminated", "probability", "start")
+_OPTIONS = ("max_episode_steps", "allowed", "state_names", "action_names", "layout")
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class MDP:
+    """A finite Markov decision process: a frozen, validated value made of lookup tables.
+
+    Tables are copied, checked and made read-only. Nothing is rounded or renormalised. Two MDPs are equal when
+    everything in them is, names and layout included; they can be dictionary keys, be pickled and be saved.
+
+    Parameters
+    ----------
+    next_state : array_like of int, shape (S, A) or (S, A, K)
+        The state that each outcome leads to, in [0, S).
+    reward : array_like of float, shape (S, A) or (S, A, K)
+        Reward of each outcome, finite.
+    terminated : array_like of bool, shape (S, A) or (S, A, K)
+        True where the outcome ends the episode.
+    probability : array_like of float, shape (S, A, K), optional
+        Probability of each outcome, at least 0; each row sums to 1 within 1e-6 and is kept as given. Outcomes with
+        probability 0 are padding. By default all K outcomes are equally likely.
+    start : int or array_like of float, shape (S,), default 0
+        The state in which episodes begin, or the probability of beginning in each.
+    max_episode_steps : int, optional
+        Steps after which an episode is truncated, at least 1. By default there is no limit.
+    allowed : array_like of bool, shape (S, A), optional
+        True where an action may be taken. By default every action may.
+    state_names, action_names : sequence of str, optional
+        Unique names for printing, one each. By default "0", "1", ….
+    layout : str or sequence of str, optional
+        A map for printing: rows of equal length, one character a cell. The cells other than walls (``#``) are the
+        states 0, 1, … in reading order.
+
+    Attributes
+    ----------
+    next_state, reward, terminated, probability : ndarray of int64, float64, bool and float64, shape (S, A, K)
+    start : ndarray of float64, shape (S,)
+    allowed : ndarray of bool, shape (S, A), or None
+        None where every action is allowed.
+    max_episode_steps, state_names, action_names, layout
+        As given, the last three as tuples of str.
+
+    Raises
+    ------
+    InvalidInput
+        For a wrong shape or dtype; a next state or start out of range; a reward that is not finite; probabilities
+        that do not sum to 1; a terminal start; a reachable state without an allowed action; a limit below 1; names
+        that are too few or not unique; a layout with another number of cells.
+
+    Notes
+    -----
+    A start counts as terminal when every outcome of every allowed action there is a terminated transition to itself
+    and it either pays nothing or is entered by a terminated outcome from elsewhere. A bandit, whose only state has
+    terminated transitions to itself that pay something, is therefore a valid problem.
+
+    Examples
+    --------
+    Two states in a row and an end; action 1 moves on and pays 1 at the end.
+
+    >>> from qfast.mdp import MDP
+    >>> mdp = MDP(
+    ...     next_state=[[0, 1], [0, 2], [2, 2]],
+    ...     reward=[[0, 0], [0, 1], [0, 0]],
+    ...     terminated=[[False, False], [False, True], [True, True]],
+    ... )
+    >>> mdp
+    MDP with 3 states, 2 actions, 1 outcome each (deterministic)
+      start     state 0
+      states    2 to act in, 1 terminal
+      rewards   0 to 1
+      limit     none
+      actions   0, 1
+    """
+
+    next_state: NDArray[np.int64]
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+    start: NDArray[np.float64]
+    max_episode_steps: int | None
+    allowed: NDArray[np.bool_] | None
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    layout: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        next_state: ArrayLike,
+        reward: ArrayLike,
+        *,
+        terminated: ArrayLike,
+        probability: ArrayLike | None = None,
+        start: ArrayLike = 0,
+        max_episode_steps: int | None = None,
+        allowed: ArrayLike | None = None,
+        state_names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+        layout: str | Sequence[str] | None = None,
+    ) -> None:
+        """Check and freeze the tables; see the class."""
+        tables = mdp_checks.outcome_tables(next_state, reward, terminated, probability)
+        n_states, n_actions, _ = tables[0].shape
+        self.__setstate__(
+            {
+                **dict(zip(_TABLES, tables, strict=False)),
+                "start": mdp_checks.start_distribution(start, n_states),
+                "max_episode_steps": mdp_checks.episode_limit(max_episode_steps),
+                "allowed": mdp_checks.action_mask(allowed, (n_states, n_actions)),
+                "state_names": mdp_checks.checked_names("state_names", state_names, n_states),
+                "action_names": mdp_checks.checked_names("action_names", action_names, n_actions),
+                "layout": mdp_checks.layout_rows(layout, n_states),
+            }
+        )
+        self._check_start()
+        self._check_actions()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the fields alone, so that pickles carry nothing that can be computed again."""
+        return {name: getattr(self, name) for name in _TABLES + _OPTIONS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields and make the arrays read-only, which a pickle of an array does not remember."""
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_states(self) -> int:
+        """Number of states S, terminal and unreachable ones included."""
+        return int(self.next_state.shape[0])
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions A."""
+        return int(self.next_state.shape[1])
+
+    @property
+    def n_outcomes(self) -> int:
+        """Number of outcomes K of each state and action, padding included."""
+        return int(self.next_state.shape[2])
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether there is one outcome for each state and action (K = 1); the start may still be random."""
+        return self.n_outcomes == 1
+
+    @property
+    def start_state(self) -> int | None:
+        """The state in which every episode begins, or None where there are several."""
+        states = np.flatnonzero(self.start)
+        return int(states[0]) if states.size == 1 else None
+
+    @cached_property
+    def decision_states(self) -> NDArray[np.bool_]:
+        """The states in which an agent can act, shape (S,), read-only.
+
+        These are the starts and what can be reached from them by possible outcomes that do not end the episode.
+        """
+        going_on = self._possible & ~self.terminated
+        return _read_only(reach(Edges.of(self.next_state, going_on), self.start > 0))
+
+    @cached_property
+    def terminal_states(self) -> NDArray[np.bool_]:
+        """The states that episodes end in, shape (S,), read-only.
+
+        These are entered by a terminated outcome from a decision state and are no decision states themselves.
+        """
+        ends = self._possible & self.terminated & self.decision_states[:, None, None]
+        marks = np.zeros(self.n_states, dtype=np.bool_)
+        marks[self.next_state[ends]] = True
+        return _read_only(marks & ~self.decision_states)
+
+    @property
+    def _possible(self) -> NDArray[np.bool_]:
+        """Outcomes of positive probability of allowed actions, shape (S, A, K)."""
+        possible = self.probability > 0
+        return possible if self.allowed is None else possible & self.allowed[:, :, None]
+
+    def _name(self, state: int) -> str:
+        """Give the number of a state and, where it says more, its name."""
+        name = self.state_names[state]
+        return str(state) if name == str(state) else f"{state} ({name})"
+
+    def _check_start(self) -> None:
+        terminal = terminal_starts(self.next_state, self.reward, self.terminated, self._possible)
+        for state in np.flatnonzero(terminal & (self.start > 0))[:1]:
+            msg = (
+                f"start={state} is a terminal state (every outcome there ends the episode in the same state); "
+                f"start in a state from which an action leads elsewhere"
+            )
+            raise InvalidInput(msg)
+
+    def _check_actions(self) -> None:
+        if self.allowed is None:
+            return
+        for state in np.flatnonzero(self.decision_states & ~self.allowed.any(axis=1))[:1]:
+            msg = (
+                f"state {self._name(state)} can be reached but allows no action; "
+                f"allow one, or mark the outcomes that lead there as terminated"
+            )
+            raise InvalidInput(msg)
+
+    def check_ends(self) -> None:
+        """Make sure that no episode can run forever.
+
+        With a limit every episode ends. Without one, some terminated outcome must be reachable from every state in
+        which an agent can act, so that random behaviour over the allowed actions ends the episode with
+        probability 1.
+
+        Raises
+        ------
+        InvalidInput
+            If there is a state without a way to an end, and no limit; the message names it.
+
+        Examples
+        --------
+        >>> endless = MDP([[0]], [[1.0]], terminated=[[False]])
+        >>> endless.check_ends()
+        Traceback (most recent call last):
+            ...
+        qfast.errors.InvalidInput: from state 0 no outcome that ends the episode can be reached and ...
+        >>> endless.with_limit(100).check_ends()
+        """
+        if self.max_episode_steps is not None:
+            return
+        ending: NDArray[np.bool_] = np.any(self._possible & self.terminated, axis=(1, 2))
+        back = Edges.of(self.next_state, self._possible & ~self.terminated, backwards=True)
+        endless = self.decision_states & ~reach(back, ending)
+        for state in np.flatnonzero(endless)[:1]:
+            others = int(endless.sum()) - 1
+            also = f" (and {others} more)" if others else ""
+            msg = (
+                f"from state {self._name(state)}{also} no outcome that ends the episode can be "
+                f"reached and there is no limit, so an episode would never end; "
+                f"set max_episode_steps, for example with_limit(200)"
+            )
+            raise InvalidInput(msg)
+
+    def with_limit(self, max_episode_steps: int | None) -> "MDP":
+        """Give the same problem with another episode limit.
+
+        Parameters
+        ----------
+        max_episode_steps : int or None
+            Steps after which an episode is truncated, at least 1; None for no limit.
+
+        Returns
+        -------
+        MDP
+            A new value; the tables are shared.
+
+        Raises
+        ------
+        InvalidInput
+            If the limit is below 1 or no integer.
+
+        Examples
+        --------
+        >>> MDP([[0]], [[1.0]], terminated=[[True]]).with_limit(7).max_episode_steps
+        7
+        """
+        limit = mdp_checks.episode_limit(max_episode_steps)
+        changed = object.__new__(type(self))
+        changed.__setstate__({**self.__getstate__(), "max_episode_steps": limit})
+        return changed
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything in the MDP, 64 hexadecimal digits; the same on every machine."""
+        total = hashlib.sha256()
+        fields = self.__getstate__()
+        for name in (*_TABLES, "allowed"):
+            table = fields.pop(name)
+            if table is None:
+                total.update(f"{name} none;".encode())
+                continue
+            portable = np.ascontiguousarray(table, dtype=table.dtype.newbyteorder("<"))
+            total.update(f"{name} {portable.dtype.str} {portable.shape};".encode())
+            total.update(portable.data)
+        total.update(json.dumps(fields, sort_keys=True).encode())
+        return total.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare everything, by digest."""
+        return self.digest == other.digest if isinstance(other, MDP) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Hash by digest."""
+        return int(self.digest[:15], 16)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the MDP to one ``.npz`` file, whole or not at all, readable by NumPy alone.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; an existing one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+
+        Raises
+        ------
+        InvalidInput, OSError
+            If the folder does not exist, or the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> mdp = MDP([[0]], [[1.0]], terminated=[[True]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     MDP.load(mdp.save(folder + "/mdp.npz")) == mdp
+        True
+        """
+        return write_npz(path, self.to_arrays(), "mdp")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "MDP":
+        """Read an MDP that `save` wrote; it is checked like a new one.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        MDP
+            Equal to the one saved.
+
+        Raises
+        ------
+        BadFile
+            If the file is truncated, damaged, foreign, or holds something else.
+        OSError
+            If the file does not exist or may not be read.
+
+        Examples
+        --------
+        See `save`.
+        """
+        try:
+            return cls.from_arrays(read_npz(path, "mdp"))
+        except InvalidInput as error:
+            msg = f"{path} does not hold a valid MDP ({error}); write it anew"
+            raise BadFile(msg) from error
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Give everything that is not None as named arrays, as files need it.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Numbers, booleans and text; `from_arrays` makes an equal MDP from it.
+
+        Examples
+        --------
+        >>> sorted(MDP([[0]], [[1.0]], terminated=[[True]]).to_arrays())[:3]
+        ['action_names', 'next_state', 'probability']
+        """
+        fields = self.__getstate__()
+        return {name: np.asarray(value) for name, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MDP":
+        """Make an MDP from what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            The named arrays.
+
+        Returns
+        -------
+        MDP
+            The MDP, checked like a new one.
+
+        Raises
+        ------
+        InvalidInput
+            If an array is missing, unknown, or not valid.
+
+        Examples
+        --------
+        >>> mdp = MDP([[0]], [[1.0]], terminated=[[True]])
+        >>> MDP.from_arrays(mdp.to_arrays()) == mdp
+        True
+        """
+        missing = set(_TABLES) - set(arrays)
+        unknown = set(arrays) - set(_TABLES + _OPTIONS)
+        if missing or unknown:
+            msg = f"arrays of an MDP: missing {sorted(missing)}, unknown {sorted(unknown)}; use MDP.to_arrays()"
+            raise InvalidInput(msg)
+        texts = {
+            name: arrays[name].tolist() if name in arrays else None
+            for name in ("max_episode_steps", "state_names", "action_names", "layout")
+        }
+        return cls(**{name: arrays.get(name) for name in (*_TABLES, "allowed")}, **texts)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        """Describe the problem on one screen."""
+        return describe(self, possible=self._possible)
+
+
+def _read_only(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    marks.setflags(write=False)
+    return marks

@@ -1,0 +1,149 @@
+"""Problems by name, as the command line knows them."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from qfast.errors import BadFile, InvalidInput
+from qfast.mdp import MDP
+from qfast.problems.grids import cliff_walking, frozen_lake, grid, windy_gridworld
+from qfast.problems.gym_adapter import from_gymnasium
+from qfast.problems.lines import chain, corridor, random_walk, river_swim
+from qfast.problems.mazes import blocking_maze, dyna_maze, four_rooms, shortcut_maze
+from qfast.problems.random_problems import garnet, maximisation_bias
+from qfast.problems.taxi_rides import taxi
+
+__all__ = ["GYMNASIUM_IDS", "names", "resolve"]
+
+_BUILDERS: Final[dict[str, Callable[[], MDP]]] = {
+    "blocking_maze": blocking_maze,
+    "blocking_maze_after": partial(blocking_maze, after=True),
+    "chain": chain,
+    "cliff_walking": cliff_walking,
+    "cliff_walking_slippery": partial(cliff_walking, slippery=True),
+    "corridor": corridor,
+    "dyna_maze": dyna_maze,
+    "four_rooms": four_rooms,
+    "frozen_lake": frozen_lake,
+    "frozen_lake_8x8": partial(frozen_lake, "8x8", max_episode_steps=200),
+    "garnet": garnet,
+    "maximisation_bias": maximisation_bias,
+    "random_walk": random_walk,
+    "river_swim": river_swim,
+    "shortcut_maze": shortcut_maze,
+    "shortcut_maze_after": partial(shortcut_maze, after=True),
+    "taxi": taxi,
+    "taxi_rainy": partial(taxi, rainy=True),
+    "windy_gridworld": windy_gridworld,
+    "windy_gridworld_kings_moves": partial(windy_gridworld, moves="king"),
+    "windy_gridworld_stochastic": partial(windy_gridworld, moves="king", stochastic_wind=True),
+}
+
+#: Ids of Gymnasium's environments that hold a table.
+GYMNASIUM_IDS: Final = (
+    "CliffWalking-v1",
+    "CliffWalkingSlippery-v1",
+    "FrozenLake-v1",
+    "FrozenLake8x8-v1",
+    "Taxi-v4",
+)
+
+_ID = re.compile(r"([\w:.-]+/)?[\w:.-]+-v\d+")
+
+
+def names() -> tuple[str, ...]:
+    """List the problems that `resolve` knows without Gymnasium and without a file.
+
+    Returns
+    -------
+    tuple of str
+        Names, sorted.
+
+    Examples
+    --------
+    >>> from qfast.problems import names
+    >>> names()[:3]
+    ('blocking_maze', 'blocking_maze_after', 'chain')
+    """
+    return tuple(sorted(_BUILDERS))
+
+
+def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
+    """Find a problem by name: one of qfast's own, an MDP's file, a text file with a grid, or a Gymnasium id.
+
+    Parameters
+    ----------
+    name : str
+        A name of `names` (capitals do not matter, ``-`` counts as ``_``); else a path to an ``.npz`` that
+        `MDP.save` wrote, or to a text file that `grid` reads with its defaults; else an id such as ``FrozenLake-v1``.
+        A file called like a problem is reached as ``./corridor``.
+    max_episode_steps : int, optional
+        Steps after which an episode is truncated, in place of the problem's own limit.
+
+    Returns
+    -------
+    MDP
+        The problem.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such problem (the message lists what there is), or a grid is not valid.
+    BadFile
+        If a file is no text, or an ``.npz`` does not hold an MDP.
+    MissingExtra
+        If an id is given and Gymnasium is not installed.
+
+    Warns
+    -----
+    MissingLimitWarning
+        As `from_gymnasium` does.
+
+    Examples
+    --------
+    >>> from qfast.problems import resolve
+    >>> resolve("corridor").n_states
+    5
+    """
+    if not isinstance(name, str):
+        msg = f"the problem {name!r} is no text; give its name, a path or a Gymnasium id"
+        raise InvalidInput(msg)
+    build = _BUILDERS.get(name.lower().replace("-", "_"))
+    path = Path(name)
+    if build is not None:
+        mdp = build()
+    elif path.suffix == ".npz" and path.is_file():
+        mdp = MDP.load(path)
+    elif path.is_file():
+        mdp = _grid_file(path, max_episode_steps)
+    elif _ID.fullmatch(name):
+        return from_gymnasium(name, max_episode_steps=max_episode_steps)
+    else:
+        raise InvalidInput(_unknown(name))
+    return mdp if max_episode_steps is None else mdp.with_limit(max_episode_steps)
+
+
+def _grid_file(path: Path, max_episode_steps: int | None) -> MDP:
+    """Read a grid from a text file; errors name the file."""
+    try:
+        return grid(path.read_text(encoding="utf-8"), max_episode_steps=max_episode_steps)
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no text file ({error.reason}); give a grid as text, or an MDP as .npz"
+        raise BadFile(msg) from error
+    except InvalidInput as error:
+        msg = f"{path}: {error}"
+        raise InvalidInput(msg) from error
+
+
+def _unknown(name: str) -> str:
+    """Say what there is, and what may have been meant."""
+    import difflib  # slow to import and needed only here
+
+    close = difflib.get_close_matches(name, [*_BUILDERS, *GYMNASIUM_IDS], n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return (
+        f"problem {name!r} is unknown{hint}; there is no such file either. Choose one of {', '.join(names())}; "
+        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid or of an MDP's .npz"
+    )

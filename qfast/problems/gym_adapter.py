@@ -1,0 +1,191 @@
+"""MDPs from Gymnasium environments that hold their own table ``P``."""
+
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning
+from qfast.mdp import MDP
+from qfast.mdp_checks import episode_limit
+from qfast.problems.from_table import from_P
+from qfast.problems.taxi_rides import TAXI_ACTIONS
+
+if TYPE_CHECKING:
+    import gymnasium
+
+__all__ = ["from_gymnasium"]
+
+# Wrappers that change neither what a step does nor what it pays; any other may, and the table would not show it.
+_HARMLESS_WRAPPERS: Final = frozenset(
+    {
+        "HumanRendering",
+        "OrderEnforcing",
+        "PassiveEnvChecker",
+        "RecordEpisodeStatistics",
+        "RecordVideo",
+        "RenderCollection",
+        "TimeLimit",
+    }
+)
+
+
+def from_gymnasium(
+    env: "str | gymnasium.Env[Any, Any]", *, max_episode_steps: int | None = None, **env_kwargs: object
+) -> MDP:
+    """Make an MDP from a Gymnasium environment that holds its table, such as those of toy_text.
+
+    Read are ``env.unwrapped.P``, ``env.unwrapped.initial_state_distrib`` and ``env.spec.max_episode_steps``. Outcomes
+    are merged or spread as `from_P` does; names of actions and the map are added for the environments of toy_text.
+
+    Parameters
+    ----------
+    env : str or gymnasium.Env
+        An id, such as ``"FrozenLake-v1"``, or an environment; one that is given is neither stepped nor closed.
+    max_episode_steps : int, optional
+        Steps after which an episode is truncated. By default the limit that Gymnasium has for the environment; where
+        it has none there is a warning. For no limit at all use ``from_gymnasium(…).with_limit(None)``.
+    **env_kwargs
+        With an id: the environment's own options, handed to ``gymnasium.make``, which checks them; for example
+        ``is_slippery=False`` or ``map_name="8x8"``.
+
+    Returns
+    -------
+    MDP
+        The problem.
+
+    Raises
+    ------
+    MissingExtra
+        If Gymnasium is not installed.
+    InvalidInput
+        If Gymnasium cannot make the environment, it has no table (Blackjack) or one that does not tell all (Taxi with
+        ``fickle_passenger=True``), it is wrapped in something that may change steps or rewards, or options are given
+        beside an environment; and as `from_P` does.
+
+    Warns
+    -----
+    MissingLimitWarning
+        If neither Gymnasium nor the caller sets a limit (CliffWalking), so that early episodes may be very long.
+
+    Examples
+    --------
+    >>> from qfast.problems import from_gymnasium
+    >>> mdp = from_gymnasium("FrozenLake-v1")
+    >>> mdp.n_states, mdp.n_outcomes, mdp.max_episode_steps
+    (16, 3, 100)
+    >>> from_gymnasium("FrozenLake-v1", is_slippery=False).is_deterministic
+    True
+    """
+    try:
+        import gymnasium
+    except ImportError as error:
+        msg = "Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'"
+        raise MissingExtra(msg) from error
+    limit = episode_limit(max_episode_steps)
+    if isinstance(env, str):
+        made = _make(env, env_kwargs)
+        try:
+            return _converted(made, env, limit)
+        finally:
+            made.close()
+    if not isinstance(env, gymnasium.Env):
+        msg = f"env={env!r} is neither an id nor a Gymnasium environment; give an id such as 'FrozenLake-v1'"
+        raise InvalidInput(msg)
+    if env_kwargs:
+        msg = f"{', '.join(env_kwargs)} cannot change an environment that exists already; give its id instead"
+        raise InvalidInput(msg)
+    return _converted(env, type(env.unwrapped).__name__ if env.spec is None else env.spec.id, limit)
+
+
+def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]":
+    """Make an environment, and turn whatever goes wrong into one line."""
+    import gymnasium
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a hint to a newer version comes again, as the reason of the error
+            made: gymnasium.Env[Any, Any] = gymnasium.make(name, **env_kwargs)  # type: ignore[arg-type]
+    except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError, AttributeError) as error:
+        options = "".join(f", {key}={value!r}" for key, value in env_kwargs.items())
+        reason = " ".join(str(error).split())
+        msg = f"Gymnasium cannot make {name!r}{options}: {reason}"
+        raise InvalidInput(msg) from error
+    return made
+
+
+def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int | None) -> MDP:
+    _check_wrappers(env, name)
+    inner: Any = env.unwrapped
+    _check_table(inner, name)
+    start = getattr(inner, "initial_state_distrib", None)
+    if start is None:
+        msg = f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)"
+        raise InvalidInput(msg)
+    limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
+    if limit is None:
+        warnings.warn(
+            f"{name} has no limit on the length of episodes, so early ones may be very long; "
+            f"set max_episode_steps, for example 200",
+            MissingLimitWarning,
+            stacklevel=3,
+        )
+    actions, layout = _printing(inner)
+    return from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
+
+
+def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
+    import gymnasium
+
+    while isinstance(env, gymnasium.Wrapper):
+        if type(env).__name__ not in _HARMLESS_WRAPPERS:
+            msg = (
+                f"{name} is wrapped in {type(env).__name__}, whose effect the table P does not show; "
+                f"give env.unwrapped if it does not matter"
+            )
+            raise InvalidInput(msg)
+        env = env.env
+
+
+def _check_table(inner: Any, name: str) -> None:  # noqa: ANN401 - any environment
+    if getattr(inner, "P", None) is None:
+        reason = "it has no table P of its transitions, which qfast learns from"
+        if "blackjack" in type(inner).__name__.lower():
+            reason = "Gymnasium's Blackjack draws cards as it goes and has no table P of its transitions"
+        msg = f"{name} cannot be used: {reason}; use one with a table, such as FrozenLake-v1, or write an MDP"
+        raise InvalidInput(msg)
+    if getattr(inner, "fickle_passenger", False):
+        msg = (
+            f"{name} with fickle_passenger=True cannot be used: passengers change their mind outside the table P, "
+            f"which does not show it; use fickle_passenger=False"
+        )
+        raise InvalidInput(msg)
+
+
+def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
+    """Find the limit that a TimeLimit wrapper or, without any wrapper, the registration sets."""
+    import gymnasium
+
+    layer: Any = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            return int(layer._max_episode_steps)  # noqa: SLF001 - there is no public name for it
+        layer = layer.env
+    return None if env.spec is None else env.spec.max_episode_steps
+
+
+def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:  # noqa: ANN401 - any environment
+    """Give the names of actions and the map of the environments that qfast knows."""
+    from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
+
+    if isinstance(inner, FrozenLakeEnv):
+        desc: Any = inner.desc
+        return ("left", "down", "right", "up"), ["".join(cell.decode() for cell in row) for row in desc]
+    if isinstance(inner, CliffWalkingEnv):
+        cells = np.where(inner._cliff, "C", ".")  # noqa: SLF001 - there is no public name for it
+        cells[np.unravel_index(inner.start_state_index, cells.shape)] = "S"
+        cells[-1, -1] = "G"
+        return ("up", "right", "down", "left"), ["".join(row) for row in cells.tolist()]
+    if isinstance(inner, TaxiEnv):
+        return TAXI_ACTIONS, None
+    return None, None

@@ -1,0 +1,145 @@
+"""Checks of the numbers and choices that builders of problems take."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+
+__all__ = ["finite", "one_of", "probability", "whole"]
+
+
+def finite(name: str, value: float) -> float:
+    """Give a finite real number as float.
+
+    Parameters
+    ----------
+    name : str
+        Its name, for the error.
+    value : float
+        The number.
+
+    Returns
+    -------
+    float
+        The same.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no number, NaN or infinite.
+
+    Examples
+    --------
+    >>> finite("goal", 2)
+    2.0
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        msg = f"{name}={value!r} is no number; give a finite number such as 1.0"
+        raise InvalidInput(msg)
+    if not math.isfinite(value):
+        msg = f"{name}={value} is not finite; give a finite number such as 1.0"
+        raise InvalidInput(msg)
+    return float(value)
+
+
+def probability(name: str, value: float) -> float:
+    """Give a number in [0, 1] as float.
+
+    Parameters
+    ----------
+    name : str
+        Its name, for the error.
+    value : float
+        The number.
+
+    Returns
+    -------
+    float
+        The same.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no number or outside [0, 1].
+
+    Examples
+    --------
+    >>> probability("slip", 0.2)
+    0.2
+    """
+    if not 0.0 <= finite(name, value) <= 1.0:
+        msg = f"{name}={value} is outside [0, 1]; give a probability such as 0.2"
+        raise InvalidInput(msg)
+    return float(value)
+
+
+def whole(name: str, value: int, *, at_least: int) -> int:
+    """Give a whole number as int.
+
+    Parameters
+    ----------
+    name : str
+        Its name, for the error.
+    value : int
+        The number.
+    at_least : int
+        The smallest that makes sense.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no integer or too small.
+
+    Examples
+    --------
+    >>> whole("length", 5, at_least=2)
+    5
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        msg = f"{name}={value!r} is no integer; give one such as {max(at_least, 5)}"
+        raise InvalidInput(msg)
+    if value < at_least:
+        msg = f"{name}={value} is below {at_least}; give an integer such as {max(at_least, 5)}"
+        raise InvalidInput(msg)
+    return int(value)
+
+
+def one_of(name: str, value: str, choices: Iterable[str]) -> str:
+    """Give a choice by name.
+
+    Parameters
+    ----------
+    name : str
+        What is chosen, for the error.
+    value : str
+        The choice.
+    choices : iterable of str
+        What there is.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such choice; the message lists them.
+
+    Examples
+    --------
+    >>> one_of("moves", "king", ("four", "king"))
+    'king'
+    """
+    names = list(choices)
+    if not isinstance(value, str) or value not in names:
+        msg = f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, names))}"
+        raise InvalidInput(msg)
+    return value

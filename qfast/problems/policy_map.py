@@ -1,0 +1,132 @@
+"""A policy as a text map: arrows on the layout of an MDP."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qfast.errors import InvalidInput
+from qfast.mdp import MDP
+from qfast.mdp_checks import WALL
+
+__all__ = ["arrows"]
+
+# Name of an action: its arrow, and its sign where only ASCII can be printed (diagonals as on a numeric keypad).
+_SIGNS: Final = {
+    "left": ("←", "<"),
+    "down": ("↓", "v"),
+    "right": ("→", ">"),
+    "up": ("↑", "^"),
+    "west": ("←", "<"),
+    "south": ("↓", "v"),
+    "east": ("→", ">"),
+    "north": ("↑", "^"),
+    "-1": ("←", "<"),
+    "1": ("→", ">"),
+    "+1": ("→", ">"),
+    "back": ("←", "<"),
+    "forward": ("→", ">"),
+    "up-left": ("↖", "7"),
+    "up-right": ("↗", "9"),
+    "down-right": ("↘", "3"),
+    "down-left": ("↙", "1"),
+    "stay": ("•", "o"),
+}
+
+
+def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
+    """Draw a policy on the layout of an MDP.
+
+    Cells in which an agent can act show what it does there; all others (walls, holes, cliffs, the goal, cells that
+    cannot be reached) show the character of the layout. Actions without a known direction show the first letter of
+    their name, or their number where letters are not unique.
+
+    Parameters
+    ----------
+    mdp : MDP
+        A problem with a layout.
+    policy : array_like of int, shape (n_states,), or of bool, shape (n_states, n_actions)
+        The action in each state, or True for every greedy action, so that ties are seen: a cell then shows all of
+        them. What it says about states in which no agent can act is ignored.
+    ascii_only : bool, default False
+        Whether to draw ``<``, ``v``, ``>``, ``^`` in place of arrows; diagonals are then 7, 9, 3 and 1, as on a
+        numeric keypad.
+
+    Returns
+    -------
+    str
+        One line a row, without a line break at the end. If a cell shows several actions, all cells are as wide as the
+        widest and a blank apart.
+
+    Raises
+    ------
+    InvalidInput
+        If the MDP has no layout, the policy has another shape or dtype, an action is out of range or not allowed, or
+        a state in which an agent can act has no action.
+
+    Examples
+    --------
+    >>> from qfast.problems import arrows, corridor, grid
+    >>> print(arrows(corridor(), [1, 1, 0, 1, 0], ascii_only=True))
+    >><>G
+    >>> mdp = grid(["S.", "#G"])
+    >>> both = [[False, False, True, True], [False, True, False, False], [False] * 4]
+    >>> print(arrows(mdp, both, ascii_only=True))
+    >^ v
+    #  G
+    """
+    if mdp.layout is None:
+        msg = "the MDP has no layout, so there is no map to draw on; give MDP(…, layout=[…]), or print its table"
+        raise InvalidInput(msg)
+    chosen = _action_sets(mdp, policy)
+    signs = _signs(mdp.action_names, ascii_only=ascii_only)
+    rows: list[list[str]] = []
+    state = 0
+    for row in mdp.layout:
+        rows.append([])
+        for character in row:
+            text = character
+            if character != WALL:
+                if mdp.decision_states[state]:
+                    text = "".join(signs[a] for a in np.flatnonzero(chosen[state]))
+                state += 1
+            rows[-1].append(text)
+    width = max(len(text) for texts in rows for text in texts)
+    gap = " " if width > 1 else ""
+    return "\n".join(gap.join(text.ljust(width) for text in texts).rstrip() for texts in rows)
+
+
+def _signs(names: tuple[str, ...], *, ascii_only: bool) -> list[str]:
+    """Give each action a sign of one character, or its number."""
+    signs = [_SIGNS[name.lower()][int(ascii_only)] if name.lower() in _SIGNS else "" for name in names]
+    letters = [name[:1] for name, sign in zip(names, signs, strict=True) if not sign]
+    unique = len(set(letters)) == len(letters) and "" not in letters and not set(letters) & set(signs)
+    return [sign or (name[0] if unique else str(a)) for a, (sign, name) in enumerate(zip(signs, names, strict=True))]
+
+
+def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
+    """Turn either form of a policy into sets of actions, bool (n_states, n_actions)."""
+    given = np.asarray(policy)
+    shape = (mdp.n_states, mdp.n_actions)
+    if given.dtype.kind == "b" and given.shape == shape:
+        chosen = given
+    elif given.dtype.kind in "iu" and given.shape == shape[:1]:
+        outside = mdp.decision_states & ((given < 0) | (given >= mdp.n_actions))
+        for state in np.flatnonzero(outside)[:1]:
+            msg = f"policy[{state}]={given[state]} is outside [0, {mdp.n_actions - 1}]; give an action"
+            raise InvalidInput(msg)
+        chosen = given[:, None] == np.arange(mdp.n_actions)
+    else:
+        msg = (
+            f"the policy has dtype {given.dtype} and shape {given.shape}; give integers of shape {shape[:1]} "
+            f"or booleans of shape {shape}"
+        )
+        raise InvalidInput(msg)
+    for state in np.flatnonzero(mdp.decision_states & ~chosen.any(axis=1))[:1]:
+        msg = f"policy[{state}] names no action; give at least one for every state in which an agent can act"
+        raise InvalidInput(msg)
+    if mdp.allowed is not None:
+        for state, action in np.argwhere(chosen & ~mdp.allowed & mdp.decision_states[:, None])[:1]:
+            msg = f"policy[{state}] takes action {action}, which is not allowed there; leave it out"
+            raise InvalidInput(msg)
+    return chosen

@@ -1,0 +1,303 @@
+"""Progress of a training run: the events, and who gets to see them.
+
+`qfast.train` reports to one callable from the thread that called it: once before the kernel is compiled or loaded,
+after every finished block of agents, and once at the end. What a person sees goes to standard error, never to
+standard output, so that output can be piped.
+"""
+
+import math
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, Any, Final, Literal
+
+from qfast.errors import InvalidInput
+
+__all__ = ["Progress", "Reporter", "default_reporter", "describe"]
+
+#: Shortest time between two reports of one phase, in seconds.
+_INTERVAL: Final = 0.1
+
+#: The same where every report is a line of its own, as in a log file.
+_INTERVAL_OF_LINES: Final = 5.0
+
+# Two bars on one terminal would overwrite each other: of several runs at once, the first is shown.
+_SHOWN = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    phase : {"compiling", "training", "done"}
+        ``"compiling"``: the kernel is being compiled or loaded from the cache, nothing is trained yet.
+    agents_done : int
+        Agents that have finished all their episodes, at most `n_agents`.
+    n_agents : int
+        Agents of the run.
+    steps : int
+        Agent-steps taken so far, also by agents that are still under way.
+    seconds : float
+        Time since training began, without compiling; 0 before.
+
+    Examples
+    --------
+    >>> event = Progress("training", agents_done=2_500, n_agents=10_000, steps=11_000_000, seconds=0.1)
+    >>> event.steps_per_second, round(event.seconds_left, 3)
+    (110000000.0, 0.3)
+    """
+
+    phase: Literal["compiling", "training", "done"]
+    agents_done: int
+    n_agents: int
+    steps: int
+    seconds: float
+
+    @property
+    def steps_per_second(self) -> float:
+        """Agent-steps a second so far; 0 before the first block is done."""
+        return self.steps / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left in seconds if the other agents take as long as those done; None before the first block is."""
+        if self.agents_done == 0:
+            return None
+        return self.seconds * (self.n_agents - self.agents_done) / self.agents_done
+
+
+Reporter = Callable[[Progress], None]
+
+
+def describe(event: Progress) -> str:
+    """Describe an event in one line of at most 80 characters.
+
+    Parameters
+    ----------
+    event : Progress
+        The event.
+
+    Returns
+    -------
+    str
+        The line, without a line break.
+
+    Examples
+    --------
+    >>> describe(Progress("compiling", 0, 10_000, 0, 0.0))
+    'compiling ...'
+    >>> describe(Progress("training", 2_500, 10_000, 11_000_000, 0.1))
+    'training   25 %   2,500 of 10,000 agents   110 million steps/s   0:01 left'
+    >>> describe(Progress("done", 10_000, 10_000, 44_000_000, 0.4))
+    'done   10,000 agents   44,000,000 steps   110 million steps/s'
+    """
+    if event.phase == "compiling":
+        return "compiling ..."
+    rate = _rate(event)
+    if event.phase == "done":
+        return f"done   {event.agents_done:,} agents   {event.steps:,} steps   {rate}"
+    share = event.agents_done * 100 // event.n_agents
+    return f"training  {share:3} %   {event.agents_done:,} of {event.n_agents:,} agents   {rate}   {_left(event)}"
+
+
+@contextmanager
+def default_reporter(progress: bool | Reporter | None = None) -> Iterator[Reporter]:
+    """Choose who is told about the progress of a run.
+
+    Whoever it is gets at most ten events a second: the first of each phase, then one each tenth of a second, and
+    the one that completes the agents.
+
+    Parameters
+    ----------
+    progress : bool or callable, optional
+        None: show it on standard error if that is a terminal. True: show it in any case, as lines where standard
+        error is a file or a pipe. False: nobody. A callable: call it with each `Progress`; what it raises ends the
+        run.
+
+    Yields
+    ------
+    callable
+        Takes a `Progress`. The display is removed when the context ends, also by an exception.
+
+    Raises
+    ------
+    InvalidInput
+        If `progress` is something else.
+
+    Examples
+    --------
+    >>> with default_reporter(lambda event: print(event.phase)) as report:
+    ...     report(Progress("compiling", 0, 1, 0, 0.0))
+    ...     report(Progress("training", 1, 1, 4_000, 0.1))
+    compiling
+    training
+    """
+    if callable(progress):
+        yield _Throttle(progress, _INTERVAL)
+        return
+    if not (progress is None or isinstance(progress, bool)):
+        msg = f"progress={progress!r} is neither None, True, False nor a callable; use None for a terminal alone"
+        raise InvalidInput(msg)
+    stream = sys.stderr
+    wanted = stream is not None and (_is_terminal(stream) if progress is None else progress)
+    if not wanted or not _SHOWN.acquire(blocking=False):
+        yield _ignore
+        return
+    try:
+        display = _display(stream)
+        try:
+            yield display
+        finally:
+            with suppress(OSError, ValueError):  # the terminal may be gone; the run must not be
+                display.close()
+    finally:
+        _SHOWN.release()
+
+
+def _ignore(event: Progress) -> None:
+    """Show nothing."""
+
+
+class _Throttle:
+    """Passes on at most one event each `interval` seconds, except the first of a phase and the last agent's."""
+
+    def __init__(self, report: Reporter, interval: float) -> None:
+        self._report = report
+        self._interval = interval
+        self._phase = ""
+        self._next = -math.inf
+
+    def __call__(self, event: Progress) -> None:
+        now = time.monotonic()
+        if event.phase == self._phase and event.agents_done < event.n_agents and now < self._next:
+            return
+        self._phase = event.phase
+        self._next = now + self._interval
+        self._report(event)
+
+
+class _Line:
+    """One line that is written over and over, and wiped at the end."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._length = 0
+        self._show = _Throttle(self._draw, _INTERVAL)
+
+    def __call__(self, event: Progress) -> None:
+        self._show(event)
+
+    def _draw(self, event: Progress) -> None:
+        # One column stays free: a full line would wrap, and the carriage return would then miss its start.
+        text = describe(event)[: max(shutil.get_terminal_size().columns - 1, 1)]
+        self._write(text)
+        self._length = len(text)
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(f"\r{text:<{self._length}}")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Wipe the line."""
+        if self._length:
+            self._write("")
+            self._stream.write("\r")
+            self._stream.flush()
+
+
+class _Lines:
+    """A line for each event, for files and pipes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._show = _Throttle(self._write, _INTERVAL_OF_LINES)
+
+    def __call__(self, event: Progress) -> None:
+        self._show(event)
+
+    def _write(self, event: Progress) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(describe(event) + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the lines where they are."""
+
+
+class _Bar:
+    """A live bar drawn by rich, which redraws from a thread of its own: it moves while a block is computed."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Display
+
+        self._display = Display(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[status]}"),
+            console=Console(stderr=True),
+            refresh_per_second=1 / _INTERVAL,
+            transient=True,
+            expand=True,
+            redirect_stdout=False,  # what others print stays on the stream they chose
+            redirect_stderr=False,
+        )
+        self._task = self._display.add_task("", total=None, status="")
+
+    def __call__(self, event: Progress) -> None:
+        self._display.start()  # here, where close() follows whatever happens; does nothing the second time
+        if event.phase == "compiling":
+            self._display.update(self._task, description="compiling", status="(once for each kind of problem)")
+            return
+        status = f"{event.agents_done:,}/{event.n_agents:,} agents  {_rate(event)}  {_left(event)}"
+        self._display.update(
+            self._task,
+            description="training",
+            total=event.n_agents,
+            completed=event.agents_done,
+            status=status,
+        )
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._display.stop()
+
+
+def _display(stream: IO[str]) -> Any:
+    """Choose the best display that the stream can show."""
+    if _is_terminal(stream):
+        if os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+            with suppress(ImportError):
+                return _Bar()
+        return _Line(stream)
+    # A notebook is no terminal, yet shows a line that is written over.
+    return _Line(stream) if type(stream).__module__.startswith("ipykernel") else _Lines(stream)
+
+
+def _is_terminal(stream: IO[str]) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _rate(event: Progress) -> str:
+    per_second = event.steps_per_second
+    return f"{per_second / 1e6:.3g} million steps/s" if per_second < 1e9 else f"{per_second / 1e9:.3g} billion steps/s"
+
+
+def _left(event: Progress) -> str:
+    if event.seconds_left is None:
+        return "-:-- left"
+    minutes, seconds = divmod(math.ceil(event.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"

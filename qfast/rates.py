@@ -1,0 +1,265 @@
+"""Rates of learning: a number, a value for each agent, or a lookup array over episodes.
+
+The step size alpha and the exploration rate epsilon may be any of these; a schedule is a lookup array too, so the
+kernel never computes one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qfast.errors import InvalidInput
+
+__all__ = ["Rate", "as_rate", "by_episode", "constant", "exponential", "linear", "per_agent"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rate:
+    """A rate: how it varies, and its values.
+
+    Made by `constant`, `per_agent`, `by_episode`, `linear` and `exponential`.
+
+    Attributes
+    ----------
+    kind : {"constant", "agent", "episode"}
+        What the values are for.
+    values : ndarray of float64
+        () for a constant, (agents,) or (episodes,) otherwise.
+    text : str
+        The rate in words, as its ``repr`` shows it.
+    """
+
+    kind: str
+    values: NDArray[np.float64]
+    text: str
+
+    def __repr__(self) -> str:
+        """Say how the rate was made."""
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether two rates have the same kind and values."""
+        return isinstance(other, Rate) and self.kind == other.kind and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        """Hash by kind and values."""
+        return hash((self.kind, self.values.tobytes()))
+
+    @property
+    def lowest(self) -> float:
+        """The smallest value."""
+        return float(self.values.min())
+
+    def first(self, count: int) -> "Rate":
+        """Make the same rate for the first ``count`` agents."""
+        return per_agent(self.values[:count]) if self.kind == "agent" else self
+
+    def for_agents(self, first: int, count: int, dtype: Any) -> NDArray[Any]:
+        """Values for ``count`` agents from the run's ``first`` on, at the first episode; shape (count,)."""
+        if self.kind == "agent":
+            return self.values[first : first + count].astype(dtype)
+        return np.full(count, self.values.reshape(-1)[0], dtype)
+
+
+def _frozen(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.array(values, np.float64)
+    values.setflags(write=False)
+    return values
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        usable = array.dtype.kind in "iuf"
+    except ValueError:
+        usable = False
+    if not usable:
+        msg = f"{what} must be numbers; got {values!r:.80}"
+        raise InvalidInput(msg)
+    return array.astype(np.float64)
+
+
+def _line(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    array = _numbers(values, what)
+    if array.ndim != 1 or array.size == 0:
+        msg = f"{what} must be one row of numbers; got an array of shape {array.shape}"
+        raise InvalidInput(msg)
+    return _frozen(array)
+
+
+def constant(value: float) -> Rate:
+    """Make a rate that is one number for every agent and episode.
+
+    Examples
+    --------
+    >>> constant(0.1)
+    0.1
+    """
+    array = _numbers(value, "a constant rate")
+    if array.ndim:
+        msg = f"a constant rate must be one number; got an array of shape {array.shape}"
+        raise InvalidInput(msg)
+    return Rate("constant", _frozen(array), f"{float(array):.6g}")
+
+
+def per_agent(values: ArrayLike) -> Rate:
+    """Make a rate with a value for each agent.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_agents,)
+
+    Examples
+    --------
+    >>> per_agent([0.1, 0.2, 0.5])
+    per_agent(3 values from 0.1 to 0.5)
+    """
+    array = _line(values, "values per agent")
+    return Rate("agent", array, f"per_agent({array.size:,} values from {array.min():.6g} to {array.max():.6g})")
+
+
+def by_episode(values: ArrayLike) -> Rate:
+    """Make a schedule: a rate with a value for each episode.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (episodes,)
+
+    Examples
+    --------
+    >>> by_episode([0.5, 0.3, 0.1])
+    by_episode(3 values from 0.5 to 0.1)
+    """
+    array = _line(values, "values by episode")
+    return Rate("episode", array, f"by_episode({array.size:,} values from {array[0]:.6g} to {array[-1]:.6g})")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A schedule whose length is not known yet: `linear` or `exponential` over the episodes of the run."""
+
+    name: str
+    start: float
+    stop: float
+    curve: Callable[[float, float, int], NDArray[np.float64]]
+
+    def __repr__(self) -> str:
+        """Say how the schedule was made."""
+        return f"{self.name}({self.start:.6g}, {self.stop:.6g})"
+
+    def over(self, episodes: int) -> Rate:
+        """Make the schedule for a number of episodes."""
+        return Rate("episode", _frozen(self.curve(self.start, self.stop, episodes)), repr(self))
+
+
+def linear(start: float, stop: float) -> Shape:
+    """Make a schedule in a straight line from ``start`` at the first episode to ``stop`` at the last.
+
+    Examples
+    --------
+    >>> linear(1.0, 0.0)
+    linear(1, 0)
+    >>> linear(1.0, 0.0).over(5).values.tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    return Shape("linear", _end(start), _end(stop), np.linspace)
+
+
+def exponential(start: float, stop: float) -> Shape:
+    """Make a schedule that shrinks (or grows) by the same factor in each episode, from ``start`` to ``stop``.
+
+    Raises
+    ------
+    InvalidInput
+        If an end is not above 0: no constant factor leads there.
+
+    Examples
+    --------
+    >>> exponential(1.0, 0.01).over(3).values.round(6).tolist()
+    [1.0, 0.1, 0.01]
+    """
+    if min(_end(start), _end(stop)) <= 0:
+        msg = f"exponential({start!r}, {stop!r}) must begin and end above 0; use linear, or a small end such as 0.001"
+        raise InvalidInput(msg)
+    return Shape("exponential", _end(start), _end(stop), np.geomspace)
+
+
+def _end(value: float) -> float:
+    number = _numbers(value, "the ends of a schedule")
+    if number.ndim or not np.isfinite(number):
+        msg = f"the ends of a schedule must be finite numbers; got {value!r:.80}"
+        raise InvalidInput(msg)
+    return float(number)
+
+
+def as_rate(
+    value: Any, name: str, *, n_agents: int, episodes: int, low: float, high: float, schedule: bool
+) -> Rate:
+    """Turn what the user gave into a rate, and check it.
+
+    Parameters
+    ----------
+    value : float, array_like, Rate or Shape
+        A row of numbers is one value an agent or, where schedules are possible, one an episode, by its length.
+    name : str
+        What it is called in messages.
+    n_agents, episodes : int
+        The lengths that rows may have.
+    low, high : float
+        The range, ends included.
+    schedule : bool
+        Whether the rate may change with the episode.
+
+    Returns
+    -------
+    Rate
+
+    Raises
+    ------
+    InvalidInput
+        If a value is out of range or not finite, or a row's length fits neither agents nor episodes, or both.
+    """
+    rate = _make_rate(value, name, n_agents, episodes, schedule=schedule)
+    expected = {"agent": n_agents, "episode": episodes}.get(rate.kind)
+    if rate.kind == "episode" and not schedule:
+        msg = f"{name} cannot change with the episode; give a number or one value an agent"
+        raise InvalidInput(msg)
+    if expected is not None and rate.values.size != expected:
+        what = "agent" if rate.kind == "agent" else "episode"
+        msg = f"{name} has {rate.values.size:,} values for {expected:,} {what}s; give exactly one for each {what}"
+        raise InvalidInput(msg)
+    outside = ~((rate.values >= low) & (rate.values <= high))  # written so that NaN is outside
+    if outside.any():
+        at = int(np.flatnonzero(outside.reshape(-1))[0])
+        value = float(rate.values.reshape(-1)[at])
+        where = {"constant": "", "agent": f" for agent {at}", "episode": f" in episode {at}"}[rate.kind]
+        rule = f"outside [{low:g}, {high:g}]"
+        msg = f"{name}={value!r}{where} is {rule}; use a value such as 0.1"
+        raise InvalidInput(msg)
+    return rate
+
+
+def _make_rate(value: Any, name: str, n_agents: int, episodes: int, *, schedule: bool) -> Rate:
+    if isinstance(value, Rate):
+        return value
+    if isinstance(value, Shape):
+        return value.over(episodes)
+    array = _numbers(value, name)
+    if array.ndim == 0:
+        return constant(float(array))
+    lengths = {"agent": n_agents, "episode": episodes} if schedule else {"agent": n_agents}
+    fits = [kind for kind, length in lengths.items() if array.shape == (length,)]
+    if len(fits) == 1:
+        return per_agent(array) if fits[0] == "agent" else by_episode(array)
+    if fits:
+        msg = (
+            f"{name} has {array.size:,} values, and there are as many agents as episodes; "
+            "say which it is with qfast.per_agent(…) or qfast.by_episode(…)"
+        )
+        raise InvalidInput(msg)
+    choices = " or ".join(f"({length:,},) for one value an {kind}" for kind, length in lengths.items())
+    msg = f"{name} has shape {array.shape}; give a number, or an array of shape {choices}"
+    raise InvalidInput(msg)

@@ -1,0 +1,339 @@
+"""The result of training: every agent's Q, what was recorded on the way, and every setting that made it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import NDArray
+
+from qfast.curve import Curve
+from qfast.errors import BadFile, InvalidInput
+from qfast.files import read_npz, write_npz
+from qfast.learner import Learner
+from qfast.mdp import MDP
+from qfast.rates import Rate
+
+__all__ = ["Run", "load"]
+
+_RATES = ("alpha", "gamma", "epsilon", "initial_q")
+_KIND = "run"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What `qfast.train` gives.
+
+    Attributes
+    ----------
+    q : ndarray of float32 or float64, shape (n_agents, S, A)
+        Every agent's action values, in units of reward.  Actions that are not allowed have -inf; rows of terminal
+        states keep the initial value.
+    returns : ndarray, shape (n_agents, episodes), or None
+        Undiscounted sum of rewards of each episode, with ``record="returns"``.
+    lengths : ndarray of int32, shape (n_agents, episodes), or None
+        Steps of each episode, with ``record="returns"``.
+    curve : Curve or None
+        Their summary over agents for each episode, with ``record="summary"``.
+    mdp : MDP
+        The problem.
+    learner : Learner
+        Rates, ties, dtype.
+    seed_sequence : numpy.random.SeedSequence
+        What the agents' random streams come from.
+    first_agent : int
+        Number of the first agent: ``q[i]`` belongs to agent ``first_agent + i`` of the seed.
+    episodes : int
+        Episodes that each agent went through.
+    record : {None, "returns", "summary"}
+    n_steps : int
+        Agent-steps in all: environment transitions, each with one update of Q.
+    seconds : float
+        Wall-clock time of the training, without compiling.
+    rng : ndarray of uint32, shape (4, n_agents)
+        Where each agent's random stream stands, for `qfast.resume`.
+    state : ndarray of int32, shape (n_agents,)
+        The state in which each agent's next episode begins.
+    """
+
+    q: NDArray[Any]
+    returns: NDArray[Any] | None
+    lengths: NDArray[np.int32] | None
+    curve: Curve | None
+    mdp: MDP
+    learner: Learner
+    seed_sequence: SeedSequence
+    first_agent: int
+    episodes: int
+    record: str | None
+    n_steps: int
+    seconds: float
+    rng: NDArray[np.uint32]
+    state: NDArray[np.int32]
+
+    @property
+    def n_agents(self) -> int:
+        """Number of agents."""
+        return int(self.q.shape[0])
+
+    @property
+    def seed(self) -> Any:
+        """The seed, as `qfast.train` takes it: a number, or a SeedSequence where it has a spawn key."""
+        return self.seed_sequence if self.seed_sequence.spawn_key else self.seed_sequence.entropy
+
+    @property
+    def alpha(self) -> Rate:
+        """Step size."""
+        return self.learner.alpha
+
+    @property
+    def gamma(self) -> Rate:
+        """Discount."""
+        return self.learner.gamma
+
+    @property
+    def epsilon(self) -> Rate:
+        """Exploration rate."""
+        return self.learner.epsilon
+
+    @property
+    def initial_q(self) -> Rate:
+        """The value that Q started with."""
+        return self.learner.initial_q
+
+    @property
+    def ties(self) -> str:
+        """Which of several greedy actions is taken."""
+        return self.learner.ties
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type of Q."""
+        return self.learner.dtype
+
+    @property
+    def steps_per_second(self) -> float:
+        """Agent-steps a second of the training."""
+        return self.n_steps / self.seconds if self.seconds > 0 else float("nan")
+
+    def policy(self) -> NDArray[np.int64]:
+        """Each agent's greedy action in each state; the first one where several are.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_agents, S)
+            An action number each; in terminal states it means nothing.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> run = qfast.train(n_agents=3, episodes=200, seed=0, progress=False)
+        >>> run.policy()[0, :4].tolist()
+        [1, 1, 1, 1]
+        """
+        # One pass over each action's column: NumPy's argmax over a short last axis is ten times slower.
+        best, action = self.q[:, :, 0], np.zeros(self.q.shape[:2], np.int64)
+        for a in range(1, self.mdp.n_actions):
+            better = self.q[:, :, a] > best
+            best = np.where(better, self.q[:, :, a], best)
+            action[better] = a
+        return action
+
+    def policies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Tell the distinct greedy policies apart, by what they do in the states in which an agent can act.
+
+        Returns
+        -------
+        policies : ndarray of int64, shape (n, S)
+            The distinct policies, the most frequent first.
+        agents : ndarray of int64, shape (n,)
+            How many agents have each.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> policies, agents = qfast.train(n_agents=100, episodes=300, seed=0, progress=False).policies()
+        >>> policies[0, :4].tolist(), int(agents.sum())
+        ([1, 1, 1, 1], 100)
+        """
+        matters = np.flatnonzero(self.mdp.decision_states)
+        policy = self.policy()
+        compact = np.ascontiguousarray(policy[:, matters].astype(np.min_scalar_type(self.mdp.n_actions)))
+        rows = compact.view(np.dtype((np.void, compact.dtype.itemsize * compact.shape[1]))).reshape(-1)
+        _, example, agents = np.unique(rows, return_index=True, return_counts=True)
+        order = np.lexsort((example, -agents))
+        distinct = policy[example[order]]
+        distinct[:, ~self.mdp.decision_states] = 0
+        return distinct, agents[order]
+
+    def table(self, agent: int = 0) -> dict[str, dict[str, float]]:
+        """One agent's Q-table as the article prints it, ready for JSON.
+
+        Parameters
+        ----------
+        agent : int
+            Position in ``q``, from 0; negative ones count from the end.
+
+        Returns
+        -------
+        dict of str to dict of str to float
+            Value by state and action name; actions that are not allowed are left out.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such agent.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> qfast.train(n_agents=1, seed=0, progress=False).table()["3"]["1"]
+        2.0
+        """
+        q = self.q[self.position(agent)]
+        return {
+            state: {action: float(str(value)) for action, value in zip(self.mdp.action_names, row, strict=True)
+                    if value > -np.inf}
+            for state, row in zip(self.mdp.state_names, q, strict=True)
+        }  # fmt: skip
+
+    def position(self, agent: int) -> int:
+        """Check the position of an agent in ``q``."""
+        if isinstance(agent, (bool, np.bool_)) or not isinstance(agent, (int, np.integer)):
+            msg = f"agent={agent!r} is not a whole number; use 0 … {self.n_agents - 1:,}"
+            raise InvalidInput(msg)
+        if not -self.n_agents <= agent < self.n_agents:
+            msg = f"agent={agent} does not exist: the run has {self.n_agents:,} agents; use 0 … {self.n_agents - 1:,}"
+            raise InvalidInput(msg)
+        return int(agent) % self.n_agents
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run to one ``.npz``, whole or not at all.
+
+        NumPy alone can read it: ``numpy.load(path)["q"]``.  There is no pickle in it.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; an existing one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import qfast
+        >>> run = qfast.train(n_agents=2, episodes=5, seed=0, progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = qfast.load(run.save(folder + "/run.npz"))
+        >>> bool((run.q == again.q).all()), again.seed
+        (True, 0)
+        """
+        about = {
+            "episodes": self.episodes,
+            "first_agent": self.first_agent,
+            "record": self.record,
+            "n_steps": self.n_steps,
+            "seconds": self.seconds,
+            "ties": self.ties,
+            "rates": {name: [getattr(self, name).kind, getattr(self, name).text] for name in _RATES},
+            "seed": {
+                "entropy": _plain(self.seed_sequence.entropy),
+                "spawn_key": _plain(self.seed_sequence.spawn_key),
+                "pool_size": self.seed_sequence.pool_size,
+            },
+        }
+        arrays: dict[str, NDArray[Any]] = {"about": np.asarray(json.dumps(about)), "q": self.q}
+        arrays |= {"rng": self.rng, "state": self.state}
+        arrays |= {name: getattr(self, name).values for name in _RATES}
+        arrays |= {f"mdp_{name}": array for name, array in self.mdp.to_arrays().items()}
+        if self.returns is not None and self.lengths is not None:
+            arrays |= {"returns": self.returns, "lengths": self.lengths}
+        if self.curve is not None:
+            arrays |= self.curve.to_arrays("curve_")
+        return write_npz(path, arrays, _KIND)
+
+    def __repr__(self) -> str:
+        """Describe the run on one screen."""
+        from qfast.describe import describe_run
+
+        return describe_run(self)
+
+
+def _plain(value: Any) -> Any:
+    """Turn an int, or nested sequences and arrays of ints, into what JSON knows."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, np.integer):
+        return int(value)
+    return [_plain(part) for part in value]
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """Read a run that `Run.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Run
+        With the same bits.
+
+    Raises
+    ------
+    BadFile
+        If the file is truncated, damaged, foreign, or does not hold a run.
+    OSError
+        If the file does not exist or may not be read.
+
+    Examples
+    --------
+    See `Run.save`.
+    """
+    arrays = read_npz(path, _KIND)
+    try:
+        return _from_arrays(arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        msg = f"{path} does not hold a whole run ({error}); train and save it again"
+        raise BadFile(msg) from error
+
+
+def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
+    about = json.loads(str(arrays["about"]))
+    mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
+    q = arrays["q"]
+    rates = {name: Rate(about["rates"][name][0], arrays[name], about["rates"][name][1]) for name in _RATES}
+    seed = about["seed"]
+    if q.shape[1:] != (mdp.n_states, mdp.n_actions) or arrays["rng"].shape != (4, len(q)):
+        msg = f"q has shape {q.shape} for {mdp.n_states} states and {mdp.n_actions} actions"
+        raise ValueError(msg)
+    return Run(
+        q=q,
+        returns=arrays.get("returns"),
+        lengths=arrays.get("lengths"),
+        curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
+        mdp=mdp,
+        learner=Learner(**rates, ties=about["ties"], dtype=q.dtype),
+        seed_sequence=SeedSequence(
+            seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
+        ),
+        first_agent=int(about["first_agent"]),
+        episodes=int(about["episodes"]),
+        record=about["record"],
+        n_steps=int(about["n_steps"]),
+        seconds=float(about["seconds"]),
+        rng=arrays["rng"],
+        state=arrays["state"],
+    )

@@ -1,0 +1,149 @@
+"""From an MDP to the flat lookup arrays that the kernel reads, and what they select at compile time."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.kernel.alias import make_alias
+from qfast.kernel.state import Tables
+from qfast.mdp import MDP
+
+__all__ = ["alias_table", "goal_reward", "make_tables", "outcome_kind", "start_states"]
+
+_EQUAL = 1e-12  # absolute difference up to which probabilities count as equal
+
+
+def alias_table(probability: NDArray[np.float64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Make the alias tables of many distributions at once (Walker 1977, in the form of Vose 1991).
+
+    A random word w gives a column and a part, ``divmod(w * K, 2**32)``; the outcome is the column itself if
+    ``part < threshold[column]``, else ``other[column]``.  Probabilities are met to within K / 2**32.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (..., K)
+        Distributions over K outcomes; each is scaled to sum to 1.
+
+    Returns
+    -------
+    threshold : ndarray of uint32, shape (..., K)
+    other : ndarray of int64, shape (..., K)
+
+    Examples
+    --------
+    >>> threshold, other = alias_table(np.array([0.75, 0.25]))
+    >>> (threshold / 2**32).round(2).tolist(), other.tolist()
+    ([1.0, 0.5], [0, 0])
+    """
+    threshold, other = make_alias(probability)
+    return threshold, other
+
+
+def _all_equal(probability: NDArray[np.float64]) -> bool:
+    return bool(np.abs(probability - 1 / probability.shape[-1]).max() <= _EQUAL)
+
+
+def outcome_kind(mdp: MDP) -> str:
+    """How the kernel draws outcomes: "one" (K = 1), "equal" (K equally likely ones everywhere) or "alias".
+
+    Examples
+    --------
+    >>> outcome_kind(MDP([[0]], [[1.0]], terminated=[[True]]))
+    'one'
+    """
+    if mdp.n_outcomes == 1:
+        return "one"
+    return "equal" if _all_equal(mdp.probability) else "alias"
+
+
+def start_states(mdp: MDP) -> NDArray[np.int32]:
+    """The states that episodes begin in, in increasing order, shape (n,), int32.
+
+    Examples
+    --------
+    >>> start_states(MDP([[0]], [[1.0]], terminated=[[True]])).tolist()
+    [0]
+    """
+    return np.flatnonzero(mdp.start).astype(np.int32)
+
+
+def goal_reward(mdp: MDP) -> float:
+    """The reward that makes an episode a success: the largest that ends one.
+
+    An episode succeeds if it ends by a terminated outcome with the largest reward among all such outcomes that can
+    occur; infinity (no success) if none can.
+
+    Examples
+    --------
+    >>> goal_reward(MDP([[0]], [[1.0]], terminated=[[True]]))
+    1.0
+    """
+    endings = mdp.terminated & (mdp.probability > 0) & mdp.decision_states[:, None, None]
+    if mdp.allowed is not None:
+        endings &= mdp.allowed[:, :, None]
+    return float(mdp.reward[endings].max()) if endings.any() else float("inf")
+
+
+def _interleave(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint32]:
+    pairs = np.stack([first.astype(np.uint32), second.astype(np.uint32)], axis=-1)
+    return np.ascontiguousarray(pairs).reshape(-1)
+
+
+def _model(mdp: MDP, dtype: np.dtype[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    state = np.where(mdp.terminated, -1 - mdp.next_state, mdp.next_state).astype(np.int32)
+    bits = mdp.reward.astype(np.float32).view(np.int32)
+    reward = mdp.reward.reshape(-1) if dtype == np.float64 else np.empty(0)
+    return np.stack([state, bits], axis=-1).reshape(-1), np.ascontiguousarray(reward)
+
+
+def _allowed(mdp: MDP) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    if mdp.allowed is None:
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+    actions = np.argsort(~mdp.allowed, axis=1, kind="stable").astype(np.int32)
+    return np.maximum(mdp.allowed.sum(axis=1), 1).astype(np.int32), actions.reshape(-1)
+
+
+def make_tables(
+    mdp: MDP, dtype: np.dtype[Any], *, alpha: NDArray[Any], explore: NDArray[np.int32], goal: float
+) -> Tables:
+    """Make the kernel's tables.
+
+    Parameters
+    ----------
+    mdp : MDP
+    dtype : numpy.dtype
+        float32 or float64, the type of Q.
+    alpha : ndarray, shape (episodes,) or (0,)
+        Step sizes by episode where they have a schedule.
+    explore : ndarray of int32, shape (episodes,) or (0,)
+        epsilon * 2**24 by episode where it has a schedule.
+    goal : float
+        Reward from which on a terminated episode is a success.
+
+    Returns
+    -------
+    Tables
+    """
+    model, reward = _model(mdp, dtype)
+    alias = start_alias = np.empty(0, np.uint32)
+    if outcome_kind(mdp) == "alias":
+        alias = _interleave(*alias_table(mdp.probability))
+    starts = start_states(mdp)
+    if not _all_equal(mdp.start[starts]):
+        start_alias = _interleave(*alias_table(mdp.start[starts]))
+    n_allowed, allowed = _allowed(mdp)
+    return Tables(
+        model=model,
+        reward=reward,
+        alias=alias,
+        starts=starts,
+        start_alias=start_alias,
+        n_allowed=n_allowed,
+        allowed=allowed,
+        alpha=alpha.astype(dtype),
+        explore=explore,
+        n_outcomes=mdp.n_outcomes,
+        limit=mdp.max_episode_steps or 0,
+        goal_reward=dtype.type(goal),
+    )

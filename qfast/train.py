@@ -1,0 +1,484 @@
+"""Training: settings are checked, divided into blocks of agents, run on an executor, and put together."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import NDArray
+
+from qfast.blocks import (
+    Memory,
+    Plan,
+    available_memory,
+    block_size,
+    compile_plan,
+    default_threads,
+    explore_threshold,
+    run_blocks,
+)
+from qfast.curve import SummaryBuilder
+from qfast.errors import Interrupted, InvalidInput
+from qfast.kernel.spec import Spec
+from qfast.learner import Learner, make_learner
+from qfast.mdp import MDP
+from qfast.problems import corridor
+from qfast.progress import Progress, Reporter, default_reporter
+from qfast.run import Run
+from qfast.seeding import Seed, as_seed_sequence
+from qfast.tables import goal_reward, make_tables, outcome_kind
+
+__all__ = ["RECORDS", "resume", "train"]
+
+#: What `record` may be.
+RECORDS: Final = (None, "returns", "summary")
+
+
+def train(
+    mdp: MDP | None = None,
+    *,
+    n_agents: int = 10_000,
+    episodes: int = 1_000,
+    alpha: Any = 0.1,
+    gamma: Any = 0.9,
+    epsilon: Any = 0.1,
+    initial_q: Any = 0.0,
+    ties: str = "random",
+    dtype: Any = "float32",
+    seed: Seed = None,
+    first_agent: int = 0,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    record: str | None = "summary",
+    progress: bool | Reporter | None = None,
+) -> Run:
+    r"""Train independent tabular Q-learning agents, all at once.
+
+    Each agent has a table Q, a random stream of its own, and learns from its own steps alone:
+
+    .. math:: Q(s, a) \leftarrow Q(s, a) + \alpha\,[r + \gamma \max_{a'} Q(s', a') - Q(s, a)]
+
+    (Watkins 1989; Sutton & Barto 2018, eq. 6.8), acting epsilon-greedily.  Nothing is bootstrapped beyond an outcome
+    that terminates the episode; an episode cut by ``max_episode_steps`` bootstraps as usual.
+
+    Parameters
+    ----------
+    mdp : MDP, optional
+        The problem; by default the five-state corridor, `qfast.corridor()`.
+    n_agents : int, default 10_000
+        Number of agents, at least 1.
+    episodes : int, default 1_000
+        Episodes of each agent, at least 1.
+    alpha : float, array_like or schedule, default 0.1
+        Step size in [0, 1]: a number, one value an agent (shape ``(n_agents,)``), or one an episode (shape
+        ``(episodes,)``, or ``qfast.linear(…)``, ``qfast.exponential(…)``).
+    gamma : float or array_like, default 0.9
+        Discount in [0, 1]: a number or one value an agent.
+    epsilon : float, array_like or schedule, default 0.1
+        Probability of a random action, the greedy one among them, in [0, 1]; given like alpha.  Rounded to 24 bits.
+    initial_q : float or array_like, default 0.0
+        What Q starts with, in units of reward: a number or one value an agent.
+    ties : {"random", "first", "last"}, default "random"
+        Which of several greedy actions is taken.
+    dtype : {"float32", "float64"}, default "float32"
+        Element type of Q and of all arithmetic on it.
+    seed : int, sequence of int or numpy.random.SeedSequence, optional
+        The agents' random streams come from it; by default from fresh entropy, which ``run.seed`` remembers.
+    first_agent : int, default 0
+        Number of the first agent, to make agents of a larger run again: agent i depends on the seed and i alone.
+    threads : int, optional
+        Threads of the default executor; by default as many as there are processors.
+    executor : concurrent.futures.Executor, optional
+        Where the blocks of agents are run: a process pool, a cluster.  By default a thread pool.
+    record : {"summary", "returns", None}, default "summary"
+        "summary": ``run.curve``, mean, standard deviation, extremes and quantiles over agents for each episode, in
+        memory that does not grow with the agents.  "returns": ``run.returns`` and ``run.lengths`` of every agent
+        and episode, 8 bytes each (12 with float64).
+    progress : bool or callable, optional
+        Whether to show progress on standard error (by default if it is a terminal), or what to call with it.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InvalidInput
+        If a setting is out of range or unknown, the problem cannot end, or the result would not fit in memory.
+    Interrupted
+        On Ctrl-C, within a second, with the agents that were complete; a KeyboardInterrupt.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> run = qfast.train(n_agents=100, episodes=500, seed=0, progress=False)
+    >>> run.q.shape, run.q.mean(axis=0)[3].round(2).tolist()
+    ((100, 5, 2), [1.52, 2.0])
+    """
+    problem = corridor() if mdp is None else mdp
+    if not isinstance(problem, MDP):
+        msg = f"mdp={mdp!r:.60} is not an MDP; use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
+        raise InvalidInput(msg)
+    _check_count("n_agents", n_agents)
+    _check_count("episodes", episodes)
+    _check_count("first_agent", first_agent, least=0)
+    _check_options(threads, executor, record)
+    learner = make_learner(
+        n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
+        ties=ties, dtype=dtype,
+    )  # fmt: skip
+    check_problem(problem, learner)
+    return _run(
+        problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
+        record=record, threads=threads, executor=executor, progress=progress, before=None,
+    )  # fmt: skip
+
+
+def resume(
+    run: Run,
+    *,
+    episodes: int = 1_000,
+    alpha: Any = None,
+    epsilon: Any = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool | Reporter | None = None,
+) -> Run:
+    """Train the agents of a run on: 400 episodes and then 600 give the same bits as 1,000 at once.
+
+    Parameters
+    ----------
+    run : Run
+        The agents; it is not changed.
+    episodes : int, default 1_000
+        Further episodes of each agent.
+    alpha, epsilon : float, array_like or schedule, optional
+        New rates; by default those of the run.  A schedule over episodes has come to its end, so it must be given
+        anew, for the further episodes.
+    threads, executor, progress
+        See `train`.
+
+    Returns
+    -------
+    Run
+        Of all episodes together.
+
+    Raises
+    ------
+    InvalidInput, Interrupted
+        See `train`.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> at_once = qfast.train(n_agents=10, episodes=100, seed=0, progress=False)
+    >>> in_two = qfast.resume(qfast.train(n_agents=10, episodes=40, seed=0, progress=False), episodes=60, progress=False)
+    >>> bool((at_once.q == in_two.q).all())
+    True
+    """
+    if not isinstance(run, Run):
+        msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
+        raise InvalidInput(msg)
+    _check_count("episodes", episodes)
+    _check_options(threads, executor, run.record)
+    rates = {"alpha": run.alpha if alpha is None else alpha, "epsilon": run.epsilon if epsilon is None else epsilon}
+    for name, given in (("alpha", alpha), ("epsilon", epsilon)):
+        if given is None and rates[name].kind == "episode":
+            msg = f"{name}={rates[name]!r} ended with episode {run.episodes:,}; give {name}= for the further episodes"
+            raise InvalidInput(msg)
+    learner = make_learner(
+        n_agents=run.n_agents, episodes=episodes, gamma=run.gamma, initial_q=run.initial_q, ties=run.ties,
+        dtype=run.dtype, **rates,
+    )  # fmt: skip
+    check_problem(run.mdp, learner)
+    nothing = np.empty((run.n_agents, 0))
+    before = Memory(run.q, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
+    more = _run(
+        run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
+        record=run.record, threads=threads, executor=executor, progress=progress, before=before,
+    )  # fmt: skip
+    return _join(run, more)
+
+
+def _join(run: Run, more: Run) -> Run:
+    """One run out of two stretches of episodes of the same agents."""
+
+    def behind(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if first is None or second is None else np.concatenate([first, second], axis=1)
+
+    return Run(
+        q=more.q, returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
+        curve=run.curve.extended(more.curve) if run.curve and more.curve else None,
+        mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
+        episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
+        seconds=run.seconds + more.seconds, rng=more.rng, state=more.state,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------- checks
+def _check_count(name: str, value: Any, least: int = 1) -> None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not whole or value < least:
+        msg = f"{name}={value!r} is not a whole number of at least {least}; use a number such as {max(least, 1000):,}"
+        raise InvalidInput(msg)
+
+
+def _check_options(threads: Any, executor: Any, record: Any) -> None:
+    if threads is not None:
+        _check_count("threads", threads)
+    if executor is not None and not isinstance(executor, Executor):
+        msg = f"executor={executor!r:.60} is not a concurrent.futures.Executor; use a pool, or None for threads"
+        raise InvalidInput(msg)
+    if executor is not None and threads is not None:
+        msg = f"threads={threads} has no meaning beside executor=; the executor has workers of its own, leave one out"
+        raise InvalidInput(msg)
+    if record not in RECORDS:
+        msg = f"record={record!r} is unknown; use one of {', '.join(map(repr, RECORDS))}"
+        raise InvalidInput(msg)
+
+
+def check_problem(mdp: MDP, learner: Learner) -> None:
+    """Refuse problems that the kernel cannot hold, and those whose episodes would not end."""
+    largest = 2**31 - 1
+    biggest = max(64 * mdp.n_states * mdp.n_actions, 2 * mdp.next_state.size)
+    if biggest > largest:
+        msg = (
+            f"{mdp.n_states:,} states with {mdp.n_actions} actions of {mdp.n_outcomes} outcomes are too many: "
+            f"64 tables of Q, or the outcomes twice, must stay below 2**31 entries; use a smaller problem"
+        )
+        raise InvalidInput(msg)
+    if learner.dtype == np.float32 and np.abs(mdp.reward).max() > np.finfo(np.float32).max:
+        msg = f"a reward of {mdp.reward.flat[np.abs(mdp.reward).argmax()]:g} does not fit float32; use dtype='float64'"
+        raise InvalidInput(msg)
+    if mdp.max_episode_steps is None:
+        mdp.check_ends()
+        if learner.epsilon.values.reshape(-1)[0] == 0 or (learner.epsilon.kind == "agent" and learner.epsilon.lowest == 0):
+            msg = (
+                "epsilon=0 without max_episode_steps may go round in circles for ever; "
+                "use mdp.with_limit(…), or an epsilon above 0"
+            )
+            raise InvalidInput(msg)
+
+
+def memory_needed(mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None) -> int:
+    """Estimate the bytes that a run takes."""
+    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize + 20)
+    records = {
+        None: 0,
+        "score": 24 * n_agents,
+        "returns": n_agents * episodes * (dtype.itemsize + 4),
+        "summary": episodes * 2000,  # a table of counts of some 200 bins each for returns and lengths, and the curve
+    }
+    return int(agents + records[record])
+
+
+def check_memory(
+    mdp: MDP, dtype: np.dtype[Any], *, n_agents: int, episodes: int, record: str | None, extra: int = 0
+) -> None:
+    """Refuse a run that would not fit in memory, and say what would."""
+    available = available_memory() - extra
+    need = memory_needed(mdp, dtype, n_agents, episodes, record)
+    if need <= available:
+        return
+    sizes = {choice: memory_needed(mdp, dtype, n_agents, episodes, choice) for choice in RECORDS}
+    fitting = [f"record={choice!r} ({size / 1e9:.3g} GB)" for choice, size in sizes.items() if size <= available]
+    if fitting:
+        fix = " or ".join(fitting) + " would fit"
+    else:
+        most = max(1, int(available / max(1, need / n_agents)))
+        fix = f"not even record=None would fit; use fewer agents (about {most:,}), or fewer episodes"
+    msg = (
+        f"n_agents={n_agents:,} with record={record!r} needs {need / 1e9:.3g} GB, "
+        f"and {max(available, 0) / 1e9:.3g} GB are free; {fix}"
+    )
+    raise InvalidInput(msg)
+
+
+# -------------------------------------------------------------------------------------------------------- execution
+def make_plan(
+    mdp: MDP,
+    learner: Learner,
+    seed: SeedSequence,
+    *,
+    first_agent: int,
+    episodes: int,
+    record: str | None,
+    learns: bool = True,
+    goal: float | None = None,
+) -> Plan:
+    """Choose the kernel's variant and make its tables."""
+    spec = Spec(
+        n_actions=mdp.n_actions,
+        dtype=learner.dtype.name,
+        ties=learner.ties,
+        outcomes=outcome_kind(mdp),
+        draws_start=mdp.start_state is None,
+        limited=mdp.max_episode_steps is not None,
+        masked=mdp.allowed is not None,
+        schedules_alpha=learner.alpha.kind == "episode",
+        schedules_explore=learner.epsilon.kind == "episode",
+        records={None: "nothing", "score": "score"}.get(record, "episodes"),
+        learns=learns,
+    )
+    nothing = np.empty(0)
+    tables = make_tables(
+        mdp,
+        learner.dtype,
+        alpha=learner.alpha.values if spec.schedules_alpha else nothing,
+        explore=explore_threshold(learner.epsilon.values if spec.schedules_explore else nothing),
+        goal=goal_reward(mdp) if goal is None else goal,
+    )
+    # Rows without any allowed action belong to states that no agent acts in; they keep finite values.
+    forbidden = None if mdp.allowed is None else ~mdp.allowed & mdp.allowed.any(axis=1, keepdims=True)
+    return Plan(
+        spec, tables, learner, seed, first_agent, (mdp.n_states, mdp.n_actions), episodes, record, forbidden
+    )
+
+
+@dataclass
+class _Collected:
+    """What has come in, in the order of the agents."""
+
+    memory: Memory
+    summary: SummaryBuilder | None
+    n_agents: int = 0
+    n_steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Watch:
+    """Ctrl-C, and the steps done by blocks that are not complete yet."""
+
+    pressed: threading.Event = field(default_factory=threading.Event)
+    steps: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, steps: int) -> None:
+        with self._lock:
+            self.steps += steps
+
+
+@contextmanager
+def _ctrl_c(pressed: threading.Event) -> Iterator[None]:
+    """Turn the first Ctrl-C into a flag, so that it never tears a half-merged result; a second one works as usual."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+
+    def note(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, usual)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def collect(
+    plan: Plan,
+    n_agents: int,
+    *,
+    threads: int | None,
+    executor: Executor | None,
+    progress: bool | Reporter | None,
+    before: Memory | None,
+) -> tuple[_Collected, bool]:
+    """Run a plan's blocks and put them together: what came in, and whether Ctrl-C cut it short."""
+    workers = threads or default_threads()
+    watch = _Watch()
+    with default_reporter(progress) as report:
+        report(Progress("compiling", 0, n_agents, 0, 0.0))
+        if executor is None:
+            compile_plan(plan)
+        result = _Collected(
+            Memory.empty(plan, n_agents), SummaryBuilder(plan.episodes) if plan.record == "summary" else None
+        )
+        began = time.perf_counter()
+
+        def tick() -> None:
+            result.seconds = time.perf_counter() - began
+            report(Progress("training", result.n_agents, n_agents, max(watch.steps, result.n_steps), result.seconds))
+
+        size = block_size(plan, n_agents, workers)
+        pool = executor or ThreadPoolExecutor(min(workers, -(-n_agents // size)), thread_name_prefix="qfast")
+        here: dict[str, Any] = {}
+        if executor is None:
+            here = {"into": result.memory, "stop": watch.pressed.is_set, "report": watch.add}
+        try:
+            with _ctrl_c(watch.pressed):
+                blocks = run_blocks(
+                    plan, n_agents, pool, size=size, ahead=4 * workers, before=before, tick=tick,
+                    stopped=watch.pressed.is_set, **here,
+                )  # fmt: skip
+                for block in blocks:
+                    if block.memory is not None:
+                        result.memory.put(block.first, block.memory)
+                    if result.summary is not None and block.summary is not None:
+                        result.summary.merge(block.summary)
+                    result.n_agents += block.n_agents
+                    result.n_steps += block.n_steps
+                    tick()
+        finally:
+            watch.pressed.set()  # whatever ends the run ends the blocks under way
+            if executor is None:
+                pool.shutdown(wait=True, cancel_futures=True)
+        result.seconds = time.perf_counter() - began
+        if result.n_agents == n_agents:
+            report(Progress("done", n_agents, n_agents, result.n_steps, result.seconds))
+    return result, result.n_agents < n_agents
+
+
+def _run(
+    mdp: MDP,
+    learner: Learner,
+    seed: SeedSequence,
+    *,
+    n_agents: int,
+    first_agent: int,
+    episodes: int,
+    record: str | None,
+    threads: int | None,
+    executor: Executor | None,
+    progress: bool | Reporter | None,
+    before: Memory | None,
+) -> Run:
+    check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record)
+    plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
+    result, cut_short = collect(
+        plan, n_agents, threads=threads, executor=executor, progress=progress, before=before
+    )
+    n = result.n_agents
+    memory = result.memory.part(0, n) if cut_short else result.memory
+    if cut_short and n == 0:
+        msg = f"stopped before any of {n_agents:,} agents was complete"
+        raise Interrupted(msg)
+    run = Run(
+        q=memory.q,
+        returns=memory.returns if record == "returns" else None,
+        lengths=memory.lengths if record == "returns" else None,
+        curve=result.summary.curve() if result.summary is not None else None,
+        mdp=mdp,
+        learner=learner.first(n) if cut_short else learner,
+        seed_sequence=seed,
+        first_agent=first_agent,
+        episodes=episodes,
+        record=record,
+        n_steps=result.n_steps,
+        seconds=result.seconds,
+        rng=memory.rng,
+        state=memory.state,
+    )
+    if cut_short:
+        msg = f"stopped; {n:,} of {n_agents:,} agents were complete"
+        raise Interrupted(msg, run)
+    return run
