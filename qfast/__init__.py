@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from qfast.mdp import MDP
     from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
     from qfast.progress import Progress
-    from qfast.rates import Rate, by_episode, constant, exponential, linear, per_agent
-    from qfast.rollout import Evaluation, Rollout, evaluate, rollout
+    from qfast.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
+    from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run, load
-    from qfast.train import resume, train
+    from qfast.training import resume, train
 
 __version__ = "0.1.0"
 
@@ -31,10 +31,10 @@ _HOME = {
     "qfast.mdp": ["MDP"],
     "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
     "qfast.progress": ["Progress"],
-    "qfast.rates": ["Rate", "by_episode", "constant", "exponential", "linear", "per_agent"],
-    "qfast.rollout": ["Evaluation", "Rollout", "evaluate", "rollout"],
+    "qfast.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
+    "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run", "load"],
-    "qfast.train": ["resume", "train"],
+    "qfast.training": ["resume", "train"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _PACKAGES = ["exact", "problems"]

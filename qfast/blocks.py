@@ -3,11 +3,12 @@
 `run_block` is a pure function of a `Plan` and the agents' numbers; threads, processes and clusters all run the same.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,10 +22,11 @@ from qfast.kernel.spec import Spec
 from qfast.kernel.state import Agents, Tables, make_lanes
 from qfast.learner import Learner
 from qfast.seeding import agent_streams, next_words
+from qfast.tables import explore_threshold
 
 __all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
 
-#: Steps a lane between two looks at whether to stop: about 50 ms.
+#: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
 
@@ -69,7 +71,7 @@ class Plan:
     @property
     def draws_per_step(self) -> int:
         """Random words that an agent takes in a step."""
-        return 1 + (self.spec.outcomes != "one") + self.spec.draws_start
+        return 1 + self.spec.draws_word + (self.spec.outcomes != "one") + self.spec.draws_start
 
 
 @dataclass
@@ -78,8 +80,10 @@ class Memory:
 
     Attributes
     ----------
-    q : ndarray, shape (n, S, A)
+    q : ndarray, shape (n, S, A), or (n, S, A, 2) with two tables
         With room for SLACK elements behind it, which the kernel's loads may touch.
+    visits : ndarray of int32, shape (n, S, A) or (n, 0, 0)
+        How often each pair was taken, where that matters; with SLACK too.
     rng : ndarray of uint32, shape (4, n)
     state : ndarray of int32, shape (n,)
     returns, lengths : ndarray, shape (n, episodes) or (n, 0)
@@ -87,6 +91,7 @@ class Memory:
     """
 
     q: NDArray[Any]
+    visits: NDArray[np.int32]
     rng: NDArray[np.uint32]
     state: NDArray[np.int32]
     returns: NDArray[Any]
@@ -96,13 +101,15 @@ class Memory:
     @classmethod
     def empty(cls, plan: Plan, n: int) -> "Memory":
         """Allocate memory for n agents."""
-        size, dtype = n * plan.shape[0] * plan.shape[1], plan.learner.dtype
         recorded = plan.episodes if plan.record == "returns" else 0
+        tables = (2,) if plan.spec.n_tables == 2 else ()
+        counted = plan.shape if plan.spec.counts_visits else (0, 0)
         return cls(
-            q=np.empty(size + SLACK, dtype)[:size].reshape(n, *plan.shape),
+            q=_with_slack((n, *plan.shape, *tables), plan.learner.dtype),
+            visits=_with_slack((n, *counted), np.int32),
             rng=np.empty((4, n), np.uint32),
             state=np.empty(n, np.int32),
-            returns=np.empty((n, recorded), dtype),
+            returns=np.empty((n, recorded), plan.learner.dtype),
             lengths=np.empty((n, recorded), np.int32),
             score=np.zeros((3, n if plan.record == "score" else 0)),
         )
@@ -111,15 +118,20 @@ class Memory:
         """Give views of the agents ``first`` … ``first + count - 1``."""
         end = first + count
         return Memory(
-            self.q[first:end], self.rng[:, first:end], self.state[first:end],
+            self.q[first:end], self.visits[first:end], self.rng[:, first:end], self.state[first:end],
             self.returns[first:end], self.lengths[first:end], self.score[:, first:end],
         )  # fmt: skip
 
     def put(self, first: int, block: "Memory") -> None:
         """Copy a block's agents to their place."""
         part = self.part(first, len(block.state))
-        for name in ("q", "rng", "state", "returns", "lengths", "score"):
-            getattr(part, name)[...] = getattr(block, name)
+        for field in fields(Memory):
+            getattr(part, field.name)[...] = getattr(block, field.name)
+
+
+def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    size = math.prod(shape)
+    return np.empty(size + SLACK, dtype)[:size].reshape(shape)
 
 
 @dataclass
@@ -151,20 +163,24 @@ def block_size(plan: Plan, n_agents: int, threads: int) -> int:
     Large tables make small blocks, since the kernel's indices are 32 bits wide.
     """
     share = -(-n_agents // (4 * threads))
-    records = 2**21 // max(1, min(plan.episodes, 2048)) if plan.record == "summary" else 2**14
+    records = 2**19 // max(1, min(plan.episodes, 2048)) if plan.record == "summary" else 2**14
     indices = _LARGEST_INDEX // (plan.shape[0] * plan.shape[1])
     return max(LEAF, min(share, records, indices, 1024) // LEAF * LEAF)
 
 
 def compile_plan(plan: Plan) -> None:
     """Compile the plan's variant, or load it from numba's cache, by training no agent."""
-    run_block(replace(plan, record=None if plan.record == "summary" else plan.record), 0, 0)
+    run_block(replace(plan, record="returns" if plan.record == "summary" else plan.record), 0, 0)
+    if plan.record == "summary":
+        SummaryBuilder(1).add(0, 0, np.zeros((1, 1), plan.learner.dtype), np.zeros((1, 1), np.int32))
 
 
 def _begin(plan: Plan, first: int, memory: Memory) -> None:
     """Put new agents at the beginning of their first episode."""
     count = len(memory.state)
-    memory.q[...] = plan.learner.initial_q.for_agents(first, count, memory.q.dtype)[:, None, None]
+    initial = plan.learner.initial_q.for_agents(first, count, memory.q.dtype)
+    memory.q[...] = initial.reshape(count, *(1,) * (memory.q.ndim - 1))
+    memory.visits[...] = 0
     if plan.forbidden is not None:
         memory.q[:, plan.forbidden] = -np.inf
     memory.rng[...] = agent_streams(plan.seed, plan.first_agent + first, count)
@@ -188,7 +204,7 @@ def run_block(
     count: int,
     before: Memory | None = None,
     into: Memory | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
 ) -> Block:
     """Train the agents ``first`` … ``first + count - 1`` of a run.
@@ -202,8 +218,8 @@ def run_block(
         The agents as an earlier training left them, or their Q alone; new ones by default.
     into : Memory, optional
         Where to write, instead of memory of the block's own.
-    stop : callable, optional
-        Asked about every 50 ms.
+    stop : ndarray of int64, shape (1,), optional
+        Watched by the kernel: when another thread makes it other than 0, the block ends at once.
     report : callable, optional
         Told the agent-steps done since the last time.
 
@@ -214,18 +230,19 @@ def run_block(
     Raises
     ------
     BlockStopped
-        If ``stop`` answered True before the block was complete.
+        If ``stop`` was set before the block was complete.
     """
     memory = Memory.empty(plan, count) if into is None else into
     if before is None or not before.state.size:
         _begin(plan, first, memory)
     else:
-        memory.rng[...], memory.state[...] = before.rng, before.state
+        memory.rng[...], memory.state[...], memory.visits[...] = before.rng, before.state, before.visits
     if before is not None:
         memory.q[...] = before.q
     learner, dtype = plan.learner, plan.learner.dtype
-    rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)  # views may have gaps
-    explore = explore_threshold(learner.epsilon.for_agents(first, count, np.float64))
+    # Views of a larger array may have gaps: these three go in and out by copies.
+    rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)
+    stop = np.zeros(1, np.int64) if stop is None else stop
     in_cache = plan.record == "summary"
     summary = SummaryBuilder(plan.episodes) if in_cache else None
     stretches = list(windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
@@ -233,39 +250,38 @@ def run_block(
     if in_cache:
         longest = count * (stretches[0][1] - stretches[0][0])
         buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
-    episode, length = np.zeros(count, np.int64), np.zeros(count, np.int32)
-    so_far, lanes = np.zeros(count, dtype), make_lanes(plan.spec)
-    alpha, gamma = learner.alpha.for_agents(first, count, dtype), learner.gamma.for_agents(first, count, dtype)
+    agents = Agents(
+        q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,
+        episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(first, count, dtype),
+        gamma=learner.gamma.for_agents(first, count, dtype),
+        explore=explore_threshold(learner.epsilon.for_agents(first, count, np.float64)),
+        temperature=(1 / learner.temperature.for_agents(first, count, np.float64)).astype(np.float32),
+        trace_decay=learner.lambda_.for_agents(first, count, dtype),
+        confidence=learner.c.for_agents(first, count, np.float32), returns=memory.returns.reshape(-1),
+        lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
+    )  # fmt: skip
+    lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
     n_steps = 0
     for window, (begin, end) in enumerate(stretches):
         if in_cache:
             returns, lengths = (array[: count * (end - begin)] for array in buffer)
-        else:
-            returns, lengths = memory.returns.reshape(-1), memory.lengths.reshape(-1)
-        agents = Agents(
-            memory.q.reshape(-1), rng, memory.state, episode, length, so_far, alpha, gamma, explore,
-            returns, lengths, score,
-        )  # fmt: skip
+            agents = agents._replace(returns=returns, lengths=lengths)
         unfinished = 1
         while unfinished:
-            counter = rng[3].copy()
-            unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, end, SLICE)
-            done = int((rng[3] - counter).sum(dtype=np.int64)) // plan.draws_per_step
+            counter, rests = rng[3].copy(), agents.rests.sum()
+            unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, end, SLICE, stop)
+            if stop[0]:
+                raise BlockStopped
+            words = int((rng[3] - counter).sum(dtype=np.int64))
+            done = words // plan.draws_per_step - int(agents.rests.sum() - rests)
             n_steps += done
             if report is not None:
                 report(done)
-            if unfinished and stop is not None and stop():
-                raise BlockStopped
         if summary is not None:
             shape = (count, end - begin)
             summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
     memory.rng[...], memory.score[...] = rng, score
     return Block(first, memory if into is None else None, summary, count, n_steps)
-
-
-def explore_threshold(epsilon: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Turn exploration rates into the whole numbers of 24 bits that the kernel compares with."""
-    return np.rint(epsilon * 2**24).astype(np.int32)
 
 
 def run_blocks(
@@ -277,7 +293,7 @@ def run_blocks(
     ahead: int,
     before: Memory | None = None,
     into: Memory | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
     tick: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -347,4 +363,4 @@ def default_threads() -> int:
         return os.cpu_count() or 1
 
 
-__all__ += ["available_memory", "default_threads", "explore_threshold"]
+__all__ += ["available_memory", "default_threads"]

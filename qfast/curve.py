@@ -141,11 +141,12 @@ class _Window:
             add_moments(leaf, mean, squares)
             self._insert(0, (first + begin) // LEAF, (len(leaf), mean, squares))
         extremes(values, self.low, self.high)
-        bits = values.astype(np.float32, copy=False).view(np.uint32)
-        done = 0
+        row, done = np.empty(values.shape[1], np.float32), 0
         while True:
-            done, self.n_slots = count_values(bits, done, self.slot_of, self.n_slots, self.counts)
-            if done == bits.size:
+            done, self.n_slots = count_values(
+                values, row, row.view(np.uint32), done, self.slot_of, self.n_slots, self.counts
+            )
+            if done == values.size:
                 break
             self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
 

@@ -56,6 +56,12 @@ def final_returns(run: Run) -> dict[str, Any] | None:
     return None
 
 
+def _learner(run: Run) -> str:
+    learner = run.learner
+    parts = [learner.rule] + [f"n={learner.n}"] * (learner.n > 1)
+    return ", ".join(parts + [f"{learner.traces} traces"] * bool(learner.traces) + [learner.explore])
+
+
 def describe_run(run: Run) -> str:
     """Describe a run on one screen."""
     mdp, steps = run.mdp, run.n_steps
@@ -64,7 +70,8 @@ def describe_run(run: Run) -> str:
     lines = [
         f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
         f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
-        f"  rates      alpha={run.alpha!r}, gamma={run.gamma!r}, epsilon={run.epsilon!r}",
+        f"  learner    {_learner(run)}",
+        f"  rates      {', '.join(f'{name}={getattr(run.learner, name)!r}' for name in run.learner.shown)}",
         f"  Q          {run.dtype.name} {run.q.shape}, started at {run.initial_q!r}, ties {run.ties}",
         f"  seed       {seed_in_words(run)}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
         f"  steps      {steps:,} in {run.seconds:.3g} s{speed}",

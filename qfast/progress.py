@@ -142,9 +142,7 @@ def default_reporter(progress: bool | Reporter | None = None) -> Iterator[Report
     if callable(progress):
         yield _Throttle(progress, _INTERVAL)
         return
-    if not (progress is None or isinstance(progress, bool)):
-        msg = f"progress={progress!r} is neither None, True, False nor a callable; use None for a terminal alone"
-        raise InvalidInput(msg)
+    _check(progress)
     stream = sys.stderr
     wanted = stream is not None and (_is_terminal(stream) if progress is None else progress)
     if not wanted or not _SHOWN.acquire(blocking=False):
@@ -159,6 +157,12 @@ def default_reporter(progress: bool | Reporter | None = None) -> Iterator[Report
                 display.close()
     finally:
         _SHOWN.release()
+
+
+def _check(progress: object) -> None:
+    if progress is not None and not isinstance(progress, bool):
+        msg = f"progress={progress!r:.60} is neither None, True, False nor a callable; use None for a terminal alone"
+        raise InvalidInput(msg)
 
 
 def _ignore(event: Progress) -> None:
@@ -242,18 +246,21 @@ class _Bar:
 
         self._display = Display(
             TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=14),  # leaves the last columns free, where the terminal writes ^C
             TextColumn("{task.fields[status]}"),
             console=Console(stderr=True),
             refresh_per_second=1 / _INTERVAL,
             transient=True,
-            expand=True,
             redirect_stdout=False,  # what others print stays on the stream they chose
             redirect_stderr=False,
         )
         self._task = self._display.add_task("", total=None, status="")
 
     def __call__(self, event: Progress) -> None:
+        with suppress(OSError, ValueError):
+            self._draw(event)
+
+    def _draw(self, event: Progress) -> None:
         self._display.start()  # here, where close() follows whatever happens; does nothing the second time
         if event.phase == "compiling":
             self._display.update(self._task, description="compiling", status="(once for each kind of problem)")

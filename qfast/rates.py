@@ -13,21 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Rate", "as_rate", "by_episode", "constant", "exponential", "linear", "per_agent"]
+__all__ = ["Rate", "as_rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"]
 
 
 @dataclass(frozen=True, eq=False)
 class Rate:
     """A rate: how it varies, and its values.
 
-    Made by `constant`, `per_agent`, `by_episode`, `linear` and `exponential`.
+    Made by `constant`, `per_agent`, `by_episode`, `by_visits`, `linear` and `exponential`.
 
     Attributes
     ----------
-    kind : {"constant", "agent", "episode"}
+    kind : {"constant", "agent", "episode", "visit"}
         What the values are for.
     values : ndarray of float64
-        () for a constant, (agents,) or (episodes,) otherwise.
+        () for a constant; (agents,), (episodes,) or (visits,) otherwise.
     text : str
         The rate in words, as its ``repr`` shows it.
     """
@@ -137,6 +137,60 @@ def by_episode(values: ArrayLike) -> Rate:
     return Rate("episode", array, f"by_episode({array.size:,} values from {array[0]:.6g} to {array[-1]:.6g})")
 
 
+#: Visits that a formula of `by_visits` is tabulated for; later visits keep the last value.
+_VISITS = 2**16
+
+
+def by_visits(values: ArrayLike | None = None, *, power: float | None = None, c: float | None = None) -> Rate:
+    r"""Make a step size that shrinks with the number of visits n = 1, 2, … to each pair (s, a).
+
+    Parameters
+    ----------
+    values : array_like of float, shape (visits,), optional
+        The step size at the 1st, 2nd, … visit; later visits keep the last one.
+    power : float, optional
+        :math:`1 / n^\omega` with this omega, above 0.  For 1/2 < omega <= 1, sums of the step sizes diverge and
+        sums of their squares converge, as convergence asks for (Robbins & Monro 1951).
+    c : float, optional
+        :math:`c / (c + n)`, c above 0.
+
+    Returns
+    -------
+    Rate
+        By default 1/n.  Formulas are tabulated for 65,536 visits.
+
+    Raises
+    ------
+    InvalidInput
+        If more than one of the three is given, or a number is not above 0.
+
+    Examples
+    --------
+    >>> by_visits()
+    by_visits(1/n)
+    >>> by_visits(power=0.5).values[:4].tolist()
+    [1.0, 0.7071067811865475, 0.5773502691896258, 0.5]
+    >>> by_visits(c=1).values[:3].round(3).tolist()
+    [0.5, 0.333, 0.25]
+    """
+    given = [name for name, value in (("values", values), ("power", power), ("c", c)) if value is not None]
+    if len(given) > 1:
+        msg = f"by_visits got {' and '.join(given)}; give one of them, or none for 1/n"
+        raise InvalidInput(msg)
+    if values is not None:
+        array = _line(values, "values by visit")
+        return Rate("visit", array, f"by_visits({array.size:,} values from {array[0]:.6g} to {array[-1]:.6g})")
+    n = np.arange(1, _VISITS + 1, dtype=np.float64)
+    if given and not _end(power if c is None else c) > 0:
+        msg = f"by_visits({given[0]}={power if c is None else c!r}) must be above 0; use a number such as 0.8"
+        raise InvalidInput(msg)
+    if c is not None:
+        return Rate("visit", _frozen(c / (c + n)), f"by_visits({c:g}/({c:g}+n))")
+    if power is not None and power != 1:
+        return Rate("visit", _frozen(n ** -float(power)), f"by_visits(1/n^{power:g})")
+    return Rate("visit", _frozen(1 / n), "by_visits(1/n)")
+
+
 @dataclass(frozen=True)
 class Shape:
     """A schedule whose length is not known yet: `linear` or `exponential` over the episodes of the run."""
@@ -196,7 +250,15 @@ def _end(value: float) -> float:
 
 
 def as_rate(
-    value: Any, name: str, *, n_agents: int, episodes: int, low: float, high: float, schedule: bool
+    value: Any,
+    name: str,
+    *,
+    n_agents: int,
+    episodes: int,
+    low: float,
+    high: float,
+    schedule: bool,
+    visits: bool = False,
 ) -> Rate:
     """Turn what the user gave into a rate, and check it.
 
@@ -212,6 +274,8 @@ def as_rate(
         The range, ends included.
     schedule : bool
         Whether the rate may change with the episode.
+    visits : bool
+        Whether it may change with the visits to a pair.
 
     Returns
     -------
@@ -224,6 +288,9 @@ def as_rate(
     """
     rate = _make_rate(value, name, n_agents, episodes, schedule=schedule)
     expected = {"agent": n_agents, "episode": episodes}.get(rate.kind)
+    if rate.kind == "visit" and not visits:
+        msg = f"{name}={rate!r} cannot change with visits; only alpha can"
+        raise InvalidInput(msg)
     if rate.kind == "episode" and not schedule:
         msg = f"{name} cannot change with the episode; give a number or one value an agent"
         raise InvalidInput(msg)
@@ -235,9 +302,11 @@ def as_rate(
     if outside.any():
         at = int(np.flatnonzero(outside.reshape(-1))[0])
         value = float(rate.values.reshape(-1)[at])
-        where = {"constant": "", "agent": f" for agent {at}", "episode": f" in episode {at}"}[rate.kind]
+        where = {"constant": "", "agent": f" for agent {at}", "episode": f" in episode {at}"}.get(
+            rate.kind, f" at visit {at + 1}"
+        )
         rule = f"outside [{low:g}, {high:g}]"
-        msg = f"{name}={value!r}{where} is {rule}; use a value such as 0.1"
+        msg = f"{name}={value!r}{where} is {rule}; use a value such as {min(max(0.1, low), high):g}"
         raise InvalidInput(msg)
     return rate
 

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
-from qfast.learner import Learner
+from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 
 __all__ = ["Run", "load"]
 
-_RATES = ("alpha", "gamma", "epsilon", "initial_q")
 _KIND = "run"
 
 
@@ -32,6 +31,10 @@ class Run:
     q : ndarray of float32 or float64, shape (n_agents, S, A)
         Every agent's action values, in units of reward.  Actions that are not allowed have -inf; rows of terminal
         states keep the initial value.
+    q_tables : ndarray, shape (n_agents, 2, S, A), or None
+        The two tables of double Q-learning; ``q`` is their mean.
+    visits : ndarray of int32, shape (n_agents, S, A), or None
+        How often each pair was taken, with UCB or a step size by visits.
     returns : ndarray, shape (n_agents, episodes), or None
         Undiscounted sum of rewards of each episode, with ``record="returns"``.
     lengths : ndarray of int32, shape (n_agents, episodes), or None
@@ -60,6 +63,8 @@ class Run:
     """
 
     q: NDArray[Any]
+    q_tables: NDArray[Any] | None
+    visits: NDArray[np.int32] | None
     returns: NDArray[Any] | None
     lengths: NDArray[np.int32] | None
     curve: Curve | None
@@ -103,6 +108,16 @@ class Run:
     def initial_q(self) -> Rate:
         """The value that Q started with."""
         return self.learner.initial_q
+
+    @property
+    def rule(self) -> str:
+        """Learning rule."""
+        return self.learner.rule
+
+    @property
+    def explore(self) -> str:
+        """How actions were chosen."""
+        return self.learner.explore
 
     @property
     def ties(self) -> str:
@@ -245,8 +260,8 @@ class Run:
             "record": self.record,
             "n_steps": self.n_steps,
             "seconds": self.seconds,
-            "ties": self.ties,
-            "rates": {name: [getattr(self, name).kind, getattr(self, name).text] for name in _RATES},
+            "learner": self.learner.options(),
+            "rates": {name: [getattr(self.learner, name).kind, getattr(self.learner, name).text] for name in RATES},
             "seed": {
                 "entropy": _plain(self.seed_sequence.entropy),
                 "spawn_key": _plain(self.seed_sequence.spawn_key),
@@ -255,8 +270,11 @@ class Run:
         }
         arrays: dict[str, NDArray[Any]] = {"about": np.asarray(json.dumps(about)), "q": self.q}
         arrays |= {"rng": self.rng, "state": self.state}
-        arrays |= {name: getattr(self, name).values for name in _RATES}
+        arrays |= {name: getattr(self.learner, name).values for name in RATES}
         arrays |= {f"mdp_{name}": array for name, array in self.mdp.to_arrays().items()}
+        for name in ("q_tables", "visits"):
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
         if self.returns is not None and self.lengths is not None:
             arrays |= {"returns": self.returns, "lengths": self.lengths}
         if self.curve is not None:
@@ -314,18 +332,20 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
     about = json.loads(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
     q = arrays["q"]
-    rates = {name: Rate(about["rates"][name][0], arrays[name], about["rates"][name][1]) for name in _RATES}
+    rates = {name: Rate(about["rates"][name][0], arrays[name], about["rates"][name][1]) for name in RATES}
     seed = about["seed"]
     if q.shape[1:] != (mdp.n_states, mdp.n_actions) or arrays["rng"].shape != (4, len(q)):
         msg = f"q has shape {q.shape} for {mdp.n_states} states and {mdp.n_actions} actions"
         raise ValueError(msg)
     return Run(
         q=q,
+        q_tables=arrays.get("q_tables"),
+        visits=arrays.get("visits"),
         returns=arrays.get("returns"),
         lengths=arrays.get("lengths"),
         curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
         mdp=mdp,
-        learner=Learner(**rates, ties=about["ties"], dtype=q.dtype),
+        learner=Learner(**rates, **about["learner"] | {"dtype": q.dtype}),
         seed_sequence=SeedSequence(
             seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
         ),

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.errors import InvalidInput
 from qfast.kernel.alias import make_alias
 from qfast.kernel.state import Tables
+from qfast.learner import Learner
 from qfast.mdp import MDP
+from qfast.rates import Rate
 
-__all__ = ["alias_table", "goal_reward", "make_tables", "outcome_kind", "start_states"]
+__all__ = ["action_values", "alias_table", "explore_threshold", "goal_reward", "make_tables", "outcome_kind", "start_states"]
 
 _EQUAL = 1e-12  # absolute difference up to which probabilities count as equal
 
@@ -104,20 +107,51 @@ def _allowed(mdp: MDP) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return np.maximum(mdp.allowed.sum(axis=1), 1).astype(np.int32), actions.reshape(-1)
 
 
-def make_tables(
-    mdp: MDP, dtype: np.dtype[Any], *, alpha: NDArray[Any], explore: NDArray[np.int32], goal: float
-) -> Tables:
+def explore_threshold(epsilon: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Turn exploration rates into the whole numbers of 24 bits that the kernel compares with.
+
+    Examples
+    --------
+    >>> explore_threshold(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 8388608, 16777216]
+    """
+    return np.rint(epsilon * 2**24).astype(np.int32)
+
+
+def action_values(mdp: MDP) -> NDArray[np.float64]:
+    """The actions' names as numbers, which the article's rule takes for their values.
+
+    Raises
+    ------
+    InvalidInput
+        If a name is not a finite number.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> action_values(qfast.corridor()).tolist()
+    [-1.0, 1.0]
+    """
+    try:
+        values = np.array([float(name) for name in mdp.action_names])
+    except ValueError:
+        values = np.array([np.nan])
+    if not np.isfinite(values).all():
+        msg = (
+            f"rule='article' takes an action's name for its value, and {', '.join(mdp.action_names[:6])} are not all "
+            "numbers; use qfast.corridor(), or action_names such as ['-1', '1']"
+        )
+        raise InvalidInput(msg)
+    return values
+
+
+def make_tables(mdp: MDP, learner: Learner, *, goal: float) -> Tables:
     """Make the kernel's tables.
 
     Parameters
     ----------
     mdp : MDP
-    dtype : numpy.dtype
-        float32 or float64, the type of Q.
-    alpha : ndarray, shape (episodes,) or (0,)
-        Step sizes by episode where they have a schedule.
-    explore : ndarray of int32, shape (episodes,) or (0,)
-        epsilon * 2**24 by episode where it has a schedule.
+    learner : Learner
     goal : float
         Reward from which on a terminated episode is a success.
 
@@ -125,6 +159,11 @@ def make_tables(
     -------
     Tables
     """
+    dtype, nothing = learner.dtype, np.empty(0)
+
+    def schedule(rate: Rate, kind: str = "episode") -> NDArray[np.float64]:
+        return rate.values if rate.kind == kind else nothing
+
     model, reward = _model(mdp, dtype)
     alias = start_alias = np.empty(0, np.uint32)
     if outcome_kind(mdp) == "alias":
@@ -141,9 +180,15 @@ def make_tables(
         start_alias=start_alias,
         n_allowed=n_allowed,
         allowed=allowed,
-        alpha=alpha.astype(dtype),
-        explore=explore,
+        alpha=schedule(learner.alpha).astype(dtype),
+        explore=explore_threshold(schedule(learner.epsilon)),
+        temperature=(1 / schedule(learner.temperature)).astype(np.float32),
+        trace_decay=schedule(learner.lambda_).astype(dtype),
+        alpha_of_visit=schedule(learner.alpha, "visit").astype(dtype),
+        action_value=(action_values(mdp) if learner.rule == "article" else nothing).astype(dtype),
         n_outcomes=mdp.n_outcomes,
         limit=mdp.max_episode_steps or 0,
+        n_step=learner.n,
+        trace_cutoff=dtype.type(learner.trace_cutoff),
         goal_reward=dtype.type(goal),
     )

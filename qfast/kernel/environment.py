@@ -1,38 +1,42 @@
 """One step of the environment: the outcome of (s, a), and where the next episode begins."""
 
 from numba import int32, int64, uint32, uint64
-from numba.extending import overload
 
-from qfast.kernel.jit import INLINED, inlined
+from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import bits_as_f32, bits_as_i32, multiply_high, where
 from qfast.kernel.memory import fetch_one, fetch_pair, store
 from qfast.kernel.rng import draw
 
 
-@inlined
+@by_variant
 def outcome_slot(spec, tables, lanes, at, pair):
     """Where the outcome of a pair stands in the tables: the only one, one of K equally likely, or by alias table.
 
     word * K = column * 2**32 + part: the column is uniform, and `part` decides between the column's two outcomes.
     """
-    if not spec.many_outcomes:
+
+    def one(spec, tables, lanes, at, pair):
         return pair
-    column, part = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
-    slot = pair * int32(tables.n_outcomes) + bits_as_i32(column)
-    if spec.alias:
+
+    def equal(spec, tables, lanes, at, pair):
+        column, _ = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
+        return pair * int32(tables.n_outcomes) + bits_as_i32(column)
+
+    def alias(spec, tables, lanes, at, pair):
+        column, part = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
+        first = pair * int32(tables.n_outcomes)
+        slot = first + bits_as_i32(column)
         store(spec, lanes.index, at, slot + slot)
         threshold, other = fetch_pair(spec, tables.alias, lanes.index, at, 0)
-        slot = where(part < threshold, slot, pair * int32(tables.n_outcomes) + bits_as_i32(other))
-    return slot
+        return where(part < threshold, slot, first + bits_as_i32(other))
+
+    return {"one": one, "equal": equal, "alias": alias}[spec.outcomes]
 
 
+@by_variant
 def next_state_and_reward(spec, tables, lanes, at, slot):
     """Next state (-1 - s where the outcome terminates the episode) and reward."""
-    raise NotImplementedError
 
-
-@overload(next_state_and_reward, jit_options=INLINED)
-def _next_state_and_reward(spec, tables, lanes, at, slot):
     def packed(spec, tables, lanes, at, slot):
         store(spec, lanes.index, at, slot + slot)
         state, bits = fetch_pair(spec, tables.model, lanes.index, at, 0)
@@ -50,8 +54,8 @@ def _next_state_and_reward(spec, tables, lanes, at, slot):
 @inlined
 def start_state(spec, tables, word):
     """The state that an episode begins in; the same draw as for outcomes, for one lane."""
-    product = uint64(word) * uint64(tables.starts.shape[0])
+    product = uint64(word) * uint64(tables.starts.size)
     column = int64(product >> uint64(32))
-    if tables.start_alias.shape[0] > 0 and uint32(product) >= tables.start_alias[2 * column]:
+    if tables.start_alias.size > 0 and uint32(product) >= tables.start_alias[2 * column]:
         column = int64(tables.start_alias[2 * column + 1])
     return tables.starts[column]

@@ -1,26 +1,36 @@
 """Which action to take: exploration, and ties among the greedy actions."""
 
 from numba import float32, int32, uint32
-from numba.extending import overload
+from numpy import float32 as np_float32
+from numpy import inf
 
-from qfast.kernel.lanes import bits_as_i32, bits_as_u32, full, multiply_high, to_f32, where
-from qfast.kernel.jit import INLINED
-from qfast.kernel.memory import fetch_one, load, store
+from qfast.kernel.functions import exp, log
+from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.lanes import (
+    as_real,
+    bits_as_i32,
+    bits_as_u32,
+    full,
+    multiply_high,
+    square_root,
+    to_f32,
+    where,
+    zero_f32,
+    zero_i32,
+)
+from qfast.kernel.memory import fetch_one, fetch_visits, load, store
 
-BELOW_ONE = float32(1 - 2**-24)
+BELOW_ONE = np_float32(1 - 2**-24)
+UNIT = np_float32(2**-24)
 
 
-def choose(spec, tables, lanes, at, word):
+@by_variant
+def choose(spec, tables, agents, lanes, at, word):
     """The action that each lane takes, from its row of Q and one random word."""
-    raise NotImplementedError
+    return {"epsilon_greedy": epsilon_greedy, "softmax": softmax, "ucb": ucb}[spec.explore]
 
 
-@overload(choose, jit_options=INLINED)
-def _choose(spec, tables, lanes, at, word):
-    return {"epsilon_greedy": epsilon_greedy}[spec.explore]
-
-
-def epsilon_greedy(spec, tables, lanes, at, word):
+def epsilon_greedy(spec, tables, agents, lanes, at, word):
     """Every action with probability epsilon / A, and a greedy one with 1 - epsilon more (Sutton & Barto 2018, 2.2).
 
     One word serves three uses.  word * A = which * 2**32 + part: `which` is the random action, `part` decides whether
@@ -31,16 +41,73 @@ def epsilon_greedy(spec, tables, lanes, at, word):
     part = bits_as_i32(part >> uint32(8))
     threshold = load(spec, lanes.explore, at)
     above = to_f32(part - threshold) * load(spec, lanes.above, at)
-    return where(part < threshold, which, greedy(spec, lanes, at, above))
+    return where(part < threshold, which, greedy(spec, lanes.row, at, above))
 
 
+def softmax(spec, tables, agents, lanes, at, word):
+    """Action a with probability proportional to exp(Q(s, a) / temperature) (Sutton & Barto 2018, eq. 2.11)."""
+    row, W = at * spec.n_actions, spec.width
+    best = highest(spec, lanes.row, row)
+    total = full(spec, lanes.above, 0)
+    for x in range(spec.n_actions):
+        total = total + preference(spec, lanes, at, load(spec, lanes.row, row + x * W), best)
+    pick = unit(word) * total
+    action, total = full(spec, lanes.state, 0), full(spec, lanes.above, 0)
+    for x in range(spec.n_actions - 1):
+        total = total + preference(spec, lanes, at, load(spec, lanes.row, row + x * W), best)
+        action = where(total <= pick, action + int32(1), action)
+    return action
+
+
+def ucb(spec, tables, agents, lanes, at, word):
+    """The action with the highest Q(s, a) + c sqrt(ln N(s) / N(s, a)), untried ones first (S&B 2018, eq. 2.10)."""
+    A, W, row = spec.n_actions, spec.width, at * spec.n_actions
+    store(spec, lanes.index, at, load(spec, lanes.base, at) + load(spec, lanes.state, at) * int32(A))
+    tried, score = full(spec, lanes.state, 0), lanes.next_row  # lanes.next_row is free until the action is taken
+    for x in range(0, A, spec.row_chunk):
+        columns = fetch_visits(spec, agents.visits, lanes.index, at, x)
+        for c in range(spec.row_chunk):
+            if x + c < A:
+                tried = tried + columns[c]
+    logarithm = log(to_f32(where(tried > int32(0), tried, int32(1))))
+    for x in range(0, A, spec.row_chunk):
+        columns = fetch_visits(spec, agents.visits, lanes.index, at, x)
+        for c in range(spec.row_chunk):
+            if x + c < A:
+                value = load(spec, lanes.row, row + (x + c) * W)
+                bonus = load(spec, lanes.confidence, at) * square_root(logarithm / to_f32(columns[c]))
+                bonus = where(columns[c] > int32(0), bonus, inf)
+                bonus = where(value > -inf, bonus, 0)  # an action that is not allowed stays at -inf
+                store(spec, score, row + (x + c) * W, value + as_real(score, bonus))
+    return greedy(spec, score, at, unit(word))
+
+
+@inlined
+def unit(word):
+    """24 bits of a word as a float32 in [0, 1)."""
+    return to_f32(bits_as_i32(word >> uint32(8))) * UNIT
+
+
+@inlined
+def highest(spec, values, row):
+    """The largest of each lane's row."""
+    best = load(spec, values, row)
+    for x in range(1, spec.n_actions):
+        value = load(spec, values, row + x * spec.width)
+        best = where(value > best, value, best)
+    return best
+
+
+@inlined
+def preference(spec, lanes, at, value, best):
+    """exp((value - best) / temperature): what softmax gives a probability in proportion to; float32."""
+    return exp(as_real(lanes.above, value - best) * load(spec, lanes.temperature, at))
+
+
+@by_variant
 def random_action(spec, tables, lanes, at, word):
     """An action that the lane's state allows, all equally likely, and what is left of the word."""
-    raise NotImplementedError
 
-
-@overload(random_action, jit_options=INLINED)
-def _random_action(spec, tables, lanes, at, word):
     def any_action(spec, tables, lanes, at, word):
         which, part = multiply_high(word, uint32(spec.n_actions))
         return bits_as_i32(which), part
@@ -55,49 +122,42 @@ def _random_action(spec, tables, lanes, at, word):
     return allowed_action if spec.masked else any_action
 
 
-def greedy(spec, lanes, at, uniform):
-    """A maximal action of each lane's row; `uniform` in [0, 1] chooses among ties where ties are random."""
-    raise NotImplementedError
-
-
-@overload(greedy, jit_options=INLINED)
-def _greedy(spec, lanes, at, uniform):
+@by_variant
+def greedy(spec, values, at, uniform):
+    """A maximal action of each lane's row of `values`; `uniform` in [0, 1] chooses where ties are random."""
     return {"random": random_greedy, "first": first_greedy, "last": last_greedy}[spec.ties]
 
 
-def first_greedy(spec, lanes, at, uniform):
+def first_greedy(spec, values, at, uniform):
     row = at * spec.n_actions
-    best, action = load(spec, lanes.row, row), full(spec, lanes.state, 0)
+    best, action = load(spec, values, row), zero_i32(uniform)
     for x in range(1, spec.n_actions):
-        value = load(spec, lanes.row, row + x * spec.width)
+        value = load(spec, values, row + x * spec.width)
         better = value > best
         best, action = where(better, value, best), where(better, int32(x), action)
     return action
 
 
-def last_greedy(spec, lanes, at, uniform):
+def last_greedy(spec, values, at, uniform):
     row = at * spec.n_actions
-    best, action = load(spec, lanes.row, row), full(spec, lanes.state, 0)
+    best, action = load(spec, values, row), zero_i32(uniform)
     for x in range(1, spec.n_actions):
-        value = load(spec, lanes.row, row + x * spec.width)
+        value = load(spec, values, row + x * spec.width)
         better = value >= best
         best, action = where(better, value, best), where(better, int32(x), action)
     return action
 
 
-def random_greedy(spec, lanes, at, uniform):
+def random_greedy(spec, values, at, uniform):
     """The k-th of the m maximal actions, k = floor(uniform m): the number of actions before which at most k ties lie."""
     row = at * spec.n_actions
-    best = load(spec, lanes.row, row)
-    for x in range(1, spec.n_actions):
-        value = load(spec, lanes.row, row + x * spec.width)
-        best = where(value > best, value, best)
-    ties = full(spec, lanes.above, 0)
+    best = highest(spec, values, row)
+    ties = zero_f32(uniform)
     for x in range(spec.n_actions):
-        ties = where(load(spec, lanes.row, row + x * spec.width) == best, ties + float32(1), ties)
+        ties = where(load(spec, values, row + x * spec.width) == best, ties + float32(1), ties)
     pick = where(uniform < BELOW_ONE, uniform, BELOW_ONE) * ties
-    action, ties = full(spec, lanes.state, 0), full(spec, lanes.above, 0)
+    action, ties = zero_i32(uniform), zero_f32(uniform)
     for x in range(spec.n_actions - 1):
-        ties = where(load(spec, lanes.row, row + x * spec.width) == best, ties + float32(1), ties)
+        ties = where(load(spec, values, row + x * spec.width) == best, ties + float32(1), ties)
         action = where(ties <= pick, action + int32(1), action)
     return action

@@ -154,7 +154,44 @@ def _conversion(target, instruction):
 
 
 to_f32 = _conversion("f32", "sitofp")  # i32 -> nearest float32
+to_i32 = _conversion("i32", "fptosi")  # towards zero; the value must fit
 bits_as_f32, bits_as_i32, bits_as_u32 = (_conversion(e, "bitcast") for e in ("f32", "i32", "u32"))
+
+
+def _zero(element):
+    @intrinsic
+    def zero(typing_context, like):
+        lanes = Lanes(element, like.width)
+        return lanes(like), lambda context, builder, signature, args: ir.Constant(lanes.llvm, None)
+
+    return zero
+
+
+zero_i32, zero_f32 = _zero("i32"), _zero("f32")  # zero in every lane, as many as `like` has
+
+
+@intrinsic
+def as_real(typing_context, array, x):
+    """Float lanes with the element type of `array`: widened, rounded to nearest, or as they are."""
+    result = Lanes(ELEMENT_OF_DTYPE[array.dtype], x.width)
+
+    def codegen(context, builder, signature, args):
+        if result.element == x.element:
+            return args[1]
+        return (builder.fpext if result.element == "f64" else builder.fptrunc)(args[1], result.llvm)
+
+    return result(array, x), codegen
+
+
+@intrinsic
+def square_root(typing_context, x):
+    """Square root, correctly rounded."""
+
+    def codegen(context, builder, signature, args):
+        name = f"llvm.sqrt.v{x.width}{x.element}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.llvm, [x.llvm]), name), args)
+
+    return x(x), codegen
 
 
 @intrinsic

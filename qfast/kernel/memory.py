@@ -11,6 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from qfast.kernel.flat import part, refuse
 from qfast.kernel.lanes import ELEMENT_OF_DTYPE, ELEMENTS, I32, I64, Lanes, concatenate, shuffle, splat
 
 SLACK = 4  # elements that a fetch may read past the last row: allocate them behind every fetched array
@@ -29,25 +30,14 @@ def aligned(shape, dtype, *, fill=None):
     return array
 
 
-def _data(context, builder, array_type, array):
-    return context.make_array(array_type)(context, builder, array).data
-
-
-def _check(context, builder, spec, array_type, array, bad_index):
+def _check(context, builder, flat, array, bad_index):
     """In a checked variant, raise IndexError where `bad_index(builder, size)` is set for any lane."""
-    if spec.checked:
-        size = context.make_array(array_type)(context, builder, array).nitems
-        bad = bad_index(builder, size)
-        if isinstance(bad.type, ir.VectorType):
-            bits = ir.IntType(bad.type.count)
-            bad = builder.icmp_unsigned("!=", builder.bitcast(bad, bits), bits(0))
-        with builder.if_then(bad, likely=False):
-            message = f"the kernel met an index outside of a table of {array_type.dtype}"
-            context.call_conv.return_user_exc(builder, IndexError, (message,))
+    if flat.checked:
+        refuse(context, builder, flat, bad_index(builder, part(context, builder, flat, array, "size")))
 
 
 def _vector_pointer(context, builder, signature, args, which, lanes):
-    pointer = builder.gep(_data(context, builder, signature.args[which], args[which]), [args[which + 1]])
+    pointer = builder.gep(part(context, builder, signature.args[which], args[which], "data"), [args[which + 1]])
     return builder.bitcast(pointer, lanes.llvm.as_pointer())
 
 
@@ -62,7 +52,7 @@ def load(typing_context, spec, array, offset):
     lanes = Lanes(ELEMENT_OF_DTYPE[array.dtype], spec.width)
 
     def codegen(context, builder, signature, args):
-        _check(context, builder, spec, signature.args[1], args[1], _outside(args[2], spec.width))
+        _check(context, builder, signature.args[1], args[1], _outside(args[2], spec.width))
         value = builder.load(_vector_pointer(context, builder, signature, args, 1, lanes))
         value.align = array.dtype.bitwidth // 8
         return value
@@ -75,7 +65,7 @@ def store(typing_context, spec, array, offset, value):
     """Write Lanes to elements offset … of a flat array."""
 
     def codegen(context, builder, signature, args):
-        _check(context, builder, spec, signature.args[1], args[1], _outside(args[2], spec.width))
+        _check(context, builder, signature.args[1], args[1], _outside(args[2], spec.width))
         pointer = _vector_pointer(context, builder, signature, args, 1, value)
         builder.store(args[3], pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
@@ -147,16 +137,16 @@ def _fetch(columns_of, doc):
         result = types.UniTuple(lanes, n)
 
         def codegen(context, builder, signature, args):
-            data = builder.gep(_data(context, builder, signature.args[1], args[1]), [args[4]])
-            _check(context, builder, spec, signature.args[2], args[2], _outside(args[3], spec.width))
-            begin = builder.gep(_data(context, builder, signature.args[2], args[2]), [args[3]])
+            data = builder.gep(part(context, builder, signature.args[1], args[1], "data"), [args[4]])
+            _check(context, builder, signature.args[2], args[2], _outside(args[3], spec.width))
+            begin = builder.gep(part(context, builder, signature.args[2], args[2], "data"), [args[3]])
             row = ir.VectorType(ELEMENTS[lanes.element], n)
             rows = []
             for i in range(spec.width):
                 index = builder.load(builder.gep(begin, [I64(i)]))
                 index.volatile = True
                 first = builder.add(builder.zext(index, I64), args[4])
-                _check(context, builder, spec, signature.args[1], args[1], _outside(first, 1))
+                _check(context, builder, signature.args[1], args[1], _outside(first, 1))
                 pointer = builder.gep(data, [builder.zext(index, I64)])
                 value = builder.load(builder.bitcast(pointer, row.as_pointer()))
                 value.align = array.dtype.bitwidth // 8
@@ -177,8 +167,11 @@ def chunk(n_actions, element):
 # The indices are read from memory one by one with volatile loads: taking them out of a vector register costs two
 # instructions each, and LLVM would do just that if it saw the store.
 fetch_chunk = _fetch(
-    lambda spec, lanes: chunk(spec.n_actions, lanes.element),
+    lambda spec, lanes: chunk(spec.n_actions * spec.n_tables, lanes.element),
     "The next `chunk` elements from indices[offset + i] + ahead on for lane i: a tuple of Lanes, one a column.",
+)
+fetch_visits = _fetch(
+    lambda spec, lanes: chunk(spec.n_actions, lanes.element), "The same for counts, one an action."
 )
 fetch_pair = _fetch(lambda spec, lanes: 2, "Elements indices[offset + i] + ahead and the one behind it for lane i: two Lanes.")
 fetch_one = _fetch(lambda spec, lanes: 1, "Element indices[offset + i] + ahead for lane i: a tuple of one Lanes.")
@@ -201,14 +194,14 @@ def scatter(typing_context, spec, array, index, value, mask):
 
     def codegen(context, builder, signature, args):
         element = ELEMENTS[value.element]
-        data = _data(context, builder, signature.args[1], args[1])
+        data = part(context, builder, signature.args[1], args[1], "data")
         pointers = _slots(builder, element, data, args[2])
 
         def outside(builder, size):
             limit = splat(builder, builder.trunc(size, I32), index.width)
             return builder.and_(args[4], builder.icmp_unsigned(">=", args[2], limit))
 
-        _check(context, builder, spec, signature.args[1], args[1], outside)
+        _check(context, builder, signature.args[1], args[1], outside)
         size = value.element[1:]
         function = cgutils.get_or_insert_function(
             builder.module,
@@ -226,7 +219,7 @@ def prefetch_to_write(typing_context, array, index):
     """Ask for the cache line of array[index], which will be written soon; any index is safe."""
 
     def codegen(context, builder, signature, args):
-        pointer = builder.gep(_data(context, builder, signature.args[0], args[0]), [args[1]])
+        pointer = builder.gep(part(context, builder, signature.args[0], args[0], "data"), [args[1]])
         pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32]), "llvm.prefetch.p0"
@@ -235,3 +228,15 @@ def prefetch_to_write(typing_context, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.uint64), codegen
+
+
+@intrinsic
+def read_now(typing_context, array):
+    """Element 0 of an array that another thread may write: a volatile load, which LLVM may not move out of a loop."""
+
+    def codegen(context, builder, signature, args):
+        value = builder.load(context.make_array(signature.args[0])(context, builder, args[0]).data)
+        value.volatile = True
+        return value
+
+    return array.dtype(array), codegen

@@ -26,9 +26,14 @@ class Spec:
     n_actions : int
     dtype : {"float32", "float64"}
         Element type of Q, of the rewards and of the rates.
-    rule : str
-        A rule of `qfast.kernel.rules`.
-    explore, ties : str
+    rule : {"q_learning", "expected_sarsa", "sarsa", "double_q_learning", "article"}
+        See `qfast.kernel.rules`.
+    many_steps : bool
+        Whether updates look several steps ahead.
+    traces : {"none", "accumulating", "replacing"}
+        Eligibility traces.
+    explore : {"epsilon_greedy", "softmax", "ucb"}
+    ties : {"random", "first", "last"}
         See `qfast.kernel.explore`.
     outcomes : {"one", "equal", "alias"}
         One outcome a pair; K equally likely ones; any K probabilities through an alias table.
@@ -38,8 +43,10 @@ class Spec:
         Whether there is an episode limit.
     masked : bool
         Whether some actions are not allowed.
-    schedules_alpha, schedules_explore : bool
-        Whether the rate changes with the episode.
+    schedules : tuple of str
+        The rates that change with the episode: "alpha", "explore", "temperature", "trace_decay".
+    alpha_by_visits : bool
+        Whether the step size depends on how often the pair was taken.
     records : {"nothing", "episodes", "score"}
         Keep each episode's return and length, or only their sums for each agent.
     learns : bool
@@ -53,19 +60,111 @@ class Spec:
     n_actions: int
     dtype: str = "float32"
     rule: str = "q_learning"
+    many_steps: bool = False
+    traces: str = "none"
     explore: str = "epsilon_greedy"
     ties: str = "random"
     outcomes: str = "one"
     draws_start: bool = False
     limited: bool = False
     masked: bool = False
-    schedules_alpha: bool = False
-    schedules_explore: bool = False
+    schedules: tuple[str, ...] = ()
+    alpha_by_visits: bool = False
     records: str = "nothing"
     learns: bool = True
     lanes: int = 64
     width: int = 64
     checked: bool = False
+
+    @property
+    def chunk(self) -> int:
+        """Columns of a row of Q that are fetched at once."""
+        return chunk(self.n_actions * self.n_tables, "f64" if self.dtype == "float64" else "f32")
+
+    @property
+    def row_chunk(self) -> int:
+        """The same for a row of counts."""
+        return chunk(self.n_actions, "i32")
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether a new visit adds to a pair's trace."""
+        return self.traces == "accumulating"
+
+    @property
+    def records_episodes(self) -> bool:
+        """Whether each episode's return and length are kept."""
+        return self.records == "episodes"
+
+    @property
+    def records_score(self) -> bool:
+        """Whether their sums are kept."""
+        return self.records == "score"
+
+    @property
+    def has_schedules(self) -> bool:
+        """Whether a rate changes with the episode."""
+        return bool(self.schedules)
+
+    @property
+    def schedules_alpha(self) -> bool:
+        """Whether alpha does."""
+        return "alpha" in self.schedules
+
+    @property
+    def schedules_explore(self) -> bool:
+        """Whether epsilon does."""
+        return "explore" in self.schedules
+
+    @property
+    def schedules_temperature(self) -> bool:
+        """Whether the temperature does."""
+        return "temperature" in self.schedules
+
+    @property
+    def schedules_trace_decay(self) -> bool:
+        """Whether lambda does."""
+        return "trace_decay" in self.schedules
+
+    @property
+    def n_tables(self) -> int:
+        """Tables of Q that an agent has."""
+        return 2 if self.rule == "double_q_learning" else 1
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether an update needs the next action, so that it waits until that is chosen."""
+        return self.rule == "sarsa"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the update of the last step alone waits for the next action: one-step SARSA."""
+        return self.on_policy and not self.many_steps and self.traces == "none"
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a step may update pairs of several earlier steps."""
+        return self.many_steps or self.traces != "none"
+
+    @property
+    def restarts_apart(self) -> bool:
+        """Whether every new episode's row is read apart, not in place of the terminal state's."""
+        return self.draws_start or self.looks_back or self.rule == "article"
+
+    @property
+    def counts_visits(self) -> bool:
+        """Whether the agents count how often they took each pair."""
+        return self.alpha_by_visits or self.explore == "ucb"
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the number of steps in an episode matters."""
+        return self.limited or self.records != "nothing" or self.looks_back
+
+    @property
+    def draws_word(self) -> bool:
+        """Whether the learning rule takes a random word of its own."""
+        return self.rule in ("double_q_learning", "article") and self.learns
 
 
 @cache
@@ -84,7 +183,7 @@ class SpecType(types.Type):
         super().__init__(name=f"Spec({choices},{source_digest()})")
 
     def __getattr__(self, name):
-        if name in Spec.__dataclass_fields__:
+        if name in Spec.__dataclass_fields__ or isinstance(getattr(Spec, name, None), property):
             return getattr(self.spec, name)
         raise AttributeError(name)
 
@@ -93,26 +192,6 @@ typeof_impl.register(Spec)(lambda spec, context: SpecType(spec))
 register_model(SpecType)(models.OpaqueModel)
 unbox(SpecType)(lambda typ, spec, context: NativeValue(context.context.get_dummy_value()))
 
-_CONSTANTS = {
-    "n_actions": lambda spec: spec.n_actions,
-    "width": lambda spec: spec.width,
-    "lanes": lambda spec: spec.lanes,
-    "chunk": lambda spec: chunk(spec.n_actions, "f64" if spec.dtype == "float64" else "f32"),
-    "many_outcomes": lambda spec: spec.outcomes != "one",
-    "alias": lambda spec: spec.outcomes == "alias",
-    "draws_start": lambda spec: spec.draws_start,
-    "limited": lambda spec: spec.limited,
-    "masked": lambda spec: spec.masked,
-    "schedules": lambda spec: spec.schedules_alpha or spec.schedules_explore,
-    "schedules_alpha": lambda spec: spec.schedules_alpha,
-    "schedules_explore": lambda spec: spec.schedules_explore,
-    "records_episodes": lambda spec: spec.records == "episodes",
-    "records_score": lambda spec: spec.records == "score",
-    "counts_steps": lambda spec: spec.limited or spec.records != "nothing",
-    "learns": lambda spec: spec.learns,
-}
-
-
 @infer_getattr
 class _SpecAttributes(AttributeTemplate):
     """`spec.name` inside the kernel is a constant: LLVM unrolls the loops over it and drops the branches it decides."""
@@ -120,12 +199,11 @@ class _SpecAttributes(AttributeTemplate):
     key = SpecType
 
     def generic_resolve(self, spec, name):
-        if name in _CONSTANTS:
-            return types.boolean if isinstance(_CONSTANTS[name](spec), bool) else types.intp
-        return None
+        value = getattr(spec, name, None)
+        return {bool: types.boolean, int: types.intp}.get(type(value))
 
 
 @lower_getattr_generic(SpecType)
 def _lower_constant(context, builder, spec, value, name):
-    constant = _CONSTANTS[name](spec)
+    constant = getattr(spec, name)
     return context.get_constant(types.boolean if isinstance(constant, bool) else types.intp, constant)

@@ -15,7 +15,8 @@ _Array = np.ndarray[Any, Any]
 class Tables(NamedTuple):
     """The problem and the schedules as lookup arrays; all flat, shared by all agents.
 
-    `pair` below is s * n_actions + a, `slot` is pair * n_outcomes + outcome.
+    `pair` below is s * n_actions + a, `slot` is pair * n_outcomes + outcome.  Arrays that a variant does not use are
+    empty.
     """
 
     model: _Array  # int32 (2 slots): next state (-1 - next state where terminated), bits of the float32 reward
@@ -27,33 +28,42 @@ class Tables(NamedTuple):
     allowed: _Array  # int32 (pairs): the allowed actions of each state, first ones first
     alpha: _Array  # (episodes): step size, where it changes with the episode
     explore: _Array  # int32 (episodes): epsilon * 2**24, where it changes with the episode
+    temperature: _Array  # float32 (episodes): 1 / temperature, where it changes with the episode
+    trace_decay: _Array  # (episodes): lambda, where it changes with the episode
+    alpha_of_visit: _Array  # (visits): step size at the 1st, 2nd, … visit of a pair; later visits have the last one
+    action_value: _Array  # (actions): what the article takes for the value of an action
     n_outcomes: int
     limit: int  # steps after which an episode is truncated
+    n_step: int  # steps between a pair and what its update looks ahead to
+    trace_cutoff: float  # traces below it are dropped
     goal_reward: float  # a terminated outcome with at least this reward is a success
 
 
 class Agents(NamedTuple):
-    """The agents of one block, (n,) unless said otherwise; changed in place."""
+    """The agents of one block, (n,) unless said otherwise; changed in place, always between two episodes."""
 
-    q: _Array  # (n * states * actions), and SLACK elements behind
-    rng: _Array  # uint32 (4, n)
+    q: _Array  # (n * states * actions * tables), and SLACK elements behind
+    visits: _Array  # int32 (n * states * actions), and SLACK behind: how often each pair was taken, where it matters
+    rng: _Array  # uint32 (4 n): the words a, b, c, d
     state: _Array  # int32
     episode: _Array  # int64: episodes completed
-    length: _Array  # int32: steps in the episode under way
-    episode_return: _Array  # reward in the episode under way
     alpha: _Array
     gamma: _Array
     explore: _Array  # int32: epsilon * 2**24
+    temperature: _Array  # float32: 1 / temperature
+    trace_decay: _Array  # lambda
+    confidence: _Array  # float32: c of UCB
     returns: _Array  # (n * episodes recorded)
     lengths: _Array  # int32 (n * episodes recorded)
-    score: _Array  # float64 (3, n): sum of returns, of successes, of lengths
+    rests: _Array  # int64: steps in which the agent only waited for an action (see `Lanes.resting`)
+    score: _Array  # float64 (3 n): sums of returns, of successes, of lengths
 
 
 class Lanes(NamedTuple):
     """The lanes' own memory, (lanes,) each: agents move in and out of it.  Vectors live in it between two steps."""
 
     agent: _Array
-    base: _Array  # where the agent's table begins in q
+    base: _Array  # agent * states * actions
     cursor: _Array  # uint64: where the agent's next record goes
     left: _Array  # episodes to go
     state: _Array
@@ -64,73 +74,101 @@ class Lanes(NamedTuple):
     gamma: _Array
     explore: _Array
     above: _Array  # float32: 1 / (2**24 - explore)
-    row: _Array  # (actions, width) a group: Q of the state the lane is in
-    next_row: _Array  # the same for the state it goes to
+    temperature: _Array
+    trace_decay: _Array
+    confidence: _Array
+    row: _Array  # (actions, width) a group: what the next action is chosen by
+    next_row: _Array  # (actions * tables, width) a group: Q of the state that the lane goes to
+    tables_row: _Array  # (actions * tables, width) a group: Q of the state the lane is in, where there are two tables
     index: _Array  # indices on their way from vectors to `fetch`
     start_word: _Array  # the random word that chooses the next start
+    resting: _Array  # int32: 1 where a truncated episode still waits for the action that its update needs
+    ahead: _Array  # the bootstrap value that an ended episode's last updates use
+    past_pair: _Array  # (n_step, lanes): the pairs of the last steps, a ring
+    past_reward: _Array  # (n_step, lanes): their rewards
+    past_old: _Array  # one-step SARSA: Q of the last pair, before its update
+    past_discount: _Array  # and what it discounts the next value by
+    trace_count: _Array  # number of traces
+    trace_pair: _Array  # (lanes, pairs): the pairs that have a trace
+    trace: _Array  # (lanes, pairs): their traces
+    trace_at: _Array  # (lanes, pairs): 1 + where a pair's trace stands, 0 if it has none
 
 
-def make_lanes(spec: Any) -> Lanes:
-    """Scratch memory for one call of the kernel."""
+def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
+    """Scratch memory for one call of the kernel; a lane without an agent runs on idle in state 0, so zeros."""
 
     def zeros(dtype: Any, per_lane: int = 1) -> _Array:
-        return aligned(spec.lanes * per_lane, dtype, fill=0)  # a lane without an agent runs on idle in state 0
+        return aligned(spec.lanes * per_lane, dtype, fill=0)
 
     whole, real, row = np.int32, spec.dtype, spec.n_actions + 3  # 3: what the last chunk of a row may add
+    tables, traces = spec.n_tables, n_pairs if spec.traces != "none" else 0
     return Lanes(
         agent=zeros(whole), base=zeros(whole), cursor=zeros(np.uint64), left=zeros(whole), state=zeros(whole),
         length=zeros(whole), episode_return=zeros(real), rng=zeros(np.uint32, 4), alpha=zeros(real),
-        gamma=zeros(real), explore=zeros(whole), above=zeros(np.float32), row=zeros(real, row),
-        next_row=zeros(real, row), index=zeros(whole), start_word=zeros(np.uint32),
+        gamma=zeros(real), explore=zeros(whole), above=zeros(np.float32), temperature=zeros(np.float32),
+        trace_decay=zeros(real), confidence=zeros(np.float32), row=zeros(real, row), next_row=zeros(real, tables * row),
+        tables_row=zeros(real, tables * row), index=zeros(whole), start_word=zeros(np.uint32), resting=zeros(whole),
+        ahead=zeros(real), past_pair=zeros(whole, n_step), past_reward=zeros(real, n_step), past_old=zeros(real), past_discount=zeros(real), 
+        trace_count=zeros(whole), trace_pair=zeros(whole, traces), trace=zeros(real, traces), trace_at=zeros(whole, traces),
     )  # fmt: skip
 
 
 @inlined
 def enter(spec, tables, agents, lanes, i, waiting, begin, until):
     """Put the next agent with episodes to go into lane i; the lane is left without one if there is none."""
-    n = agents.state.shape[0]
+    n = agents.state.size
     while waiting < n and agents.episode[waiting] >= until:
         waiting += 1
     if waiting == n:
-        lanes.agent[i] = -1
-        lanes.left[i] = NEVER
+        vacate(lanes, i)
         return waiting
     lanes.agent[i] = waiting
-    lanes.base[i] = waiting * (agents.q.shape[0] // n)
-    lanes.cursor[i] = waiting * (agents.returns.shape[0] // n) + agents.episode[waiting] - begin
+    lanes.base[i] = waiting * (agents.q.size // n // spec.n_tables)
+    lanes.cursor[i] = waiting * (agents.returns.size // n) + agents.episode[waiting] - begin
     lanes.left[i] = until - agents.episode[waiting]
     lanes.state[i] = agents.state[waiting]
-    lanes.length[i] = agents.length[waiting]
-    lanes.episode_return[i] = agents.episode_return[waiting]
     for word in range(4):
-        lanes.rng[word * spec.lanes + i] = agents.rng[word, waiting]
-    lanes.gamma[i] = agents.gamma[waiting]
+        lanes.rng[word * spec.lanes + i] = agents.rng[word * n + waiting]
     lanes.alpha[i] = agents.alpha[waiting]
+    lanes.gamma[i] = agents.gamma[waiting]
+    lanes.temperature[i] = agents.temperature[waiting]
+    lanes.trace_decay[i] = agents.trace_decay[waiting]
+    lanes.confidence[i] = agents.confidence[waiting]
     set_explore(lanes, i, agents.explore[waiting])
     set_rates(spec, tables, lanes, i, agents.episode[waiting])
+    lanes.past_pair[i] = -1
     read_row(spec, agents, lanes, i)
     return waiting + 1
 
 
 @inlined
-def leave(spec, agents, lanes, i, until, started):
-    """Take the agent out of lane i; `started`: it is at the first step of an episode."""
+def vacate(lanes, i):
+    """Leave lane i without an agent."""
+    lanes.agent[i] = -1
+    lanes.left[i] = NEVER
+
+
+@inlined
+def leave(spec, agents, lanes, i, until):
+    """Take the agent out of lane i, between two episodes."""
     agent = lanes.agent[i]
     agents.state[agent] = lanes.state[i]
     agents.episode[agent] = until - lanes.left[i]
-    agents.length[agent] = 0 if started else lanes.length[i]
-    agents.episode_return[agent] = 0 if started else lanes.episode_return[i]
     for word in range(4):
-        agents.rng[word, agent] = lanes.rng[word * spec.lanes + i]
+        agents.rng[word * agents.state.size + agent] = lanes.rng[word * spec.lanes + i]
 
 
 @inlined
 def set_rates(spec, tables, lanes, i, episode):
     """Look up the rates of an episode, where they have a schedule."""
-    if spec.schedules_alpha and episode < tables.alpha.shape[0]:
+    if spec.schedules_alpha and episode < tables.alpha.size:
         lanes.alpha[i] = tables.alpha[episode]
-    if spec.schedules_explore and episode < tables.explore.shape[0]:
+    if spec.schedules_explore and episode < tables.explore.size:
         set_explore(lanes, i, tables.explore[episode])
+    if spec.schedules_temperature and episode < tables.temperature.size:
+        lanes.temperature[i] = tables.temperature[episode]
+    if spec.schedules_trace_decay and episode < tables.trace_decay.size:
+        lanes.trace_decay[i] = tables.trace_decay[episode]
 
 
 @inlined
@@ -146,4 +184,11 @@ def read_row(spec, agents, lanes, i):
     row = at * spec.n_actions + i - at
     table = lanes.base[i] + lanes.state[i] * spec.n_actions
     for x in range(spec.n_actions):
-        lanes.row[row + x * spec.width] = agents.q[table + x]
+        if spec.n_tables == 1:
+            lanes.row[row + x * spec.width] = agents.q[table + x]
+        else:
+            first, second = agents.q[2 * (table + x)], agents.q[2 * (table + x) + 1]
+            pair = 2 * at * spec.n_actions + i - at + 2 * x * spec.width
+            lanes.tables_row[pair] = first
+            lanes.tables_row[pair + spec.width] = second
+            lanes.row[row + x * spec.width] = first + second

@@ -39,27 +39,29 @@ def extremes(values, low, high):
 
 
 @njit(**KERNEL)
-def count_values(bits, at, slot_of, n_slots, counts):
-    """Count values by their upper 16 bits, from the `at`-th on; `bits` (n, episodes) uint32 are float32 numbers.
+def count_values(values, row, bits, at, slot_of, n_slots, counts):
+    """Count values (n, episodes) by the upper 16 bits of their float32 form, from the `at`-th on.
 
-    A bin holds the values that share their upper 16 bits: 8 significant bits, so that a bin is at most 0.8 % wide and
-    whole numbers up to 256 are alone in theirs.  `slot_of` (65536,) maps bins to rows of `counts` (slots, episodes);
-    a bin met for the first time gets the next row.  Returns how far it came, which is less than all when a new bin
-    finds no row left, and the number of rows in use.
+    A bin holds the values that share those bits: 8 significant ones, so that a bin is at most 0.8 % wide and whole
+    numbers up to 256 are alone in theirs.  `slot_of` (65536,) maps bins to rows of `counts` (slots, episodes); a bin
+    met for the first time gets the next row.  `row` (episodes,) float32 is scratch memory and `bits` its view as
+    uint32.  Returns how far it came, which is less than all when a new bin finds no row left, and the rows in use.
     """
-    n, episodes = bits.shape
-    row, e = at // episodes, at % episodes
-    while row < n:
+    n, episodes = values.shape
+    agent, e = at // episodes, at % episodes
+    while agent < n:
+        for x in range(episodes):
+            row[x] = np.float32(values[agent, x])
         while e < episodes:
-            box = bits[row, e] >> np.uint32(16)
+            box = bits[e] >> np.uint32(16)
             slot = slot_of[box]
             if slot == NO_SLOT:
                 if n_slots == counts.shape[0]:
-                    return row * episodes + e, n_slots
+                    return agent * episodes + e, n_slots
                 slot = n_slots
                 slot_of[box] = slot
                 n_slots += 1
             counts[slot, e] += np.uint32(1)
             e += 1
-        row, e = row + 1, 0
+        agent, e = agent + 1, 0
     return n * episodes, n_slots

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,24 +21,32 @@ from qfast.blocks import (
     block_size,
     compile_plan,
     default_threads,
-    explore_threshold,
     run_blocks,
 )
 from qfast.curve import SummaryBuilder
-from qfast.errors import Interrupted, InvalidInput
+from qfast.errors import Interrupted, InvalidInput, MissingLimitWarning
 from qfast.kernel.spec import Spec
-from qfast.learner import Learner, make_learner
+from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
 from qfast.mdp import MDP
 from qfast.problems import corridor
 from qfast.progress import Progress, Reporter, default_reporter
+from qfast.rates import Rate
 from qfast.run import Run
 from qfast.seeding import Seed, as_seed_sequence
-from qfast.tables import goal_reward, make_tables, outcome_kind
+from qfast.tables import explore_threshold, goal_reward, make_tables, outcome_kind
 
 __all__ = ["RECORDS", "resume", "train"]
 
 #: What `record` may be.
 RECORDS: Final = (None, "returns", "summary")
+
+# The rates that may have a schedule: the kernel's name, and ours.
+_SCHEDULES: Final = (
+    ("alpha", "alpha"),
+    ("explore", "epsilon"),
+    ("temperature", "temperature"),
+    ("trace_decay", "lambda_"),
+)
 
 
 def train(
@@ -47,10 +56,18 @@ def train(
     episodes: int = 1_000,
     alpha: Any = 0.1,
     gamma: Any = 0.9,
-    epsilon: Any = 0.1,
+    epsilon: Any = DEFAULT_EPSILON,
     initial_q: Any = 0.0,
     ties: str = "random",
     dtype: Any = "float32",
+    rule: str = "q_learning",
+    n: int = 1,
+    traces: str | None = None,
+    lambda_: Any = None,
+    trace_cutoff: float = 0.0,
+    explore: str = "epsilon_greedy",
+    temperature: Any = None,
+    c: Any = None,
     seed: Seed = None,
     first_agent: int = 0,
     threads: int | None = None,
@@ -64,8 +81,9 @@ def train(
 
     .. math:: Q(s, a) \leftarrow Q(s, a) + \alpha\,[r + \gamma \max_{a'} Q(s', a') - Q(s, a)]
 
-    (Watkins 1989; Sutton & Barto 2018, eq. 6.8), acting epsilon-greedily.  Nothing is bootstrapped beyond an outcome
-    that terminates the episode; an episode cut by ``max_episode_steps`` bootstraps as usual.
+    (Watkins 1989; Sutton & Barto 2018, eq. 6.8), acting epsilon-greedily, or another rule and another way to explore.
+    Nothing is bootstrapped beyond an outcome that terminates the episode; an episode cut by ``max_episode_steps``
+    bootstraps as usual.
 
     Parameters
     ----------
@@ -76,8 +94,9 @@ def train(
     episodes : int, default 1_000
         Episodes of each agent, at least 1.
     alpha : float, array_like or schedule, default 0.1
-        Step size in [0, 1]: a number, one value an agent (shape ``(n_agents,)``), or one an episode (shape
-        ``(episodes,)``, or ``qfast.linear(…)``, ``qfast.exponential(…)``).
+        Step size in [0, 1]: a number, one value an agent (shape ``(n_agents,)``), one an episode (shape
+        ``(episodes,)``, or ``qfast.linear(…)``, ``qfast.exponential(…)``), or one a visit to the pair (s, a)
+        (``qfast.by_visits(…)``).
     gamma : float or array_like, default 0.9
         Discount in [0, 1]: a number or one value an agent.
     epsilon : float, array_like or schedule, default 0.1
@@ -88,6 +107,25 @@ def train(
         Which of several greedy actions is taken.
     dtype : {"float32", "float64"}, default "float32"
         Element type of Q and of all arithmetic on it.
+    rule : {"q_learning", "sarsa", "expected_sarsa", "double_q_learning", "article"}, default "q_learning"
+        What the target bootstraps from: max Q(s', a) (Watkins 1989); Q(s', a') of the action taken (Rummery &
+        Niranjan 1994); the mean of Q(s', a) under the policy (van Seijen et al. 2009); a second table's value of the
+        first one's best action, by a fair coin, acting on their sum (van Hasselt 2010); or, as the article has it,
+        the number of the best action itself, so that its table can be shown beside the right one.
+    n : int, default 1
+        Steps that an update looks ahead, for the first three rules (S&B 2018, chapter 7; without importance sampling).
+    traces : {"accumulating", "replacing"}, optional
+        Eligibility traces: Watkins's Q(lambda), where an exploratory action cuts them, or SARSA(lambda).
+    lambda_ : float, array_like or schedule, optional
+        Decay of the traces in [0, 1]; given like epsilon.
+    trace_cutoff : float, default 0.0
+        Traces below it are dropped; 0 keeps all, which is exact.
+    explore : {"epsilon_greedy", "greedy", "softmax", "ucb"}, default "epsilon_greedy"
+        How actions are chosen; "greedy" explores only by an optimistic ``initial_q``.
+    temperature : float, array_like or schedule, optional
+        Of the softmax policy, exp(Q / temperature), above 0; 1 by default, in units of reward.
+    c : float or array_like, optional
+        Of UCB, the weight of the bonus sqrt(ln N(s) / N(s, a)); 2 by default, in units of reward.
     seed : int, sequence of int or numpy.random.SeedSequence, optional
         The agents' random streams come from it; by default from fresh entropy, which ``run.seed`` remembers.
     first_agent : int, default 0
@@ -131,7 +169,8 @@ def train(
     _check_options(threads, executor, record)
     learner = make_learner(
         n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
-        ties=ties, dtype=dtype,
+        ties=ties, dtype=dtype, rule=rule, n=n, traces=traces, lambda_=lambda_, trace_cutoff=trace_cutoff,
+        explore=explore, temperature=temperature, c=c,
     )  # fmt: skip
     check_problem(problem, learner)
     return _run(
@@ -146,6 +185,8 @@ def resume(
     episodes: int = 1_000,
     alpha: Any = None,
     epsilon: Any = None,
+    temperature: Any = None,
+    lambda_: Any = None,
     threads: int | None = None,
     executor: Executor | None = None,
     progress: bool | Reporter | None = None,
@@ -158,7 +199,7 @@ def resume(
         The agents; it is not changed.
     episodes : int, default 1_000
         Further episodes of each agent.
-    alpha, epsilon : float, array_like or schedule, optional
+    alpha, epsilon, temperature, lambda_ : float, array_like or schedule, optional
         New rates; by default those of the run.  A schedule over episodes has come to its end, so it must be given
         anew, for the further episodes.
     threads, executor, progress
@@ -187,18 +228,29 @@ def resume(
         raise InvalidInput(msg)
     _check_count("episodes", episodes)
     _check_options(threads, executor, run.record)
-    rates = {"alpha": run.alpha if alpha is None else alpha, "epsilon": run.epsilon if epsilon is None else epsilon}
-    for name, given in (("alpha", alpha), ("epsilon", epsilon)):
-        if given is None and rates[name].kind == "episode":
-            msg = f"{name}={rates[name]!r} ended with episode {run.episodes:,}; give {name}= for the further episodes"
+    old = run.learner
+    given = {"alpha": alpha, "epsilon": epsilon, "temperature": temperature, "lambda_": lambda_}
+    for name in ("alpha", *old.shown):
+        if given.get(name) is None and getattr(old, name).kind == "episode":
+            msg = (
+                f"{name}={getattr(old, name)!r} ended with episode {run.episodes:,}; "
+                f"give {name}= for the further episodes"
+            )
             raise InvalidInput(msg)
+    for name in old.shown:
+        if given.get(name, 0) is None:
+            given[name] = getattr(old, name)
     learner = make_learner(
-        n_agents=run.n_agents, episodes=episodes, gamma=run.gamma, initial_q=run.initial_q, ties=run.ties,
-        dtype=run.dtype, **rates,
+        n_agents=run.n_agents, episodes=episodes, alpha=given["alpha"], gamma=old.gamma, initial_q=old.initial_q,
+        epsilon=DEFAULT_EPSILON if given["epsilon"] is None else given["epsilon"], ties=old.ties, dtype=old.dtype,
+        rule=old.rule, n=old.n, traces=old.traces, lambda_=given["lambda_"], trace_cutoff=old.trace_cutoff,
+        explore=old.explore, temperature=given["temperature"], c=old.c if old.explore == "ucb" else None,
     )  # fmt: skip
     check_problem(run.mdp, learner)
     nothing = np.empty((run.n_agents, 0))
-    before = Memory(run.q, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
+    tables = run.q if run.q_tables is None else np.moveaxis(run.q_tables, 1, -1)
+    visits = np.empty((run.n_agents, 0, 0), np.int32) if run.visits is None else run.visits
+    before = Memory(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
     more = _run(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before,
@@ -213,7 +265,7 @@ def _join(run: Run, more: Run) -> Run:
         return None if first is None or second is None else np.concatenate([first, second], axis=1)
 
     return Run(
-        q=more.q, returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
+        q=more.q, q_tables=more.q_tables, visits=more.visits, returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
         curve=run.curve.extended(more.curve) if run.curve and more.curve else None,
         mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
         episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
@@ -258,17 +310,33 @@ def check_problem(mdp: MDP, learner: Learner) -> None:
         raise InvalidInput(msg)
     if mdp.max_episode_steps is None:
         mdp.check_ends()
-        if learner.epsilon.values.reshape(-1)[0] == 0 or (learner.epsilon.kind == "agent" and learner.epsilon.lowest == 0):
-            msg = (
-                "epsilon=0 without max_episode_steps may go round in circles for ever; "
-                "use mdp.with_limit(…), or an epsilon above 0"
-            )
-            raise InvalidInput(msg)
+        if learner.explore in ("epsilon_greedy", "greedy"):
+            _check_exploring(learner.epsilon)
 
 
-def memory_needed(mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None) -> int:
+def _check_exploring(epsilon: Rate) -> None:
+    """A greedy agent without an episode limit may go round in circles for ever."""
+    never = explore_threshold(epsilon.values.reshape(-1)) == 0  # rounded, as the kernel has it
+    if never[0] or (epsilon.kind == "agent" and never.any()):
+        msg = (
+            f"epsilon={epsilon!r} without max_episode_steps may go round in circles for ever; "
+            "use mdp.with_limit(…), or an epsilon of at least 1e-7"
+        )
+        raise InvalidInput(msg)
+    if never.any():
+        episode = int(np.flatnonzero(never)[0])
+        text = (
+            f"epsilon reaches 0 in episode {episode:,}, and there is no max_episode_steps: an agent that has not "
+            "found the end by then may go round in circles for ever; use mdp.with_limit(…)"
+        )
+        warnings.warn(text, MissingLimitWarning, stacklevel=4)
+
+
+def memory_needed(
+    mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None, tables: int = 1
+) -> int:
     """Estimate the bytes that a run takes."""
-    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize + 20)
+    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize * tables + 20)
     records = {
         None: 0,
         "score": 24 * n_agents,
@@ -279,14 +347,14 @@ def memory_needed(mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, 
 
 
 def check_memory(
-    mdp: MDP, dtype: np.dtype[Any], *, n_agents: int, episodes: int, record: str | None, extra: int = 0
+    mdp: MDP, dtype: np.dtype[Any], *, n_agents: int, episodes: int, record: str | None, tables: int = 1
 ) -> None:
     """Refuse a run that would not fit in memory, and say what would."""
-    available = available_memory() - extra
-    need = memory_needed(mdp, dtype, n_agents, episodes, record)
+    available = available_memory()
+    need = memory_needed(mdp, dtype, n_agents, episodes, record, tables)
     if need <= available:
         return
-    sizes = {choice: memory_needed(mdp, dtype, n_agents, episodes, choice) for choice in RECORDS}
+    sizes = {choice: memory_needed(mdp, dtype, n_agents, episodes, choice, tables) for choice in RECORDS}
     fitting = [f"record={choice!r} ({size / 1e9:.3g} GB)" for choice, size in sizes.items() if size <= available]
     if fitting:
         fix = " or ".join(fitting) + " would fit"
@@ -316,24 +384,21 @@ def make_plan(
     spec = Spec(
         n_actions=mdp.n_actions,
         dtype=learner.dtype.name,
+        rule=learner.rule,
+        many_steps=learner.n > 1,
+        traces=learner.traces or "none",
+        explore="epsilon_greedy" if learner.explore == "greedy" else learner.explore,
         ties=learner.ties,
         outcomes=outcome_kind(mdp),
         draws_start=mdp.start_state is None,
         limited=mdp.max_episode_steps is not None,
         masked=mdp.allowed is not None,
-        schedules_alpha=learner.alpha.kind == "episode",
-        schedules_explore=learner.epsilon.kind == "episode",
+        schedules=tuple(kind for kind, name in _SCHEDULES if getattr(learner, name).kind == "episode"),
+        alpha_by_visits=learner.alpha.kind == "visit",
         records={None: "nothing", "score": "score"}.get(record, "episodes"),
         learns=learns,
     )
-    nothing = np.empty(0)
-    tables = make_tables(
-        mdp,
-        learner.dtype,
-        alpha=learner.alpha.values if spec.schedules_alpha else nothing,
-        explore=explore_threshold(learner.epsilon.values if spec.schedules_explore else nothing),
-        goal=goal_reward(mdp) if goal is None else goal,
-    )
+    tables = make_tables(mdp, learner, goal=goal_reward(mdp) if goal is None else goal)
     # Rows without any allowed action belong to states that no agent acts in; they keep finite values.
     forbidden = None if mdp.allowed is None else ~mdp.allowed & mdp.allowed.any(axis=1, keepdims=True)
     return Plan(
@@ -356,7 +421,7 @@ class _Collected:
 class _Watch:
     """Ctrl-C, and the steps done by blocks that are not complete yet."""
 
-    pressed: threading.Event = field(default_factory=threading.Event)
+    stop: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     steps: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -366,7 +431,7 @@ class _Watch:
 
 
 @contextmanager
-def _ctrl_c(pressed: threading.Event) -> Iterator[None]:
+def _ctrl_c(stop: NDArray[np.int64]) -> Iterator[None]:
     """Turn the first Ctrl-C into a flag, so that it never tears a half-merged result; a second one works as usual."""
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
@@ -375,7 +440,7 @@ def _ctrl_c(pressed: threading.Event) -> Iterator[None]:
 
     def note(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, usual)
-        pressed.set()
+        stop[0] = 1
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -413,12 +478,12 @@ def collect(
         pool = executor or ThreadPoolExecutor(min(workers, -(-n_agents // size)), thread_name_prefix="qfast")
         here: dict[str, Any] = {}
         if executor is None:
-            here = {"into": result.memory, "stop": watch.pressed.is_set, "report": watch.add}
+            here = {"into": result.memory, "stop": watch.stop, "report": watch.add}
         try:
-            with _ctrl_c(watch.pressed):
+            with _ctrl_c(watch.stop):
                 blocks = run_blocks(
                     plan, n_agents, pool, size=size, ahead=4 * workers, before=before, tick=tick,
-                    stopped=watch.pressed.is_set, **here,
+                    stopped=lambda: bool(watch.stop[0]), **here,
                 )  # fmt: skip
                 for block in blocks:
                     if block.memory is not None:
@@ -429,7 +494,7 @@ def collect(
                     result.n_steps += block.n_steps
                     tick()
         finally:
-            watch.pressed.set()  # whatever ends the run ends the blocks under way
+            watch.stop[0] = 1  # whatever ends the run ends the blocks under way
             if executor is None:
                 pool.shutdown(wait=True, cancel_futures=True)
         result.seconds = time.perf_counter() - began
@@ -452,7 +517,9 @@ def _run(
     progress: bool | Reporter | None,
     before: Memory | None,
 ) -> Run:
-    check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record)
+    # Double Q-learning keeps two tables and their mean, counts of visits are as large as a float32 table.
+    tables = (3 if learner.rule == "double_q_learning" else 1) + (learner.explore == "ucb" or learner.alpha.kind == "visit")
+    check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables)
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
     result, cut_short = collect(
         plan, n_agents, threads=threads, executor=executor, progress=progress, before=before
@@ -462,8 +529,11 @@ def _run(
     if cut_short and n == 0:
         msg = f"stopped before any of {n_agents:,} agents was complete"
         raise Interrupted(msg)
+    pair = None if memory.q.ndim == 3 else np.moveaxis(memory.q, -1, 1)
     run = Run(
-        q=memory.q,
+        q=memory.q if pair is None else (pair[:, 0] + pair[:, 1]) * learner.dtype.type(0.5),
+        q_tables=pair,
+        visits=memory.visits if plan.spec.counts_visits else None,
         returns=memory.returns if record == "returns" else None,
         lengths=memory.lengths if record == "returns" else None,
         curve=result.summary.curve() if result.summary is not None else None,

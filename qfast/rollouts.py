@@ -19,7 +19,7 @@ from qfast.run import Run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
-from qfast.train import _check_count, _check_options, collect, make_plan
+from qfast.training import _check_count, _check_options, collect, make_plan
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
 
@@ -296,13 +296,16 @@ def evaluate(
     _check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
     goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
-    learner = replace(run.learner, alpha=constant(0.0), epsilon=constant(0.0))
+    learner = replace(
+        run.learner, rule="q_learning", n=1, traces=None, trace_cutoff=0.0, explore="greedy", alpha=constant(0.0),
+        epsilon=constant(0.0),
+    )  # fmt: skip
     plan = make_plan(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,
         record="score", learns=False, goal=goal,
     )  # fmt: skip
     fresh = Memory.empty(plan, 0)
-    before = Memory(run.q, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
+    before = Memory(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
     result, cut_short = collect(
         plan, run.n_agents, threads=threads, executor=executor, progress=progress, before=before
     )

@@ -1,0 +1,154 @@
+"""The command line as a whole: its commands, and how every one of them ends."""
+
+import contextlib
+import logging
+import signal
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from qfast import __version__
+from qfast.cli import problems, resume, rollout, show, train
+from qfast.cli.options import Parser, UsageError, add_verbose, new_parser
+from qfast.cli.output import complain, finish_stdout, one_line
+from qfast.cli.signals import die, stoppable
+from qfast.errors import QfastError
+
+__all__ = ["build_parser", "run"]
+
+#: Exit status after an error that was reported, and after a defect of qfast itself (EX_SOFTWARE of sysexits.h).
+FAILED: Final = 2
+DEFECT: Final = 70
+
+_EPILOG: Final = """\
+examples:
+  qfast train                               10,000 agents learn a corridor
+  qfast train FrozenLake-v1 --out lake.npz  the same on ice; keep the result
+  qfast show lake.npz --agent 0             what one of them has learned
+  qfast rollout lake.npz                    what all of them do with it
+
+"qfast COMMAND --help" says more. Results go to standard output, the rest to
+standard error. Exit status: 0, or 2 after an error.
+"""
+
+
+def build_parser() -> Parser:
+    """Make the parser; every command adds its own part.
+
+    Returns
+    -------
+    Parser
+        Its namespaces hold ``run``, the function that carries the command out.
+
+    Examples
+    --------
+    >>> build_parser().parse_args(["train", "--agents", "1e6"]).agents
+    1000000
+    """
+    parser = new_parser("qfast", "Train thousands of independent tabular Q-learning agents at once.", _EPILOG)
+    parser.add_argument("--version", action="version", version=f"qfast {__version__}", help="show the version and exit")
+    add_verbose(parser)
+    parser.set_defaults(verbose=False, run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    for command in (train, resume, rollout, show, problems):
+        command.add_command(commands)
+    return parser
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments, carry the command out, and turn every way to end into a status and at most one line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit status; see `qfast.cli.main`.
+
+    Examples
+    --------
+    >>> run(["problems", "corridor"])  # doctest: +ELLIPSIS
+    MDP with 5 states, 2 actions, ...
+    0
+    """
+    arrived: list[int] = []
+    verbose = False
+    try:
+        with stoppable() as arrived:
+            arguments = _parsed(argv)
+            if arguments is not None:
+                verbose = arguments.verbose
+                with _reporting(verbose=verbose):
+                    _carry_out(arguments)
+            finish_stdout()
+    except KeyboardInterrupt:
+        return die(arrived[0] if arrived else signal.SIGINT)
+    except BrokenPipeError:
+        return die(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else FAILED
+    except (QfastError, UsageError, OSError, Warning) as error:
+        return _fail(_said(error), FAILED)
+    except MemoryError:
+        return _fail("out of memory; use fewer --agents, or --record none", FAILED)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+        if verbose:
+            traceback.print_exc()
+        told = "" if verbose else " (-v shows where)"
+        return _fail(f"defect in qfast, please report it: {type(error).__name__}: {error}{told}", DEFECT)
+    return 0
+
+
+def _parsed(argv: Sequence[str] | None) -> Namespace | None:
+    """Parse the arguments; None if --help or --version has said all."""
+    try:
+        return build_parser().parse_args(argv)
+    except SystemExit:  # never by an error: those are `UsageError` here
+        return None
+
+
+def _carry_out(arguments: Namespace) -> None:
+    if arguments.run is None:  # `qfast` alone
+        build_parser().print_help()
+    else:
+        arguments.run(arguments)
+
+
+def _fail(text: str, status: int) -> int:
+    """Complain, with whatever was written before on its way, or given up."""
+    with contextlib.suppress(OSError):
+        finish_stdout()
+    return complain(text, status)
+
+
+def _said(error: Exception) -> str:
+    """Give an error's message; of an OSError, what failed and on which file, without its number."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, QfastError):
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}"
+    return str(error)
+
+
+@contextlib.contextmanager
+def _reporting(*, verbose: bool) -> Iterator[None]:
+    """Send qfast's log, with -v down to the article's debug lines, and warnings to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("[%(levelname)-5s] %(message)s"))
+    log = logging.getLogger("qfast")
+    level = log.level
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        complain(one_line(str(message)), 0, kind="warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)

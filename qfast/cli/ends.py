@@ -1,0 +1,92 @@
+"""How training commands end: complete, or interrupted with a part of the agents."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qfast.cli.output import tell, write_json
+
+if TYPE_CHECKING:
+    from qfast.run import Run
+
+__all__ = ["kept", "report_run"]
+
+
+@contextlib.contextmanager
+def kept(out: Path | None) -> Iterator[None]:
+    """Save what is complete when training is interrupted, and say so.
+
+    Parameters
+    ----------
+    out : pathlib.Path or None
+        Where to.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The interruption, always passed on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        run: Run | None = getattr(interruption, "run", None)
+        if run is None:
+            tell("interrupted before any agent was complete; nothing is saved")
+        elif out is None:
+            tell(f"interrupted; {_agents(run)} complete but not saved (--out FILE would keep them)")
+        else:
+            run.save(out)
+            tell(f"interrupted; {_agents(run)} complete and saved in {out}")
+        raise
+
+
+def _agents(run: "Run") -> str:
+    return f"{run.n_agents:,} agents are" if run.n_agents > 1 else "1 agent is"
+
+
+def report_run(run: "Run", *, out: Path | None, name: str | None, as_json: bool, threads: int | None = None) -> None:
+    """Save a run and sum it up on standard output.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    out : pathlib.Path or None
+        Where to save it.
+    name : str or None
+        The problem's name, if it is known.
+    as_json : bool
+        Whether to write JSON.
+    threads : int or None
+        Threads asked for.
+
+    Raises
+    ------
+    OSError
+        If the run cannot be saved after all; it is summed up nevertheless.
+    """
+    failure: OSError | None = None
+    if out is not None:
+        try:
+            run.save(out)  # first of all: what comes after may fail at a closed pipe
+        except OSError as error:  # show at least what was learned
+            out, failure = None, error
+    _show(run, out, name, threads, as_json=as_json)
+    if failure is not None:
+        raise failure
+
+
+def _show(run: "Run", out: Path | None, name: str | None, threads: int | None, *, as_json: bool) -> None:
+    from qfast.cli.population import Population
+
+    people = Population.of(run)
+    if as_json:
+        write_json({"out": None if out is None else str(out), **people.to_json()})
+        return
+    from qfast.cli.pages import population_page, problem_title
+    from qfast.cli.screen import Line, show
+
+    saved = "not saved; --out run.npz keeps it" if out is None else f'saved in {out}; "qfast show {out}" shows more'
+    page = population_page(people, title=problem_title(run.mdp, name), threads=threads)
+    show([*page, Line(saved)])

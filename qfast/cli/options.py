@@ -1,0 +1,206 @@
+"""The arguments that commands share, and how their texts become values."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+    from qfast.rates import Shape
+
+    # A parser or a group of its arguments; argparse gives their common base class no public name.
+    Container = argparse._ActionsContainer  # noqa: SLF001
+
+__all__ = [
+    "Parser",
+    "Ramp",
+    "UsageError",
+    "add_json",
+    "add_out",
+    "add_run_file",
+    "add_subcommand",
+    "add_verbose",
+    "given",
+    "new_parser",
+    "number",
+    "rate",
+    "whole",
+]
+
+
+# An abbreviated option would change its meaning when an option is added.
+_STYLE: Final[Any] = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+class UsageError(Exception):
+    """The arguments cannot be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `UsageError` in place of printing the usage and exiting."""
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Write the help; argparse would swallow the error of a closed pipe."""
+        if file is not None:
+            file.write(message)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message and where to find help."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A schedule as written on the command line.
+
+    Attributes
+    ----------
+    start, stop : float
+        The rate in the first and in the last episode.
+    shape : {"linear", "exponential"}
+        How it gets from one to the other.
+    """
+
+    start: float
+    stop: float
+    shape: str
+
+    def schedule(self) -> "Shape":
+        """Make the schedule; NumPy is imported here."""
+        from qfast.rates import exponential, linear
+
+        return {"linear": linear, "exponential": exponential}[self.shape](self.start, self.stop)
+
+
+def whole(text: str) -> int:
+    """Read a whole number; ``1e6`` and ``1_000_000`` are welcome.
+
+    Examples
+    --------
+    >>> whole("1e6"), whole("10_000")
+    (1000000, 10000)
+    """
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+        if value.is_integer():
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    msg = f"{_quoted(text)} is not a whole number; give one such as 1000"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def number(text: str) -> float:
+    """Read a number.
+
+    Examples
+    --------
+    >>> number("0.9")
+    0.9
+    """
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"{_quoted(text)} is not a number; give one such as 0.9"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def rate(text: str) -> float | Ramp:
+    """Read a rate: a number, or ``START:STOP``, or ``START:STOP:SHAPE``.
+
+    Examples
+    --------
+    >>> rate("0.1"), rate("1:0.01:exponential")
+    (0.1, Ramp(start=1.0, stop=0.01, shape='exponential'))
+    """
+    first, *rest = text.split(":")
+    shape = rest[1] if len(rest) > 1 else "linear"
+    try:
+        start = float(first)
+        stop = float(rest[0]) if rest else start
+        usable = len(rest) <= 2 and shape in ("linear", "exponential")
+    except ValueError:
+        usable = False
+    if not usable:
+        msg = f"{_quoted(text)} is no rate; give a number such as 0.1, or START:STOP, or START:STOP:exponential"
+        raise argparse.ArgumentTypeError(msg)
+    return Ramp(start, stop, shape) if rest else start
+
+
+def given(value: "float | Ramp | None") -> "float | Shape | None":
+    """Turn what `rate` read into what `qfast.train` takes."""
+    return value.schedule() if isinstance(value, Ramp) else value
+
+
+def _quoted(text: str) -> str:
+    """Quote what was given, cut to a length that fits into a message."""
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def new_parser(prog: str, description: str, epilog: str) -> Parser:
+    """Make the parser of the whole command line.
+
+    Parameters
+    ----------
+    prog, description, epilog : str
+        As in argparse; line breaks are kept.
+    """
+    return Parser(prog=prog, description=description, epilog=epilog, **_STYLE)
+
+
+def add_verbose(parser: "Container") -> None:
+    """Add -v, which may stand before and after the command; the last default must not undo the first."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="show the log (standard error)"
+    )
+
+
+def add_json(parser: "Container") -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="write one JSON object, and nothing else")
+
+
+def add_out(parser: "Container") -> None:
+    """Add --out."""
+    parser.add_argument("--out", metavar="FILE", help="save the run to this .npz; an existing one is replaced")
+
+
+def add_run_file(parser: "Container") -> None:
+    """Add the file that a command reads."""
+    parser.add_argument("file", metavar="RUN", help="a run that --out saved")
+
+
+def add_subcommand(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], *, sentence: str, epilog: str = ""
+) -> Parser:
+    """Add a command.
+
+    Parameters
+    ----------
+    commands : object
+        What ``add_subparsers`` returned.
+    name : str
+        The command.
+    run : callable
+        What carries it out.
+    sentence : str
+        One sentence, in small letters and without a full stop.
+    epilog : str, optional
+        Examples.
+
+    Returns
+    -------
+    Parser
+        To add its arguments to.
+    """
+    description = f"{sentence[0].upper()}{sentence[1:]}."
+    parser: Parser = commands.add_parser(name, help=sentence, description=description, epilog=epilog, **_STYLE)
+    parser.set_defaults(run=run)
+    add_verbose(parser)
+    return parser

@@ -1,0 +1,109 @@
+"""``qfast train``: agents learn a problem."""
+
+import secrets
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from qfast.cli.ends import kept, report_run
+from qfast.cli.options import add_json, add_out, add_subcommand, given, number, rate, whole
+from qfast.cli.output import check_room, checked_out
+
+if TYPE_CHECKING:
+    from qfast.mdp import MDP
+
+__all__ = ["add_command"]
+
+_EPILOG = """\
+PROBLEM is a name of "qfast problems", a Gymnasium id such as FrozenLake-v1, a
+text file with a grid, or an MDP's .npz. RATE is a number, or START:STOP for a
+straight line over the episodes, or START:STOP:exponential.
+
+examples:
+  qfast train
+  qfast train FrozenLake-v1 --gamma 0.99 --episodes 2000 --out lake.npz
+  qfast train cliff_walking --epsilon 0.5:0.01:exponential --max-steps 200
+  qfast train --agents 1 --first-agent 7 --seed 1   agent 7 of seed 1, alone
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_subcommand(
+        commands, "train", run, sentence="train agents on a problem and sum up what they have learned", epilog=_EPILOG
+    )
+    parser.add_argument("problem", metavar="PROBLEM", nargs="?", default="corridor", help="by default corridor")
+    add_training(parser)
+    learning = parser.add_argument_group("learning")
+    learning.add_argument("--alpha", metavar="RATE", type=rate, default=0.1, help="step size (0.1)")
+    learning.add_argument("--gamma", metavar="X", type=number, default=0.9, help="discount (0.9)")
+    learning.add_argument("--epsilon", metavar="RATE", type=rate, default=0.1, help="exploration rate (0.1)")
+    learning.add_argument("--initial-q", metavar="X", type=number, default=0.0, help="value Q starts with (0)")
+    learning.add_argument(
+        "--ties",
+        choices=("random", "first", "last"),
+        default="random",
+        help="which of equally good actions is taken: random (default), first or last",
+    )
+    learning.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="numbers in Q: float32 (default) or float64"
+    )
+    learning.add_argument("--max-steps", metavar="N", type=whole, help="steps after which an episode is cut off")
+    add_results(parser, "summary")
+
+
+def add_training(parser: ArgumentParser) -> None:
+    """Add what says how much to train, and where the random numbers come from."""
+    training = parser.add_argument_group("training")
+    training.add_argument("--agents", metavar="N", type=whole, default=10_000, help="number of agents (10000)")
+    training.add_argument("--episodes", metavar="N", type=whole, default=1_000, help="episodes of each (1000)")
+    training.add_argument("--seed", metavar="N", type=whole, help="by default a fresh one, which is shown")
+    training.add_argument("--first-agent", metavar="N", type=whole, default=0, help="number of the first agent (0)")
+    training.add_argument("--threads", metavar="N", type=whole, help="by default all processors")
+
+
+def add_results(parser: ArgumentParser, record: str) -> None:
+    """Add what to keep and how to show it."""
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--record",
+        choices=("none", "returns", "summary"),
+        default=record,
+        help="keep returns and lengths of all episodes, or their summary over agents (default), or none",
+    )
+    add_out(results)
+    add_json(results)
+
+
+def run(arguments: Namespace) -> None:
+    """Train, save and sum up."""
+    out = checked_out(arguments.out, source=arguments.problem)
+    mdp = _problem(arguments.problem, arguments.max_steps)
+    per_number = 8 if arguments.dtype == "float64" else 4
+    recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
+    check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
+    from qfast.training import train
+
+    with kept(out):
+        trained = train(
+            mdp,
+            n_agents=arguments.agents,
+            episodes=arguments.episodes,
+            alpha=given(arguments.alpha),
+            gamma=arguments.gamma,
+            epsilon=given(arguments.epsilon),
+            initial_q=arguments.initial_q,
+            ties=arguments.ties,
+            dtype=arguments.dtype,
+            # 48 bits are short enough to be typed again, and exact in every reader of JSON.
+            seed=secrets.randbits(48) if arguments.seed is None else arguments.seed,
+            threads=arguments.threads,
+            record=None if arguments.record == "none" else arguments.record,
+            first_agent=arguments.first_agent,
+        )
+    report_run(trained, out=out, name=arguments.problem, as_json=arguments.json, threads=arguments.threads)
+
+
+def _problem(name: str, limit: int | None) -> "MDP":
+    from qfast.problems import resolve
+
+    return resolve(name, max_episode_steps=limit)

@@ -1,0 +1,228 @@
+r"""Policy iteration for gamma = 1: problems whose episodes end.
+
+Without a discount Bellman's equation has many solutions as soon as a loop costs nothing, and none where a loop pays.
+What is computed is the supremum over all policies whose sum of rewards settles: those that end with probability 1,
+and those that stay for ever where every reward is 0 (which is worth 0). It is found by policy iteration that
+
+- starts from a policy that ends (`ending_policy`), and
+- exchanges an action only for one that is better.
+
+Then every policy on the way ends, too: if an exchange closed a loop that is never left, the rewards in that loop
+would have a positive mean, and the value would be infinite, which is an error. Where no exchange is left, V satisfies
+Bellman's equation and bounds every other policy that ends (Bertsekas & Tsitsiklis 1991, "An analysis of stochastic
+shortest path problems", propositions 1 to 3; Bertsekas & Yu 2016 for loops of zero cost).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qfast.exact.chains import Chain, backward_search, can_reach, settle
+from qfast.exact.checks import Bools, Floats, Ints
+from qfast.exact.discounted import FixedPoint, greedy_chain, sweeps_a_round
+from qfast.exact.linear import chain_sum
+from qfast.exact.model import Model
+from qfast.exact.scipy_extra import csgraph, sparse
+
+__all__ = ["UnboundedError", "solve_episodic"]
+
+# An action is better if it gains more than this share of the largest value: far above the rounding of one sweep.
+_GAIN = 1e-12
+_MAX_ROUNDS = 10_000
+
+
+class UnboundedError(Exception):
+    """The value of some states is infinite or undefined.
+
+    Attributes
+    ----------
+    states : ndarray of bool, shape (n,)
+        Which of the valued states.
+    reason : str
+        Why, to follow "from state ...".
+    """
+
+    def __init__(self, states: Bools, reason: str) -> None:
+        """Keep which states it is, and why."""
+        super().__init__(reason)
+        self.states = states
+        self.reason = reason
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """Where an agent can stay for ever with every reward 0: (n,) flags, and the action that does it."""
+
+    states: Bools
+    actions: Ints
+
+
+def _resting_states(model: Model) -> _Rest:
+    """Find the maximal end components of the actions that pay nothing and cannot end the episode.
+
+    Decomposition by strongly connected components, repeated after removing the actions that leave their component
+    (de Alfaro 1997, "Formal verification of probabilistic systems", section 3.3).
+    """
+    n, n_actions = model.n_states, model.n_actions
+    usable = model.allowed & ~model.ending & (model.low == 0.0) & (model.high == 0.0)
+    usable = usable.ravel()
+    pair = np.repeat(np.arange(n * n_actions), np.diff(model.transition.indptr))
+    target = model.transition.indices
+    by_target = np.argsort(target, kind="stable")
+    first = np.searchsorted(target[by_target], np.arange(n + 1))
+    while True:
+        _drop_dead_ends(usable, pair[by_target], first, n_actions)
+        if not usable.any():
+            break
+        edges = usable[pair]
+        graph = _graph(pair[edges] // n_actions, target[edges], n)
+        _, label = csgraph.connected_components(graph, directed=True, connection="strong")
+        leaving = edges & (label[pair // n_actions] != label[target])
+        if not leaving.any():
+            break
+        usable[pair[leaving]] = False
+    choice = usable.reshape(n, n_actions)
+    return _Rest(choice.any(axis=1), choice.argmax(axis=1))
+
+
+def _drop_dead_ends(usable: Bools, pair: Ints, first: Ints, n_actions: int) -> None:
+    """Drop, in place, actions that can lead to a state without a usable action, and so on backwards.
+
+    ``pair[first[t]:first[t + 1]]`` are the pairs of state and action that can lead to state ``t``. Left to the
+    components alone, a hole in a large grid would cost a search of the whole graph for each step away from it.
+    """
+    n_usable = usable.reshape(-1, n_actions).sum(axis=1)
+    dead = np.flatnonzero(n_usable == 0)
+    while dead.size:
+        length = first[dead + 1] - first[dead]
+        shift = np.repeat(first[dead] - np.cumsum(length) + length, length)
+        entering = np.unique(pair[shift + np.arange(shift.size)])
+        entering = entering[usable[entering]]
+        usable[entering] = False
+        state = entering // n_actions
+        np.subtract.at(n_usable, state, 1)
+        dead = np.unique(state[n_usable[state] == 0])
+
+
+def _graph(source: Ints, target: Ints, n: int) -> Any:
+    return sparse.csr_array(sparse.coo_array((np.ones(source.size), (source, target)), shape=(n, n)))
+
+
+def ending_policy(model: Model, rest: Bools) -> tuple[Ints, Bools]:
+    """Find a policy that leads to an end, or to rest, by a shortest way; where all states have one, it always ends.
+
+    Parameters
+    ----------
+    model : Model
+        The problem.
+    rest : ndarray of bool, shape (n,)
+        States that count as an end.
+
+    Returns
+    -------
+    actions : ndarray of int64, shape (n,)
+        The policy; 0 where there is no way.
+    possible : ndarray of bool, shape (n,)
+        Where there is a way.
+    """
+    pair = np.repeat(np.arange(model.reward.size), np.diff(model.transition.indptr))
+    state, target = pair // model.n_actions, model.transition.indices.astype(np.int64)
+    ending = rest | model.ending.any(axis=1)
+    possible, step = backward_search(_graph(state, target, model.n_states), ending)
+    actions = model.ending.argmax(axis=1)
+    # On a shortest way: an action that can lead to the next state on it.
+    onward = (step[state] == target) & ~ending[state]
+    actions[state[onward]] = pair[onward] % model.n_actions
+    return actions, possible
+
+
+def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
+    """Find the fixed point for gamma = 1.
+
+    Parameters
+    ----------
+    model : Model
+        The problem in matrix form.
+    epsilon : float
+        Exploration in [0, 1].
+
+    Returns
+    -------
+    FixedPoint
+        Its ``actions`` are a policy that ends, or comes to rest, with probability 1.
+
+    Raises
+    ------
+    UnboundedError
+        If the value of some states is infinite or undefined.
+    """
+    here = np.arange(model.n_states)
+    if epsilon == 0.0:
+        rest = _resting_states(model)
+        actions, possible = ending_policy(model, rest.states)
+        if not possible.all():
+            raise UnboundedError(~possible, "no end can be reached from there, and the rewards go on for ever")
+    else:
+        # Every allowed action is taken now and then, so that all policies share one graph.
+        limit, quiet = settle(model.mix(model.uniform()))
+        if (limit != 0.0).any():
+            raise UnboundedError(
+                limit != 0.0, "exploration can lead where no episode ends, and the rewards there go on"
+            )
+        rest = _Rest(quiet, np.zeros(model.n_states, dtype=np.int64))
+        actions = model.allowed.argmax(axis=1)
+    resting = rest.states.copy()
+    values = np.zeros(model.n_states)
+    for n_rounds in range(1, _MAX_ROUNDS + 1):
+        chain = greedy_chain(model, actions, epsilon).stop_in(resting)
+        values = chain_sum(chain.transition, chain.reward, 1.0, start=values)
+        before = actions.copy(), resting.copy()
+        q = model.action_values(values, 1.0)
+        for sweep in range(sweeps_a_round(model)):
+            if sweep > 0:
+                q = model.action_values(values, 1.0)
+            greedy = q.argmax(axis=1)
+            held, top = np.where(resting, 0.0, q[here, actions]), q[here, greedy]
+            better = top > held + _GAIN * _size(model, values)
+            if not better.any():
+                break
+            actions, resting = np.where(better, greedy, actions), resting & ~better
+            taken = np.where(better, top, held)
+            values = taken if epsilon == 0.0 else model.backup(q, epsilon) + (1.0 - epsilon) * (taken - q.max(axis=1))
+        if epsilon == 0.0:
+            actions, resting = _without_loops(model, (actions, resting), before)
+        if (actions == before[0]).all() and (resting == before[1]).all():
+            bound = _bound(model, chain, values, q, epsilon, resting)
+            return FixedPoint(q, np.where(resting, rest.actions, actions), bound, n_rounds)
+    msg = f"policy iteration did not end within {_MAX_ROUNDS} rounds"  # not seen; would be a defect, not bad input
+    raise ArithmeticError(msg)
+
+
+def _size(model: Model, values: Floats) -> float:
+    return max(float(np.abs(values).max(initial=0.0)), float(np.abs(model.reward).max(initial=0.0)))
+
+
+def _without_loops(model: Model, new: tuple[Ints, Bools], old: tuple[Ints, Bools]) -> tuple[Ints, Bools]:
+    """Take back exchanges that closed a loop of zero mean, which only rounding can cause; one that pays is an error."""
+    actions, resting = new
+    while True:
+        chain = model.follow(actions).stop_in(resting)
+        stuck = ~can_reach(chain.transition, chain.ending)
+        if not stuck.any():
+            return actions, resting
+        limit, _ = settle(chain)
+        if (limit == np.inf).any():
+            raise UnboundedError(limit == np.inf, "a policy can go round for ever and is paid for it")
+        actions, resting = np.where(stuck, old[0], actions), np.where(stuck, old[1], resting)
+
+
+def _bound(model: Model, chain: Chain, values: Floats, q: Floats, epsilon: float, resting: Bools) -> float:
+    """Bound the error: what is left of Bellman's equation, times the expected number of steps to the end."""
+    swept = np.where(resting, values, model.backup(q, epsilon))
+    rounding = model.rounding * _size(model, values)
+    residual = float(np.abs(swept - values).max(initial=0.0)) + rounding
+    steps = chain_sum(chain.transition, np.ones(model.n_states), 1.0)
+    # steps = 1 + P steps must hold at least in part, or it bounds nothing.
+    certain = float((steps - chain.transition @ steps).min(initial=1.0))
+    return rounding + residual * float(steps.max(initial=0.0)) / certain if certain > 0.0 else np.inf

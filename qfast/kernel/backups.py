@@ -1,0 +1,174 @@
+"""Updates of pairs of earlier steps: several steps ahead, after the next action is chosen, or along traces.
+
+Each lane keeps the pairs and rewards of its last `n_step` steps in a ring whose place for this step, `slot`, is the
+same in all lanes.  `settle` updates what is due in the course of an episode, `close` what is left at its end.
+"""
+
+from numba import int32, int64, uint64
+
+from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.lanes import first_lane, lanes_set, where
+from qfast.kernel.memory import fetch_one, load, scatter, store
+
+
+@inlined
+def step_size(spec, tables, agents, lanes, at, pair):
+    """alpha of each lane, for a pair (counted from the lane's base)."""
+    if spec.alpha_by_visits:
+        store(spec, lanes.index, at, load(spec, lanes.base, at) + pair)
+        visit = fetch_one(spec, agents.visits, lanes.index, at, 0)[0] - int32(1)
+        last = int32(tables.alpha_of_visit.size - 1)
+        visit = where(visit < last, visit, last)
+        store(spec, lanes.index, at, where(visit > int32(0), visit, int32(0)))
+        return fetch_one(spec, tables.alpha_of_visit, lanes.index, at, 0)[0]
+    return load(spec, lanes.alpha, at)
+
+
+@inlined
+def one_step_size(spec, tables, agents, lanes, i, pair):
+    """The same for one lane."""
+    if spec.alpha_by_visits:
+        visit = agents.visits[lanes.base[i] + pair] - 1
+        return tables.alpha_of_visit[max(0, min(visit, tables.alpha_of_visit.size - 1))]
+    return lanes.alpha[i]
+
+
+@inlined
+def remember(spec, lanes, at, slot, pair, reward, resting):
+    """Put a step into the ring; not where the lane rests."""
+    place = slot * spec.lanes + at
+    if spec.on_policy and spec.limited:
+        pair = where(resting, load(spec, lanes.past_pair, place), pair)
+        reward = where(resting, load(spec, lanes.past_reward, place), reward)
+    store(spec, lanes.past_pair, place, pair)
+    store(spec, lanes.past_reward, place, reward)
+
+
+@by_variant
+def settle(spec, tables, agents, lanes, at, last, steps, value, mask):
+    """Update what is due now that the value of the state after `steps` steps is known.  The lanes with an update.
+
+    `last` is the ring's place of the last step, `mask` the lanes that are in the middle of an episode.
+    """
+    return spread_along_traces if spec.traces != "none" else look_n_steps_ahead
+
+
+def look_n_steps_ahead(spec, tables, agents, lanes, at, last, steps, value, mask):
+    """Q(s_t, a_t) += alpha (r_t+1 + gamma r_t+2 + … + gamma**n value - Q(s_t, a_t)) (S&B 2018, eq. 7.4, 7.5)."""
+    due = mask & (steps >= int32(tables.n_step))
+    if lanes_set(due) != uint64(0):
+        n, gamma = tables.n_step, load(spec, lanes.gamma, at)
+        target, place, first = value, last, last
+        for _ in range(n):
+            target = load(spec, lanes.past_reward, place * spec.lanes + at) + gamma * target
+            first = place
+            place = place - 1 if place > 0 else n - 1
+        pair = load(spec, lanes.past_pair, first * spec.lanes + at)
+        base = load(spec, lanes.base, at)
+        store(spec, lanes.index, at, where(due, base + pair, base))
+        old = fetch_one(spec, agents.q, lanes.index, at, 0)[0]
+        new = old + step_size(spec, tables, agents, lanes, at, where(due, pair, int32(0))) * (target - old)
+        scatter(spec, agents.q, base + pair, new, due)
+    return due
+
+
+def spread_along_traces(spec, tables, agents, lanes, at, last, steps, value, mask):
+    """One lane after the other: an episode leaves too few traces, in too many places, for vectors to pay."""
+    store(spec, lanes.ahead, at, value)
+    mask = mask & (steps >= int32(1))
+    due = lanes_set(mask)
+    while due != uint64(0):
+        i = first_lane(due) + uint64(at)
+        due &= due - uint64(1)
+        follow_traces(spec, tables, agents, lanes, i, last, lanes.gamma[i] * lanes.ahead[i])
+    return mask
+
+
+@inlined
+def follow_traces(spec, tables, agents, lanes, i, last, ahead):
+    """Q += alpha delta e for every pair with a trace e, then e *= gamma lambda (S&B 2018, section 12.7; 12.2 of 1st ed.).
+
+    The traces stand in a list without gaps, so that an episode costs what it visited, not what there is: on the
+    corridor a step costs as much as with dense traces, on Taxi a tenth.
+    """
+    n_pairs = lanes.trace.size // spec.lanes
+    mine = i * uint64(n_pairs)
+    base = lanes.base[i]
+    pair = lanes.past_pair[last * spec.lanes + i]
+    change = lanes.past_reward[last * spec.lanes + i] + ahead - agents.q[base + pair]
+    change = one_step_size(spec, tables, agents, lanes, i, pair) * change
+    at = lanes.trace_at[mine + uint64(pair)]
+    count = lanes.trace_count[i]
+    if at == 0:
+        count += 1
+        at = count
+        lanes.trace_at[mine + uint64(pair)] = at
+        lanes.trace_pair[mine + uint64(at - 1)] = pair
+        lanes.trace[mine + uint64(at - 1)] = 0
+    if spec.accumulates:
+        lanes.trace[mine + uint64(at - 1)] += 1
+    else:
+        lanes.trace[mine + uint64(at - 1)] = 1
+    decay = lanes.gamma[i] * lanes.trace_decay[i]
+    k = 0
+    while k < count:
+        place = mine + uint64(k)
+        where_to = base + lanes.trace_pair[place]
+        agents.q[where_to] = agents.q[where_to] + change * lanes.trace[place]
+        lanes.trace[place] = decay * lanes.trace[place]
+        if lanes.trace[place] < tables.trace_cutoff:
+            count -= 1
+            end = mine + uint64(count)
+            lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = 0
+            if end != place:
+                lanes.trace_pair[place], lanes.trace[place] = lanes.trace_pair[end], lanes.trace[end]
+                lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = k + 1
+        else:
+            k += 1
+    lanes.trace_count[i] = count
+
+
+@inlined
+def clear_traces(spec, lanes, i):
+    mine = i * uint64(lanes.trace.size // spec.lanes)
+    for k in range(lanes.trace_count[i]):
+        lanes.trace_at[mine + uint64(lanes.trace_pair[mine + uint64(k)])] = 0
+    lanes.trace_count[i] = 0
+
+
+@by_variant
+def close(spec, tables, agents, lanes, i, last, ahead):
+    """What is left to update when an episode of lane i ends; `ahead` is gamma times the value of what follows."""
+
+    def last_step(spec, tables, agents, lanes, i, last, ahead):
+        # Of a terminated episode only: a truncated one has rested for its last update.
+        pair, old = lanes.past_pair[i], lanes.past_old[i]
+        if pair >= 0:
+            change = one_step_size(spec, tables, agents, lanes, i, pair) * (lanes.past_reward[i] - old)
+            agents.q[lanes.base[i] + pair] = old + change
+            lanes.past_pair[i] = -1
+
+    def traces(spec, tables, agents, lanes, i, last, ahead):
+        follow_traces(spec, tables, agents, lanes, i, last, ahead)
+        clear_traces(spec, lanes, i)
+
+    def last_steps(spec, tables, agents, lanes, i, last, ahead):
+        n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
+        count = min(n, int64(lanes.length[i]))
+        at = last * spec.lanes + int64(i)
+        for _ in range(count):  # from the last pair back: the rewards become the targets
+            target = lanes.past_reward[at] + ahead
+            lanes.past_reward[at] = target
+            ahead = gamma * target
+            at = at - spec.lanes if at >= spec.lanes else at + (n - 1) * spec.lanes
+        for _ in range(count):  # and in the order in which the pairs were taken
+            at = at + spec.lanes if at < (n - 1) * spec.lanes else at - (n - 1) * spec.lanes
+            pair = lanes.past_pair[at]
+            if spec.alpha_by_visits:
+                alpha = one_step_size(spec, tables, agents, lanes, i, pair)
+            old = agents.q[base + pair]
+            agents.q[base + pair] = old + alpha * (lanes.past_reward[at] - old)
+
+    if spec.traces != "none":
+        return traces
+    return last_step if spec.waits else last_steps

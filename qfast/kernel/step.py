@@ -1,0 +1,358 @@
+"""One step of a group of lanes: act, observe, learn."""
+
+from numba import int32, uint64
+
+from qfast.kernel.backups import clear_traces, remember, settle, step_size
+from qfast.kernel.environment import next_state_and_reward, outcome_slot
+from qfast.kernel.explore import choose, highest
+from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.lanes import first_lane, full, lanes_set, where
+from qfast.kernel.memory import fetch_chunk, fetch_one, load, scatter, store
+from qfast.kernel.rng import draw
+from qfast.kernel.rules import bootstrap, flips_to_second
+
+
+@inlined
+def step(spec, tables, agents, lanes, at, started, slot, before):
+    """One step of each lane of a group.  Which lanes ended, were truncated, succeeded.
+
+    The row of Q fetched for the bootstrap is the row that the next action is chosen from, so that a step fetches one
+    row.  Where the episode terminates no bootstrap is needed: the start state's row is fetched in its place, unless
+    the variant begins episodes apart.
+    """
+    live = load(spec, lanes.agent, at) >= int32(0)
+    s, steps = load(spec, lanes.state, at), steps_so_far(spec, lanes, at, started)
+    a = choose(spec, tables, agents, lanes, at, draw(spec, lanes, at))
+    pair = s * int32(spec.n_actions) + a
+    resting = learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
+    count_visit(spec, agents, lanes, at, pair, live & ~resting)
+
+    word = draw_word(spec, lanes, at)
+    after, reward = next_state_and_reward(spec, tables, lanes, at, outcome_slot(spec, tables, lanes, at, pair))
+    terminated = (after < int32(0)) & ~resting
+    after = where(resting, s, enter_state(spec, tables, lanes, at, after))
+    store(spec, lanes.state, at, after)
+    fetch_row(spec, agents, lanes, at, after, lanes.next_row)
+
+    cut = count_step(spec, tables, lanes, at, steps, terminated, resting)
+    end = terminated | cut
+    add_reward(spec, lanes, at, started, reward, resting)
+    learn(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word)
+    return end, cut, terminated & (reward >= tables.goal_reward)
+
+
+@by_variant
+def steps_so_far(spec, lanes, at, started):
+    """Steps in the episode under way, where they matter."""
+
+    def counted(spec, lanes, at, started):
+        return where(started, int32(0), load(spec, lanes.length, at))
+
+    def uncounted(spec, lanes, at, started):
+        return full(spec, lanes.length, 0)
+
+    return counted if spec.counts_steps else uncounted
+
+
+@by_variant
+def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live):
+    """What is learned once the next action is known.  The lanes that rest: an episode was truncated, and this action
+    is only for its update."""
+
+    def nothing(spec, tables, agents, lanes, at, before, a, steps, live):
+        return live & ~live
+
+    def on_policy(spec, tables, agents, lanes, at, before, a, steps, live):
+        resting = load(spec, lanes.resting, at) > int32(0)
+        value = pick(spec, lanes.row, at * spec.n_actions, a)
+        store(spec, lanes.ahead, at, value)
+        settle(spec, tables, agents, lanes, at, before, steps, value, live & ~resting)
+        return resting
+
+    def cut_traces(spec, tables, agents, lanes, at, before, a, steps, live):
+        # Watkins's Q(lambda): an exploratory action cuts the traces; another action of the same value does not.
+        row = at * spec.n_actions
+        explores = lanes_set(live & (pick(spec, lanes.row, row, a) < highest(spec, lanes.row, row)))
+        while explores != uint64(0):
+            i = first_lane(explores) + uint64(at)
+            explores &= explores - uint64(1)
+            clear_traces(spec, lanes, i)
+        return live & ~live
+
+    def wait_no_longer(spec, tables, agents, lanes, at, before, a, steps, live):
+        # What a terminated episode left waiting is settled here too, with a discount of 0.
+        resting = load(spec, lanes.resting, at) > int32(0)
+        pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
+        value = pick(spec, lanes.row, at * spec.n_actions, a)
+        target = load(spec, lanes.past_reward, at) + load(spec, lanes.past_discount, at) * value
+        new = old + step_size(spec, tables, agents, lanes, at, where(pair < int32(0), int32(0), pair)) * (target - old)
+        waited = live & (pair >= int32(0))
+        scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
+        again = load(spec, lanes.state, at) * int32(spec.n_actions) + a == pair
+        store(spec, lanes.past_old, at, where(waited & again, new, value))
+        return resting
+
+    if not spec.learns:
+        return nothing
+    if spec.waits:
+        return wait_no_longer
+    if spec.on_policy:
+        return on_policy
+    return cut_traces if spec.traces != "none" else nothing
+
+
+@by_variant
+def count_visit(spec, agents, lanes, at, pair, mask):
+    """Count that the pair was taken."""
+
+    def count(spec, agents, lanes, at, pair, mask):
+        place = load(spec, lanes.base, at) + pair
+        store(spec, lanes.index, at, place)
+        visits = fetch_one(spec, agents.visits, lanes.index, at, 0)[0]
+        scatter(spec, agents.visits, place, visits + int32(1), mask)
+
+    def nothing(spec, agents, lanes, at, pair, mask):
+        pass
+
+    return count if spec.counts_visits and spec.learns else nothing
+
+
+@by_variant
+def draw_word(spec, lanes, at):
+    """The random word of the learning rule, where it needs one."""
+    return draw_one if spec.draws_word else draw_none
+
+
+def draw_one(spec, lanes, at):
+    return draw(spec, lanes, at)
+
+
+def draw_none(spec, lanes, at):
+    return load(spec, lanes.start_word, at)
+
+
+@by_variant
+def enter_state(spec, tables, lanes, at, after):
+    """The state whose row comes next: the one entered, or the start where an episode terminated."""
+
+    def entered(spec, tables, lanes, at, after):
+        if spec.draws_start:
+            store(spec, lanes.start_word, at, draw(spec, lanes, at))
+        return where(after < int32(0), int32(-1) - after, after)
+
+    def entered_or_start(spec, tables, lanes, at, after):
+        return where(after < int32(0), tables.starts[0], after)
+
+    return entered if spec.restarts_apart else entered_or_start
+
+
+@inlined
+def fetch_row(spec, agents, lanes, at, state, values):
+    """Read each lane's row of Q for a state from memory into `values`."""
+    row = load(spec, lanes.base, at) + state * int32(spec.n_actions)
+    store(spec, lanes.index, at, row * int32(spec.n_tables))
+    first = at * spec.n_actions * spec.n_tables
+    for x in range(0, spec.n_actions * spec.n_tables, spec.chunk):
+        columns = fetch_chunk(spec, agents.q, lanes.index, at, x)
+        for c in range(spec.chunk):
+            store(spec, values, first + (x + c) * spec.width, columns[c])
+
+
+@by_variant
+def count_step(spec, tables, lanes, at, steps, terminated, resting):
+    """Count the step, where steps matter.  The lanes whose episode is truncated."""
+
+    def uncounted(spec, tables, lanes, at, steps, terminated, resting):
+        return resting
+
+    def counted(spec, tables, lanes, at, steps, terminated, resting):
+        length = where(resting, steps, steps + int32(1))
+        store(spec, lanes.length, at, length)
+        if not spec.limited:
+            return resting
+        return (length >= int32(tables.limit)) & ~terminated
+
+    def rested(spec, tables, lanes, at, steps, terminated, resting):
+        # The update of a truncated episode's last pair still needs an action: its lane rests for one step.
+        length = where(resting, steps, steps + int32(1))
+        store(spec, lanes.length, at, length)
+        cut = (length >= int32(tables.limit)) & ~terminated
+        store(spec, lanes.resting, at, where(cut, int32(1), length - length))
+        return resting
+
+    if not spec.counts_steps:
+        return uncounted
+    return rested if spec.limited and spec.on_policy and spec.learns else counted
+
+
+@by_variant
+def add_reward(spec, lanes, at, started, reward, resting):
+    """Add the reward to the episode's return, where it is recorded."""
+
+    def add(spec, lanes, at, started, reward, resting):
+        total = where(started, 0, load(spec, lanes.episode_return, at))
+        store(spec, lanes.episode_return, at, where(resting, total, total + reward))
+
+    def nothing(spec, lanes, at, started, reward, resting):
+        pass
+
+    return nothing if spec.records == "nothing" else add
+
+
+@by_variant
+def learn(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    """Learn from the step, and make the next state's row the row that the next action is chosen from."""
+    if not spec.learns:
+        return only_act
+    if spec.waits:
+        return wait_for_next_action
+    if not spec.looks_back:
+        return learn_one_step
+    return learn_after_choosing if spec.on_policy else learn_looking_back
+
+
+def only_act(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    move_row(spec, lanes, at)
+
+
+def learn_one_step(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    """Q(s, a) += alpha (r + gamma bootstrap - Q(s, a)); nothing is bootstrapped beyond a terminated outcome."""
+    pair = s * int32(spec.n_actions) + a
+    second = flips_to_second(word)
+    old = old_value(spec, lanes, at, a, second)
+    target = reward + discount(spec, lanes, at, terminated) * bootstrap(spec, tables, lanes, at, word)
+    new = old + step_size(spec, tables, agents, lanes, at, pair) * (target - old)
+    write_back(spec, agents, lanes, at, load(spec, lanes.base, at) + pair, second, new)
+    keep_row(spec, lanes, at, after == s, a, second, new)
+
+
+def learn_looking_back(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    """Updates of earlier pairs change rows in memory, so the row is read again."""
+    remember(spec, lanes, at, slot, s * int32(spec.n_actions) + a, reward, resting)
+    value = bootstrap(spec, tables, lanes, at, word)
+    store(spec, lanes.ahead, at, value)
+    going = (load(spec, lanes.agent, at) >= int32(0)) & ~end
+    due = settle(spec, tables, agents, lanes, at, slot, steps + int32(1), value, going)
+    if lanes_set(due) != uint64(0):
+        fetch_row(spec, agents, lanes, at, after, lanes.row)
+    else:
+        move_row(spec, lanes, at)
+
+
+def wait_for_next_action(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    """Keep the step until the next action is chosen; it is chosen before the update (S&B 2018, section 6.4).
+
+    Beyond the end it does not wait: the next episode's first action is chosen after the update, so the start's row
+    has to have it.
+    """
+    old, pair = load(spec, lanes.past_old, at), s * int32(spec.n_actions) + a
+    new = old + step_size(spec, tables, agents, lanes, at, pair) * (reward - old)
+    for x in range(spec.n_actions):
+        place = at * spec.n_actions + x * spec.width
+        here = terminated & (after == s) & (a == int32(x))
+        store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
+    store(spec, lanes.past_pair, at, where(resting, int32(-1), pair))
+    store(spec, lanes.past_reward, at, reward)
+    store(spec, lanes.past_discount, at, where(terminated, 0, load(spec, lanes.gamma, at)))
+
+
+def learn_after_choosing(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+    remember(spec, lanes, at, slot, s * int32(spec.n_actions) + a, reward, resting)
+    move_row(spec, lanes, at)
+
+
+@by_variant
+def discount(spec, lanes, at, terminated):
+    """gamma, and 0 beyond the end; the article looks beyond it."""
+
+    def usual(spec, lanes, at, terminated):
+        return where(terminated, 0, load(spec, lanes.gamma, at))
+
+    def article(spec, lanes, at, terminated):
+        return load(spec, lanes.gamma, at)
+
+    return article if spec.rule == "article" else usual
+
+
+@inlined
+def pick(spec, values, row, a):
+    """The value of action a in each lane's row."""
+    value = load(spec, values, row)
+    for x in range(1, spec.n_actions):
+        value = where(a == int32(x), load(spec, values, row + x * spec.width), value)
+    return value
+
+
+@by_variant
+def old_value(spec, lanes, at, a, second):
+    """Q(s, a) of the table that is updated."""
+
+    def only(spec, lanes, at, a, second):
+        return pick(spec, lanes.row, at * spec.n_actions, a)
+
+    def own(spec, lanes, at, a, second):
+        value = full(spec, lanes.alpha, 0)
+        for x in range(spec.n_actions):
+            pair = 2 * (at * spec.n_actions + x * spec.width)
+            here = where(second, load(spec, lanes.tables_row, pair + spec.width), load(spec, lanes.tables_row, pair))
+            value = where(a == int32(x), here, value)
+        return value
+
+    return own if spec.n_tables == 2 else only
+
+
+@by_variant
+def write_back(spec, agents, lanes, at, place, second, new):
+    """Q(s, a) to memory, where the lane has an agent."""
+
+    def only(spec, agents, lanes, at, place, second, new):
+        scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
+
+    def own(spec, agents, lanes, at, place, second, new):
+        place = place + place
+        place = where(second, place + int32(1), place)
+        scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
+
+    return own if spec.n_tables == 2 else only
+
+
+@by_variant
+def keep_row(spec, lanes, at, same, a, second, new):
+    """The next state's row becomes the row; it was fetched before Q(s, a) changed, which may stand in it."""
+
+    def only(spec, lanes, at, same, a, second, new):
+        for x in range(spec.n_actions):
+            place = at * spec.n_actions + x * spec.width
+            value = load(spec, lanes.next_row, place)
+            store(spec, lanes.row, place, where(same & (a == int32(x)), new, value))
+
+    def both(spec, lanes, at, same, a, second, new):
+        for x in range(spec.n_actions):
+            place = at * spec.n_actions + x * spec.width
+            here = same & (a == int32(x))
+            one = load(spec, lanes.next_row, 2 * place)
+            two = load(spec, lanes.next_row, 2 * place + spec.width)
+            one, two = where(here & ~second, new, one), where(here & second, new, two)
+            store(spec, lanes.tables_row, 2 * place, one)
+            store(spec, lanes.tables_row, 2 * place + spec.width, two)
+            store(spec, lanes.row, place, one + two)
+
+    return both if spec.n_tables == 2 else only
+
+
+@by_variant
+def move_row(spec, lanes, at):
+    """The next state's row becomes the row, as it is."""
+
+    def only(spec, lanes, at):
+        for x in range(spec.n_actions):
+            place = at * spec.n_actions + x * spec.width
+            store(spec, lanes.row, place, load(spec, lanes.next_row, place))
+
+    def both(spec, lanes, at):
+        for x in range(spec.n_actions):
+            place = at * spec.n_actions + x * spec.width
+            one, two = load(spec, lanes.next_row, 2 * place), load(spec, lanes.next_row, 2 * place + spec.width)
+            store(spec, lanes.row, place, one + two)
+
+    return both if spec.n_tables == 2 else only

@@ -1,0 +1,63 @@
+"""Statistics of seed-variance studies: functions on arrays of scores, one axis of which is agents.
+
+One population of agents is described by :func:`summarize`; two are compared by :func:`compare` and
+:func:`misranking`; :func:`misranking_of_best` and :func:`selection_bias` are about the best of many;
+:func:`seeds_for_width` and :func:`seeds_for_power` plan a study, and :class:`PrecisionRule` stops one.
+Every interval says its level and how it was made.
+
+Importing this package needs SciPy (``pip install "qfast[study]"``).
+"""
+
+from qfast.stats.best_of_many import BestMisranking, SelectionBias, misranking_of_best, selection_bias, winner
+from qfast.stats.comparison import Comparison, compare, correct, effect_size, probability_of_improvement
+from qfast.stats.estimates import (
+    estimate_iqm,
+    estimate_mean,
+    estimate_quantile,
+    estimate_share,
+    estimate_std,
+    tolerance_interval,
+)
+from qfast.stats.interval import Estimate, Interval, ToleranceInterval
+from qfast.stats.profile import Profile, performance_profile
+from qfast.stats.sequential import Look, PrecisionRule, anytime_bounded_mean, anytime_mean, anytime_share
+from qfast.stats.sizes import SeedsNeeded, seeds_for_power, seeds_for_width
+from qfast.stats.summary import Quantile, Summary, summarize
+from qfast.stats.wrong_winner import Misranking, misranking
+
+__all__ = [
+    "BestMisranking",
+    "Comparison",
+    "Estimate",
+    "Interval",
+    "Look",
+    "Misranking",
+    "PrecisionRule",
+    "Profile",
+    "Quantile",
+    "SeedsNeeded",
+    "SelectionBias",
+    "Summary",
+    "ToleranceInterval",
+    "anytime_bounded_mean",
+    "anytime_mean",
+    "anytime_share",
+    "compare",
+    "correct",
+    "effect_size",
+    "estimate_iqm",
+    "estimate_mean",
+    "estimate_quantile",
+    "estimate_share",
+    "estimate_std",
+    "misranking",
+    "misranking_of_best",
+    "performance_profile",
+    "probability_of_improvement",
+    "seeds_for_power",
+    "seeds_for_width",
+    "selection_bias",
+    "summarize",
+    "tolerance_interval",
+    "winner",
+]

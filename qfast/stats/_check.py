@@ -1,0 +1,100 @@
+"""What every function of this package asks of its input, said once."""
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qfast.errors import InvalidInput
+
+__all__ = [
+    "Floats",
+    "Ints",
+    "Rng",
+    "check_count",
+    "check_counts",
+    "check_half_width",
+    "check_open_unit",
+    "check_rng",
+    "check_scores",
+]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+# SPEC 7: whatever numpy.random.default_rng takes.
+Rng: TypeAlias = np.random.Generator | np.random.SeedSequence | int | None
+
+
+def check_scores(scores: ArrayLike, name: str = "scores", *, at_least: int = 1) -> Floats:
+    """Scores of one configuration, one number an agent, as a contiguous float64 (n_agents,) array."""
+    try:
+        array = np.asarray(scores)
+    except ValueError as error:
+        raise InvalidInput(f"{name} is not an array: {error}; give one number an agent") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidInput(f"{name} has dtype {array.dtype}; give numbers or booleans, one an agent")
+    if array.ndim != 1:
+        raise InvalidInput(
+            f"{name} has shape {array.shape}, not (n_agents,); call once for each configuration, "
+            f"for example with {name}[0]"
+        )
+    if array.size < at_least:
+        raise InvalidInput(f"{name} has {array.size} agents, fewer than the {at_least} needed; run more agents")
+    out = np.ascontiguousarray(array, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(out))
+    if bad.size:
+        raise InvalidInput(
+            f"{name} has {bad.size} values that are not finite, the first at agent {bad[0]} ({out[bad[0]]}); "
+            "leave those agents out or give them a number, and say which"
+        )
+    return out
+
+
+def check_open_unit(value: float, name: str, example: float) -> float:
+    """A number strictly between 0 and 1: a level, a share, a power."""
+    # bool is refused too: level=True would be read as 1.
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InvalidInput(f"{name}={value!r} is not a number; use one in (0, 1) such as {example}")
+    if not 0.0 < value < 1.0:
+        raise InvalidInput(f"{name}={value!r} is outside (0, 1); use a number such as {example}")
+    return float(value)
+
+
+def check_half_width(value: float) -> float:
+    """Half the width of an interval, above 0 and finite."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (number and 0 < value < math.inf):
+        raise InvalidInput(f"half_width={value!r} is not above 0; use a width in the unit of the scores")
+    return float(value)
+
+
+def check_count(n: int, name: str, *, at_least: int = 1) -> int:
+    """One whole number, at least ``at_least``."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise InvalidInput(f"{name}={n!r} is not a whole number; use one such as 100")
+    if n < at_least:
+        raise InvalidInput(f"{name}={n} is below {at_least}; use a whole number that is at least {at_least}")
+    return int(n)
+
+
+def check_counts(k: int | Sequence[int] | Ints, name: str = "k", *, at_least: int = 1) -> Ints:
+    """One whole number or several, at least ``at_least``, as an int64 vector."""
+    array = np.atleast_1d(np.asarray(k))
+    if array.dtype.kind not in "iu" or array.ndim != 1 or array.size == 0:
+        raise InvalidInput(f"{name}={k!r} is not a whole number or a vector of them; use for example [1, 3, 5, 10]")
+    if (array < at_least).any():
+        raise InvalidInput(f"{name}={k!r} holds {array.min()}; use whole numbers that are at least {at_least}")
+    return array.astype(np.int64)
+
+
+def check_rng(rng: Rng) -> np.random.Generator:
+    """Turn a seed, a SeedSequence, a generator or None into a generator (SPEC 7)."""
+    kinds = (int, np.integer, np.random.SeedSequence, np.random.Generator)
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, kinds)):
+        raise InvalidInput(f"rng={rng!r} is not a seed or a generator; use numpy.random.default_rng(7), for example")
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise InvalidInput(f"rng={rng} is negative; use a whole number >= 0")
+    return np.random.default_rng(rng)

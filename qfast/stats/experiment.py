@@ -1,0 +1,101 @@
+"""A small experiment of k seeds, drawn from populations that were run with many."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from qfast.stats._check import Floats, Ints
+from qfast.stats._scipy import special
+from qfast.stats.estimates import spread
+from qfast.stats.lattice import compositions, n_compositions
+
+__all__ = ["Sample", "enumerate_samples", "resample", "verdict"]
+
+# Numbers held at once by a resampling, to keep its memory at some tens of megabytes.
+_CHUNK = 2**21
+
+
+class Sample(NamedTuple):
+    """Mean and standard deviation of k seeds, for many experiments, and the probability of each."""
+
+    mean: Floats
+    std: Floats
+    probability: Floats
+
+
+def verdict(difference: Floats, a: Floats, b: Floats | None, k: int, alpha: float) -> Ints:
+    """Sign of a significant difference of means, 0 where the t-test at alpha finds none.
+
+    ``a`` and ``b`` are the standard deviations of k seeds each (Welch's test); without ``b``, ``a`` is that
+    of k differences (paired test).  Where no seed differs from another, any difference is significant,
+    as it is for SciPy's tests.
+    """
+    if k == 1:
+        return np.zeros(difference.shape, dtype=np.int64)
+    variances = (a**2, a * 0.0) if b is None else (a**2, b**2)
+    total = variances[0] + variances[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(difference) / np.sqrt(total / k)
+        freedom = k - 1 if b is None else (k - 1) * total**2 / (variances[0] ** 2 + variances[1] ** 2)
+        significant = np.where(total > 0, 2 * special.stdtr(freedom, -t) < alpha, difference != 0)
+    return np.where(significant, np.sign(difference), 0).astype(np.int64)
+
+
+def enumerate_samples(populations: list[Floats], k: int, most: int) -> list[Sample] | None:
+    """Every experiment of k seeds from each population with its probability.
+
+    None if there are more than ``most`` joint experiments, or the listing of one population is larger.
+    """
+    counted = [np.unique(x, return_counts=True) for x in populations]
+    sizes = [n_compositions(k, values.size) if values.size <= most else most + 1 for values, _ in counted]
+    if math.prod(sizes) > most or max(n * values.size for n, (values, _) in zip(sizes, counted, strict=True)) > most:
+        return None
+    return [_enumerate(values, counts / counts.sum(), k) for values, counts in counted]
+
+
+def _enumerate(values: Floats, share: Floats, k: int) -> Sample:
+    rows = compositions(k, values.size)
+    mean = rows @ values / k
+    # Two passes: the square of the mean would cancel against the mean of squares.
+    square = (rows * (values - mean[:, None]) ** 2).sum(axis=1)
+    # All k seeds on one value have no spread, whatever rounding says.
+    flat = rows.max(axis=1) == k
+    std = np.where(flat, 0.0, np.sqrt(square / max(k - 1, 1)))
+    mean = np.where(flat, values[rows.argmax(axis=1)], mean)
+    log_p = special.gammaln(k + 1) - special.gammaln(rows + 1).sum(axis=1) + rows @ np.log(share)
+    return Sample(mean, std, np.exp(log_p))
+
+
+def resample(
+    populations: list[Floats], k: Ints, *, paired: bool, n_resamples: int, rng: np.random.Generator
+) -> Iterator[list[list[tuple[Floats, Floats]]]]:
+    """Chunks of experiments: for each k, for each population, (mean, std) of the first k seeds drawn.
+
+    One experiment draws max(k) seeds with replacement and is cut to its first k, so that a curve over k
+    is smooth; paired populations draw the same agents.
+    """
+    most = int(k.max())
+    rows = max(1, min(n_resamples, _CHUNK // (most * len(populations))))
+    for first in range(0, n_resamples, rows):
+        size = (min(rows, n_resamples - first), most)
+        if paired:
+            agents = rng.integers(populations[0].size, size=size)
+            drawn = [x[agents] for x in populations]
+        else:
+            drawn = [x[rng.integers(x.size, size=size)] for x in populations]
+        yield [[(_mean(d[:, :m]), spread(d[:, :m])) for d in drawn] for m in k.tolist()]
+
+
+def _mean(drawn: Floats) -> Floats:
+    """Mean of each row, exact where all its scores are equal."""
+    return np.where(drawn.min(axis=1) == drawn.max(axis=1), drawn[:, 0], drawn.mean(axis=1))
+
+
+def edgeworth_below_zero(mean: float, std: float, skew: float, k: int) -> float:
+    """P(mean of k draws < 0) to order 1/sqrt(k): P. Hall, The Bootstrap and Edgeworth Expansion, section 2.2."""
+    z = -math.sqrt(k) * mean / std
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    p = float(special.ndtr(z)) - density * skew * (z * z - 1) / (6 * math.sqrt(k))
+    return min(max(p, 0.0), 1.0)

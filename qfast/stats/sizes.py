@@ -1,0 +1,258 @@
+"""How many agents a question needs, from a population that has been run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qfast.errors import InvalidInput
+from qfast.stats._check import Floats, check_half_width, check_open_unit, check_scores
+from qfast.stats._scipy import special, stats
+from qfast.stats.comparison import check_pair
+from qfast.stats.estimates import estimate_share, estimate_std, mean_of, spread
+
+__all__ = ["SeedsNeeded", "seeds_for_power", "seeds_for_width", "welch_power"]
+
+# Beyond this no one trains; it bounds the search and stays far from where floats lose whole numbers.
+_MOST = 2**50
+
+
+@dataclass(frozen=True, slots=True)
+class SeedsNeeded:
+    """How many agents are needed, and of what.
+
+    Parameters
+    ----------
+    n : int or None
+        The smallest number of agents of each configuration that is enough; None if no number is (or more
+        than 2**50).
+    n_low, n_high : int or None
+        The range of ``n`` that comes from the populations at hand being finite themselves.
+    target : str
+        What is reached with ``n`` agents.
+    method : str
+        How it was computed.
+    """
+
+    n: int | None
+    n_low: int | None
+    n_high: int | None
+    target: str
+    method: str
+
+    def __str__(self) -> str:
+        """Name the number, its range, what it is for and how it was computed."""
+        n, low, high = ("no number of" if m is None else f"{m:,}" for m in (self.n, self.n_low, self.n_high))
+        return f"{n} agents ({low} to {high}) for {self.target} ({self.method})"
+
+
+def smallest(enough: Callable[[int], bool], start: int) -> int | None:
+    """Smallest n >= start with enough(n), for a condition that stays true once it is."""
+    if enough(start):
+        return start
+    low, high = start, 2 * start
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _agents_for_mean(std: float, half_width: float, level: float) -> int | None:
+    if math.isinf(std):
+        return None
+
+    def enough(n: int) -> bool:
+        return float(special.stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n) <= half_width
+
+    return smallest(enough, 2)
+
+
+def _agents_for_share(share: float, half_width: float, level: float) -> int | None:
+    z2 = float(stats.norm.isf((1 - level) / 2)) ** 2
+
+    def enough(n: int) -> bool:
+        # Half the width of Wilson's interval; it falls with n for every share.
+        return math.sqrt(z2 * (n * share * (1 - share) + z2 / 4)) / (n + z2) <= half_width
+
+    return smallest(enough, 1)
+
+
+def seeds_for_width(
+    scores: ArrayLike, half_width: float, *, quantity: str = "mean", level: float = 0.95
+) -> SeedsNeeded:
+    r"""Number of agents for which an interval is as narrow as asked.
+
+    For the mean, the smallest *n* with :math:`t_{n-1}\,s/\sqrt n \le` ``half_width``, *s* the standard
+    deviation of the population at hand; for a share, the same with Wilson's interval at the share at hand.
+    The next experiment has a spread of its own, so that about half of them come out narrower and half wider.
+
+    Parameters
+    ----------
+    scores : array_like, (n_agents,)
+        A population that was run, at least two agents; 0, 1 or boolean for a share.
+    half_width : float
+        Half the width of the interval, in the unit of the scores, above 0.
+    quantity : {"mean", "share"}, default "mean"
+        What the interval is for.
+    level : float, default 0.95
+        Its confidence level in (0, 1).
+
+    Returns
+    -------
+    SeedsNeeded
+        ``n_low`` and ``n_high`` use the ends of the interval of *s* (of the share) at the same level.
+
+    Raises
+    ------
+    InvalidInput
+        If half_width is not a positive number, scores are not as above, or the quantity is unknown.
+
+    Examples
+    --------
+    >>> seeds_for_width([0, 1] * 5000, 0.01, quantity="share").n
+    9600
+    >>> seeds_for_width([0.0, 2.0] * 5000, 0.1).n
+    387
+    """
+    x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
+    width = check_half_width(half_width)
+    target = f"a half-width of {width:g} of the {quantity} at {100 * level:g} %"
+    if quantity == "mean":
+        std = estimate_std(x, level=level)
+        n, low, high = (_agents_for_mean(s, width, level) for s in (std.value, std.interval.low, std.interval.high))
+        return SeedsNeeded(n, low, high, target, "Student's t at the spread of the population")
+    if quantity != "share":
+        raise InvalidInput(f"quantity={quantity!r} is unknown; use 'mean' or 'share'")
+    if not np.isin(x, (0.0, 1.0)).all():
+        raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar instead")
+    share = estimate_share(int(x.sum()), x.size, level=level)
+    ends = share.interval.low, share.interval.high
+    # The width is largest at 1/2: the share of the interval nearest to it needs the most agents.
+    nearest, farthest = min(max(0.5, ends[0]), ends[1]), max(ends, key=lambda p: abs(p - 0.5))
+    n, low, high = (_agents_for_share(p, width, level) for p in (share.value, farthest, nearest))
+    return SeedsNeeded(n, low, high, target, "Wilson at the share of the population")
+
+
+def welch_power(difference: float, variances: tuple[float, float], n: int, alpha: float) -> float:
+    """Power of the two-sided Welch test with n agents of each for normal scores (noncentral t).
+
+    It counts significance in the direction of a positive difference only.
+    """
+    total = variances[0] + variances[1]
+    freedom = (n - 1) * total**2 / (variances[0] ** 2 + variances[1] ** 2)
+    return _power_of_t(difference / math.sqrt(total / n), freedom, alpha)
+
+
+def _power_of_t(noncentrality: float, freedom: float, alpha: float) -> float:
+    critical = float(special.stdtrit(freedom, 1 - alpha / 2))
+    # SciPy 1.13 divides by zero on its way to the right number.
+    with np.errstate(divide="ignore"):
+        return float(stats.nct.sf(critical, freedom, noncentrality))
+
+
+def seeds_for_power(
+    a: ArrayLike, b: ArrayLike, *, paired: bool, power: float = 0.8, alpha: float = 0.05
+) -> SeedsNeeded:
+    r"""Number of agents of each configuration to tell two populations apart.
+
+    The smallest *n* for which Welch's t-test (paired: the paired t-test) at level ``alpha`` finds the
+    difference of means, in the right direction, with probability ``power``; by the noncentral *t* with
+    noncentrality :math:`(\bar a-\bar b)/\sqrt{(s_a^2+s_b^2)/n}`.  That is exact for normal scores of equal
+    spread; where a small *n* comes out and scores are far from normal, ``misranking(a, b, [n]).missed``
+    says what the test really misses.
+
+    Parameters
+    ----------
+    a, b : array_like, (n_agents,)
+        Populations that were run, at least two agents each.
+    paired : bool
+        Whether agent i of both shared its random numbers.
+    power : float, default 0.8
+        Probability to find the difference, in (0, 1).
+    alpha : float, default 0.05
+        Level of the two-sided test, in (0, 1).
+
+    Returns
+    -------
+    SeedsNeeded
+        ``n`` is None if both means are equal.  ``n_low`` and ``n_high`` belong to the ends of the 95 %
+        interval of the standardised difference of the populations (``n_high`` is None if it contains 0).
+
+    Raises
+    ------
+    InvalidInput
+        If scores are not finite numbers, sizes differ though paired, or power or alpha is outside (0, 1).
+
+    Examples
+    --------
+    A difference of half a standard deviation needs 64 a group for a power of 0.8 (J. Cohen, *Statistical
+    Power Analysis for the Behavioral Sciences*, 2nd ed., table 2.4.1).
+
+    >>> import numpy as np
+    >>> scores = np.random.default_rng(7).normal(size=10_000)
+    >>> scores = (scores - scores.mean()) / scores.std(ddof=1)
+    >>> seeds_for_power(scores + 0.5, scores, paired=False).n
+    64
+    """
+    x, y = check_pair(a, b, paired=paired)
+    power, alpha = check_open_unit(power, "power", 0.8), check_open_unit(alpha, "alpha", 0.05)
+    test = "paired t-test" if paired else "Welch's t-test"
+    effect = standardised_difference(x, y, paired=paired)
+    near, far = _closest_and_farthest(effect)
+
+    if paired:
+
+        def found(size: float, n: int) -> float:
+            return _power_of_t(size * math.sqrt(n), n - 1, alpha)
+    else:
+        # Only the ratio of the variances matters: the difference comes in units of their root sum.
+        parts = float(spread(x)) ** 2, float(spread(y)) ** 2
+        total = sum(parts) or 1.0
+        ratio = (parts[0] / total, parts[1] / total) if sum(parts) else (0.5, 0.5)
+
+        def found(size: float, n: int) -> float:
+            return welch_power(size, ratio, n, alpha)
+
+    def needed(size: float) -> int | None:
+        if size == 0.0:
+            return None
+        return 2 if math.isinf(size) else smallest(lambda n: found(size, n) >= power, 2)
+
+    return SeedsNeeded(
+        needed(abs(effect[0])),
+        needed(far),
+        needed(near),
+        f"{test} at {alpha:g} to find the difference with power {power:g}",
+        "noncentral t at the means and spreads of the populations",
+    )
+
+
+def standardised_difference(x: Floats, y: Floats, *, paired: bool) -> tuple[float, float]:
+    """Mean difference over the standard deviation of one difference, and the standard error of that ratio.
+
+    ``misranking`` and the power of tests depend on the populations through this number.
+    """
+    difference = mean_of(x) - mean_of(y)
+    sigma = float(spread(x - y)) if paired else math.hypot(float(spread(x)), float(spread(y)))
+    if sigma == 0.0:
+        return (math.copysign(math.inf, difference) if difference else 0.0), 0.0
+    delta = difference / sigma
+    if paired:
+        d = (x - y - difference) / sigma
+        return delta, float((d - delta / 2 * (d**2 - d.var())).std(ddof=1)) / math.sqrt(x.size)
+    u, v = (x - x.mean()) / sigma, (y - y.mean()) / sigma
+    part_a, part_b = u - delta / 2 * (u**2 - u.var()), v + delta / 2 * (v**2 - v.var())
+    return delta, math.sqrt(float(part_a.var(ddof=1)) / x.size + float(part_b.var(ddof=1)) / y.size)
+
+
+def _closest_and_farthest(effect: tuple[float, float]) -> tuple[float, float]:
+    """Ends of the 95 % interval of the standardised difference, by their distance from 0."""
+    size, error = effect
+    half = float(stats.norm.isf(0.025)) * error
+    return max(abs(size) - half, 0.0), abs(size) + half

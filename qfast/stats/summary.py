@@ -1,0 +1,175 @@
+"""All that one population of agents says about one outcome."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qfast.errors import InvalidInput
+from qfast.stats._check import check_open_unit, check_scores
+from qfast.stats.estimates import (
+    estimate_iqm,
+    estimate_mean,
+    estimate_quantile,
+    estimate_share,
+    estimate_std,
+    tolerance_interval,
+)
+from qfast.stats.interval import Estimate, ToleranceInterval
+
+__all__ = ["Quantile", "Summary", "summarize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """The score that a share ``p`` of the agents do not exceed, with its confidence interval."""
+
+    p: float
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What :func:`summarize` found.
+
+    The spread over agents: ``std``, ``quantiles``, ``tolerance``.  The uncertainty of a number: the
+    ``interval`` of its estimate, and ``standard_error`` for the mean.  With 10,000 agents the second is near
+    zero and the first is the finding.
+
+    Parameters
+    ----------
+    n : int
+        Number of agents.
+    mean, std, median, iqm : Estimate
+        Mean, standard deviation over agents (divisor n - 1), median, interquartile mean.
+    standard_error : float
+        Standard error of the mean, ``std / sqrt(n)``.
+    quantiles : tuple of Quantile
+        The quantiles asked for, in the order asked.
+    tolerance : ToleranceInterval
+        A range that holds most agents.
+    at_least : float or None
+        The bar of ``share``, in the unit of the scores.
+    share : Estimate or None
+        Share of agents with a score of ``at_least`` or more; None when there is no bar.
+    """
+
+    n: int
+    mean: Estimate
+    std: Estimate
+    standard_error: float
+    median: Estimate
+    iqm: Estimate
+    quantiles: tuple[Quantile, ...]
+    tolerance: ToleranceInterval
+    at_least: float | None
+    share: Estimate | None
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat names and numbers for a table: ``mean``, ``mean_low``, ``mean_high``, and so on.
+
+        Examples
+        --------
+        >>> row = summarize([True, False, True, True]).as_dict()
+        >>> row["n"], row["mean"], round(row["share_low"], 3)
+        (4.0, 0.75, 0.301)
+        """
+        estimates = {"mean": self.mean, "std": self.std, "median": self.median, "iqm": self.iqm}
+        estimates |= {f"q{100 * quantile.p:g}": quantile.estimate for quantile in self.quantiles}
+        if self.share is not None:
+            estimates["share"] = self.share
+        row = {"n": float(self.n), "standard_error": self.standard_error}
+        for name, estimate in estimates.items():
+            row[name] = estimate.value
+            row[f"{name}_low"], row[f"{name}_high"] = estimate.interval.low, estimate.interval.high
+        row["tolerance_low"], row["tolerance_high"] = self.tolerance.low, self.tolerance.high
+        return row
+
+    def __str__(self) -> str:
+        """One line for each estimate, the uncertainty of a number apart from the spread over agents."""
+        lines = [
+            f"{self.n:,} agents",
+            f"  mean            {self.mean}",
+            f"  median          {self.median}",
+            f"  IQM             {self.iqm}",
+            "spread over agents",
+            f"  std             {self.std}",
+            *(f"  {100 * quantile.p:4g} % quantile {quantile.estimate}" for quantile in self.quantiles),
+            f"  tolerance       {self.tolerance}",
+        ]
+        if self.share is not None:
+            lines.append(f"share with a score >= {self.at_least:g}: {self.share}")
+        return "\n".join(lines)
+
+
+def summarize(
+    scores: ArrayLike,
+    *,
+    level: float = 0.95,
+    quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
+    content: float = 0.9,
+    at_least: float | None = None,
+) -> Summary:
+    """Describe one outcome of a population of agents, with the uncertainty of every number.
+
+    Parameters
+    ----------
+    scores : array_like, (n_agents,)
+        One finite number or boolean an agent, any unit; at least two agents.
+    level : float, default 0.95
+        Confidence level of every interval, and the confidence of the tolerance interval, in (0, 1).  Each
+        interval holds at this level by itself, not all of them together.
+    quantiles : sequence of float
+        Which quantiles besides the median, each in (0, 1).
+    content : float, default 0.9
+        Share of agents that the tolerance interval holds, in (0, 1).
+    at_least : float, optional
+        Report the share of agents whose score reaches this bar.  Without it, scores that are all 0 or 1
+        (or boolean) get the share of ones, others none.
+
+    Returns
+    -------
+    Summary
+        See there.
+
+    Raises
+    ------
+    InvalidInput
+        If scores are not at least two finite numbers, one an agent, or an option is out of its range.
+
+    See Also
+    --------
+    qfast.stats.estimates : how each interval is made, with sources.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = np.random.default_rng(7).normal(5.0, 2.0, size=10_000)
+    >>> summary = summarize(scores, at_least=3.0)
+    >>> print(summary.mean)
+    4.97536 [4.93638, 5.01435] (95 %, Student's t)
+    >>> round(summary.std.value, 2), round(summary.standard_error, 2)
+    (1.99, 0.02)
+    """
+    x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
+    shares = tuple(check_open_unit(p, "quantiles", 0.25) for p in quantiles)
+    if at_least is not None and not np.isfinite(at_least):
+        raise InvalidInput(f"at_least={at_least} is not finite; use a bar in the unit of the scores")
+    # Sorted once, so that the result does not depend on the order of the agents in its last bit.
+    x = np.sort(x)
+    if at_least is None and np.isin(x, (0.0, 1.0)).all():
+        at_least = 1.0
+    std = estimate_std(x, level=level)
+    return Summary(
+        n=x.size,
+        mean=estimate_mean(x, level=level),
+        std=std,
+        standard_error=std.value / x.size**0.5,
+        median=estimate_quantile(x, 0.5, level=level),
+        iqm=estimate_iqm(x, level=level),
+        quantiles=tuple(Quantile(p, estimate_quantile(x, p, level=level)) for p in shares),
+        tolerance=tolerance_interval(x, content=content, confidence=level),
+        at_least=at_least,
+        share=None if at_least is None else estimate_share(int((x >= at_least).sum()), x.size, level=level),
+    )

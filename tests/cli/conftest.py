@@ -1,0 +1,126 @@
+"""The command line as a user meets it: a process of its own, with pipes, files or a terminal around it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import qfast
+
+COMMAND = [sys.executable, "-m", "qfast"]
+
+
+def environment(**changes):
+    """This process's environment without what would change the output; a value of None takes a name away."""
+    variables = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
+    paths = [str(Path(qfast.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    variables |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
+    for name, value in changes.items():
+        variables.pop(name, None)
+        if value is not None:
+            variables[name] = str(value)
+    return variables
+
+
+@pytest.fixture(scope="session")
+def make_environment():
+    return environment
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run ``qfast`` in an empty folder and wait for it."""
+
+    def run(*arguments, env=None, **options):
+        settings = {"cwd": tmp_path, "capture_output": True, "text": True, "encoding": "utf-8", "timeout": 120}
+        settings |= {"stdin": subprocess.DEVNULL, "env": environment(**(env or {}))}
+        if "stdout" in options or "stderr" in options:
+            settings.pop("capture_output")
+            settings |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.run([*COMMAND, *map(str, arguments)], check=False, **(settings | options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_file(tmp_path_factory):
+    """A saved run: 50 agents, 60 episodes of the corridor, all returns recorded."""
+    path = tmp_path_factory.mktemp("runs") / "run.npz"
+    qfast.train(n_agents=50, episodes=60, seed=1, record="returns", progress=False).save(path)
+    return path
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start ``qfast`` with chosen streams on a terminal of 24 lines and 80 columns.
+
+    The object that it gives has the process and ``read(until)``: what the terminal got until that function is true
+    of it, or to the end.
+    """
+    pty = pytest.importorskip("pty")
+    opened = []
+
+    def begin(*arguments, on=("stderr",), env=None, prefix=(), size=(24, 80)):
+        import fcntl
+        import struct
+        import termios
+
+        terminal, end = pty.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        streams = {name: end if name in on else subprocess.PIPE for name in ("stdout", "stderr")}
+        process = subprocess.Popen(
+            [*prefix, *COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a process group of its own, as a shell gives it to each job
+            **streams,
+        )
+        os.close(end)
+        opened.append((process, terminal))
+        seen = bytearray()
+
+        def read(until=None):
+            with contextlib.suppress(OSError):  # Linux: the other end is closed
+                while until is None or not until(seen.decode("utf-8", "replace")):
+                    data = os.read(terminal, 4096)
+                    if not data:
+                        break
+                    seen.extend(data)
+            return seen.decode("utf-8", "replace")
+
+        return SimpleNamespace(process=process, read=read)
+
+    yield begin
+    for process, terminal in opened:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        os.close(terminal)
+
+
+@pytest.fixture
+def without(tmp_path):
+    """Give a PYTHONPATH on which a package cannot be imported."""
+
+    def hide(package, error="ImportError('hidden by the test')"):
+        folder = tmp_path / "hidden"
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text(f"raise {error}\n")
+        return os.pathsep.join([str(folder), environment()["PYTHONPATH"]])
+
+    return hide
+
+
+@pytest.fixture
+def closed_pipe():
+    """Give the writing end of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)

@@ -1,0 +1,163 @@
+"""Two populations: difference, probability of improvement, effect size, tests and their correction."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as sp
+
+from qfast.errors import InvalidInput
+from qfast.stats import compare, correct, effect_size, probability_of_improvement
+
+RNG = np.random.default_rng(11)
+A, B = RNG.gamma(2.0, 2.0, 40).round(), RNG.gamma(2.0, 1.5, 40).round()
+
+
+def test_difference_is_scipys_welch_test() -> None:
+    found, expected = compare(A, B[:30], paired=False), sp.ttest_ind(A, B[:30], equal_var=False)
+    low, high = expected.confidence_interval(0.95)
+    assert found.difference.value == pytest.approx(A.mean() - B[:30].mean())
+    assert (found.difference.interval.low, found.difference.interval.high) == pytest.approx((low, high))
+    assert (found.p_value, found.test) == (pytest.approx(expected.pvalue), "Welch's t-test")
+
+
+def test_paired_difference_is_scipys_paired_test() -> None:
+    found, expected = compare(A, B, paired=True, level=0.9), sp.ttest_rel(A, B)
+    low, high = expected.confidence_interval(0.9)
+    assert (found.difference.interval.low, found.difference.interval.high) == pytest.approx((low, high))
+    assert (found.p_value, found.test) == (pytest.approx(expected.pvalue), "paired t-test")
+
+
+def test_pairing_narrows_the_interval_of_populations_that_move_together() -> None:
+    luck = RNG.normal(size=200)
+    a, b = luck + 0.1 * RNG.normal(size=200), luck + 0.1 * RNG.normal(size=200)
+    paired, independent = (compare(a, b, paired=p).difference.interval.half_width for p in (True, False))
+    assert paired < independent / 4
+
+
+def test_probability_of_improvement_counts_all_pairs() -> None:
+    counted = np.mean([(x > y) + (x == y) / 2 for x in A for y in B[:30]])
+    found = probability_of_improvement(A, B[:30])
+    assert found.value == pytest.approx(counted, rel=1e-14)
+    assert found.value == pytest.approx(sp.mannwhitneyu(A, B[:30]).statistic / (40 * 30))
+    turned = probability_of_improvement(A, B[:30], higher_is_better=False)
+    assert turned.value == pytest.approx(1 - counted)
+    assert turned.interval.low == pytest.approx(1 - found.interval.high)
+
+
+def test_probability_of_improvement_agrees_with_rliable() -> None:
+    metrics = pytest.importorskip("rliable.metrics")
+    expected = metrics.probability_of_improvement(A[:, None], B[:30, None])
+    assert probability_of_improvement(A, B[:30]).value == pytest.approx(expected)
+
+
+def test_its_standard_error_is_brunner_and_munzels() -> None:
+    # The test statistic is (p - 1/2) / error; SciPy computes it from ranks, another way.
+    found = probability_of_improvement(A, B)
+    expected = sp.brunnermunzel(B, A)
+    p, interval = found.value, found.interval
+    logit = [math.log(end / (1 - end)) for end in (interval.low, interval.high)]
+    half_on_probability = (logit[1] - logit[0]) / 2 * p * (1 - p)
+    error = (p - 0.5) / float(expected.statistic)
+    freedom = half_on_probability / error
+    # freedom here is the t quantile; turn it into the p-value of the statistic with the same degrees.
+    candidates = np.linspace(20, 78, 20_001)
+    quantiles = sp.t.isf(0.025, candidates)
+    degrees = candidates[np.argmin(np.abs(quantiles - freedom))]
+    assert 2 * sp.t.sf(abs(expected.statistic), degrees) == pytest.approx(expected.pvalue, rel=1e-3)
+
+
+def test_separated_populations_get_the_exact_bound() -> None:
+    found = probability_of_improvement(np.arange(10) + 100, np.arange(15))
+    assert found.value == found.interval.high == 1.0
+    # 10 disjoint pairs all won: P = p^10, and 0.025 at the end.
+    assert found.interval.low**10 == pytest.approx(0.025)
+    assert probability_of_improvement(np.arange(15), np.arange(10) + 100).interval.low == 0.0
+
+
+def test_populations_of_one_score_are_a_tie_not_a_certainty() -> None:
+    found = probability_of_improvement([6.0] * 20, [6.0] * 20)
+    assert found.value == 0.5
+    assert 0.4 < found.interval.low < 0.5 < found.interval.high < 0.6
+
+
+def test_same_seed_without_ties_is_wilson() -> None:
+    a = np.array([1.0] * 30 + [0.0] * 10)
+    interval = probability_of_improvement(a, np.full(40, 0.5), paired=True).interval
+    low, high = sp.binomtest(30, 40).proportion_ci(0.95, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+def test_same_seed_all_ties_narrows_with_n() -> None:
+    widths = [probability_of_improvement(np.ones(n), np.ones(n), paired=True).interval.half_width for n in (10, 1000)]
+    z2 = 1.959963984540054**2
+    assert widths == pytest.approx([z2 / (2 * (n + z2)) for n in (10, 1000)])
+
+
+def test_effect_size_is_cohens_d_and_does_not_depend_on_pairing() -> None:
+    d = (A.mean() - B.mean()) / math.sqrt((A.var(ddof=1) + B.var(ddof=1)) / 2)
+    assert effect_size(A, B).value == pytest.approx(d)
+    assert effect_size(A, B, paired=True).value == pytest.approx(d)
+    assert effect_size(B, A).value == pytest.approx(-d)
+    assert "Cohen's d" in effect_size(A, B).interval.method
+
+
+def test_effect_size_interval_is_the_jackknifes_in_the_limit() -> None:
+    a, b = RNG.normal(0.4, 1, 400), RNG.exponential(2, 400)
+    leave_out = [effect_size(np.delete(a, i), b).value for i in range(400)]
+    other = [effect_size(a, np.delete(b, i)).value for i in range(400)]
+    variance = 399 * (np.var(leave_out) + np.var(other))
+    assert effect_size(a, b).interval.half_width == pytest.approx(1.96 * math.sqrt(variance), rel=0.02)
+    both = [effect_size(np.delete(a, i), np.delete(b, i), paired=True).value for i in range(400)]
+    half = 1.96 * math.sqrt(399 * np.var(both))
+    assert effect_size(a, b, paired=True).interval.half_width == pytest.approx(half, rel=0.02)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_no_spread_at_all(paired: bool) -> None:
+    equal, other = compare([2.0] * 5, [2.0] * 5, paired=paired), compare([3.0] * 5, [2.0] * 5, paired=paired)
+    assert (equal.p_value, equal.effect_size.value, equal.difference.value) == (1.0, 0.0, 0.0)
+    assert (other.p_value, other.effect_size.value, other.difference.value) == (0.0, math.inf, 1.0)
+    assert other.probability_of_improvement.value == 1.0
+    assert "zero width" in other.difference.interval.method
+
+
+def test_one_population_without_spread_is_welchs_limit() -> None:
+    # SciPy gives the same numbers and a warning of lost precision; a warning would fail here.
+    found = compare(A, [2.0] * 30, paired=False)
+    expected = sp.ttest_1samp(A, 2.0)
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.difference.interval.high == pytest.approx(expected.confidence_interval(0.95).high - 2.0)
+
+
+def test_comparison_prints_on_one_screen() -> None:
+    text = str(compare(A, B, paired=True))
+    assert len(text.splitlines()) == 5
+    assert "paired t-test" in text
+
+
+def test_holm_and_the_false_discovery_rates() -> None:
+    # Worked by hand: (m - i + 1) p_(i), then the running maximum.
+    assert correct([0.03, 0.01, 0.02, 0.05, 0.04]) == pytest.approx([0.09, 0.05, 0.08, 0.09, 0.09])
+    assert correct([0.5, 0.9]).tolist() == [1.0, 1.0]
+    bh = correct([0.03, 0.01, 0.02, 0.05, 0.04], method="benjamini-hochberg")
+    assert bh == pytest.approx([0.05] * 5)
+    by = correct([0.01, 0.2], method="benjamini-yekutieli")
+    assert by == pytest.approx([0.03, 0.3])
+
+
+def test_holm_agrees_with_statsmodels() -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    p = RNG.random(50) ** 3
+    assert correct(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(InvalidInput, match="a has 40 agents and b 30, but paired=True"):
+        compare(A, B[:30], paired=True)
+    with pytest.raises(InvalidInput, match="b has 1 agents, fewer than the 2 needed"):
+        compare(A, [1.0], paired=False)
+    with pytest.raises(InvalidInput, match=r"p_values holds 1\.5"):
+        correct([0.1, 1.5])
+    with pytest.raises(InvalidInput, match="method='bonferroni' is unknown; use 'holm'"):
+        correct([0.1], method="bonferroni")
