@@ -39,9 +39,39 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _PACKAGES = ["exact", "problems"]
 
-__all__ = [  # noqa: PLE0604 -- a list of strings, computed from the one above
-    *sorted(_MODULE_OF),
-    *_PACKAGES,
+__all__ = [
+    "MDP",
+    "BadFile",
+    "Curve",
+    "Evaluation",
+    "Interrupted",
+    "InvalidInput",
+    "MissingExtra",
+    "MissingLimitWarning",
+    "Progress",
+    "QfastError",
+    "Rate",
+    "Rollout",
+    "Run",
+    "Summary",
+    "arrows",
+    "by_episode",
+    "by_visits",
+    "constant",
+    "corridor",
+    "evaluate",
+    "exact",
+    "exponential",
+    "from_P",
+    "from_gymnasium",
+    "grid",
+    "linear",
+    "load",
+    "per_agent",
+    "problems",
+    "resume",
+    "rollout",
+    "train",
 ]
 
 

@@ -48,7 +48,7 @@ class Summary:
     @property
     def median(self) -> NDArray[np.float64]:
         """The middle quantile, shape (episodes,)."""
-        return self.quantiles[LEVELS.index(0.5)]
+        return np.asarray(self.quantiles[LEVELS.index(0.5)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +92,10 @@ class Curve:
             name: Summary(**{field.name: arrays[f"{prefix}{name}_{field.name}"] for field in fields(Summary)})
             for name in ("returns", "lengths")
         }
-        return cls(int(arrays[f"{prefix}n_agents"]), **parts)
+        return cls(int(arrays[f"{prefix}n_agents"]), parts["returns"], parts["lengths"])
 
     def extended(self, other: "Curve") -> "Curve":
-        """This curve and behind it the one of further episodes of the same agents."""
+        """Put the curve of further episodes of the same agents behind this one."""
         parts = {
             name: Summary(
                 **{
@@ -107,7 +107,7 @@ class Curve:
             )
             for name in ("returns", "lengths")
         }
-        return Curve(self.n_agents, **parts)
+        return Curve(self.n_agents, parts["returns"], parts["lengths"])
 
 
 _Moments = tuple[int, NDArray[np.float64], NDArray[np.float64]]  # agents, mean, sum of squared deviations
@@ -204,27 +204,27 @@ class SummaryBuilder:
 
     def __init__(self, episodes: int) -> None:
         self._stretches = list(windows(episodes))
-        self._returns = [_Window(end - begin) for begin, end in self._stretches]
-        self._lengths = [_Window(end - begin) for begin, end in self._stretches]
+        self.returns = [_Window(end - begin) for begin, end in self._stretches]
+        self.lengths = [_Window(end - begin) for begin, end in self._stretches]
         self.n_agents = 0
 
     def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[Any]) -> None:
         """Add one window's records (agents, episodes) of the agents from number ``first``, a multiple of LEAF."""
-        self._returns[window].add(first, returns)
-        self._lengths[window].add(first, lengths)
+        self.returns[window].add(first, returns)
+        self.lengths[window].add(first, lengths)
         if window == 0:
             self.n_agents += len(returns)
 
     def merge(self, other: "SummaryBuilder") -> None:
         """Add the agents of another builder."""
-        for mine, theirs in zip(self._returns + self._lengths, other._returns + other._lengths, strict=True):
+        for mine, theirs in zip(self.returns + self.lengths, other.returns + other.lengths, strict=True):
             mine.merge(theirs)
         self.n_agents += other.n_agents
 
     def curve(self) -> Curve:
         """Sum up what has been added so far."""
         parts = []
-        for stretch in (self._returns, self._lengths):
+        for stretch in (self.returns, self.lengths):
             pieces = [window.summary() for window in stretch]
             parts.append(
                 Summary(
@@ -234,7 +234,7 @@ class SummaryBuilder:
                     }
                 )
             )
-        return Curve(self.n_agents, *parts)
+        return Curve(self.n_agents, parts[0], parts[1])
 
 
 def windows(episodes: int) -> Iterator[tuple[int, int]]:

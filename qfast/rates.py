@@ -181,9 +181,10 @@ def by_visits(values: ArrayLike | None = None, *, power: float | None = None, c:
         array = _line(values, "values by visit")
         return Rate("visit", array, f"by_visits({array.size:,} values from {array[0]:.6g} to {array[-1]:.6g})")
     n = np.arange(1, _VISITS + 1, dtype=np.float64)
-    if given and not _end(power if c is None else c) > 0:
-        msg = f"by_visits({given[0]}={power if c is None else c!r}) must be above 0; use a number such as 0.8"
-        raise InvalidInput(msg)
+    for name, number in (("power", power), ("c", c)):
+        if number is not None and not _end(number) > 0:
+            msg = f"by_visits({name}={number!r}) must be above 0; use a number such as 0.8"
+            raise InvalidInput(msg)
     if c is not None:
         return Rate("visit", _frozen(c / (c + n)), f"by_visits({c:g}/({c:g}+n))")
     if power is not None and power != 1:

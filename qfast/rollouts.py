@@ -19,7 +19,7 @@ from qfast.run import Run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
-from qfast.training import _check_count, _check_options, collect, make_plan
+from qfast.training import check_count, check_options, collect, make_plan
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
 
@@ -114,7 +114,7 @@ def rollout(
     """
     _check_run(run)
     if max_steps is not None:
-        _check_count("max_steps", max_steps)
+        check_count("max_steps", max_steps)
     chosen = _positions(run, agents)
     mdp, limit = run.mdp, int(max_steps or default_limit(run.mdp))
     streams = _streams(run, chosen)
@@ -187,11 +187,11 @@ def _greedy(rows: NDArray[Any], ties: str, words: NDArray[np.uint32]) -> NDArray
     """A maximal action of each row (n, A)."""
     maximal = rows == rows.max(axis=1, keepdims=True)
     if ties == "first":
-        return maximal.argmax(axis=1)
+        return np.asarray(maximal.argmax(axis=1))
     if ties == "last":
-        return rows.shape[1] - 1 - maximal[:, ::-1].argmax(axis=1)
+        return np.asarray(rows.shape[1] - 1 - maximal[:, ::-1].argmax(axis=1))
     wanted = words.astype(np.uint64) * maximal.sum(axis=1).astype(np.uint64) >> np.uint64(32)
-    return (maximal.cumsum(axis=1) == wanted[:, None].astype(np.int64) + 1).argmax(axis=1)
+    return np.asarray((maximal.cumsum(axis=1) == wanted[:, None].astype(np.int64) + 1).argmax(axis=1))
 
 
 def _pick(
@@ -290,10 +290,10 @@ def evaluate(
     [4.0, 4.0, 4.0]
     """
     _check_run(run)
-    _check_count("episodes", episodes)
+    check_count("episodes", episodes)
     if max_steps is not None:
-        _check_count("max_steps", max_steps)
-    _check_options(threads, executor, None)
+        check_count("max_steps", max_steps)
+    check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
     goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
     learner = replace(

@@ -215,7 +215,7 @@ class Run:
             for state, row in zip(self.mdp.state_names, q, strict=True)
         }  # fmt: skip
 
-    def position(self, agent: int) -> int:
+    def position(self, agent: Any) -> int:
         """Check the position of an agent in ``q``."""
         if isinstance(agent, (bool, np.bool_)) or not isinstance(agent, (int, np.integer)):
             msg = f"agent={agent!r} is not a whole number; use 0 … {self.n_agents - 1:,}"
@@ -332,7 +332,9 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
     about = json.loads(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
     q = arrays["q"]
-    rates = {name: Rate(about["rates"][name][0], arrays[name], about["rates"][name][1]) for name in RATES}
+    settings: dict[str, Any] = {
+        name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES
+    }
     seed = about["seed"]
     if q.shape[1:] != (mdp.n_states, mdp.n_actions) or arrays["rng"].shape != (4, len(q)):
         msg = f"q has shape {q.shape} for {mdp.n_states} states and {mdp.n_actions} actions"
@@ -345,7 +347,7 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         lengths=arrays.get("lengths"),
         curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
         mdp=mdp,
-        learner=Learner(**rates, **about["learner"] | {"dtype": q.dtype}),
+        learner=Learner(**settings | about["learner"] | {"dtype": q.dtype}),
         seed_sequence=SeedSequence(
             seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
         ),

@@ -134,7 +134,7 @@ def next_words(streams: NDArray[np.uint32]) -> NDArray[np.uint32]:
     (2,)
     """
     a, b, c, d = streams
-    words = a + b + d
+    words: NDArray[np.uint32] = a + b + d
     rotated: NDArray[Any] = (c << np.uint32(21)) | (c >> np.uint32(11))
     streams[:] = b ^ (b >> np.uint32(9)), c + (c << np.uint32(3)), rotated + words, d + np.uint32(1)
     return words

@@ -12,7 +12,15 @@ from qfast.learner import Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 
-__all__ = ["action_values", "alias_table", "explore_threshold", "goal_reward", "make_tables", "outcome_kind", "start_states"]
+__all__ = [
+    "action_values",
+    "alias_table",
+    "explore_threshold",
+    "goal_reward",
+    "make_tables",
+    "outcome_kind",
+    "start_states",
+]
 
 _EQUAL = 1e-12  # absolute difference up to which probabilities count as equal
 

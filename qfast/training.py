@@ -35,7 +35,7 @@ from qfast.run import Run
 from qfast.seeding import Seed, as_seed_sequence
 from qfast.tables import explore_threshold, goal_reward, make_tables, outcome_kind
 
-__all__ = ["RECORDS", "resume", "train"]
+__all__ = ["RECORDS", "check_count", "check_options", "collect", "make_plan", "resume", "train"]
 
 #: What `record` may be.
 RECORDS: Final = (None, "returns", "summary")
@@ -161,12 +161,13 @@ def train(
     """
     problem = corridor() if mdp is None else mdp
     if not isinstance(problem, MDP):
-        msg = f"mdp={mdp!r:.60} is not an MDP; use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
+        makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
+        msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
         raise InvalidInput(msg)
-    _check_count("n_agents", n_agents)
-    _check_count("episodes", episodes)
-    _check_count("first_agent", first_agent, least=0)
-    _check_options(threads, executor, record)
+    check_count("n_agents", n_agents)
+    check_count("episodes", episodes)
+    check_count("first_agent", first_agent, least=0)
+    check_options(threads, executor, record)
     learner = make_learner(
         n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
         ties=ties, dtype=dtype, rule=rule, n=n, traces=traces, lambda_=lambda_, trace_cutoff=trace_cutoff,
@@ -219,15 +220,16 @@ def resume(
     --------
     >>> import qfast
     >>> at_once = qfast.train(n_agents=10, episodes=100, seed=0, progress=False)
-    >>> in_two = qfast.resume(qfast.train(n_agents=10, episodes=40, seed=0, progress=False), episodes=60, progress=False)
+    >>> begun = qfast.train(n_agents=10, episodes=40, seed=0, progress=False)
+    >>> in_two = qfast.resume(begun, episodes=60, progress=False)
     >>> bool((at_once.q == in_two.q).all())
     True
     """
     if not isinstance(run, Run):
         msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
         raise InvalidInput(msg)
-    _check_count("episodes", episodes)
-    _check_options(threads, executor, run.record)
+    check_count("episodes", episodes)
+    check_options(threads, executor, run.record)
     old = run.learner
     given = {"alpha": alpha, "epsilon": epsilon, "temperature": temperature, "lambda_": lambda_}
     for name in ("alpha", *old.shown):
@@ -247,7 +249,7 @@ def resume(
         explore=old.explore, temperature=given["temperature"], c=old.c if old.explore == "ucb" else None,
     )  # fmt: skip
     check_problem(run.mdp, learner)
-    nothing = np.empty((run.n_agents, 0))
+    nothing = np.empty((run.n_agents, 0), np.int32)
     tables = run.q if run.q_tables is None else np.moveaxis(run.q_tables, 1, -1)
     visits = np.empty((run.n_agents, 0, 0), np.int32) if run.visits is None else run.visits
     before = Memory(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
@@ -265,7 +267,8 @@ def _join(run: Run, more: Run) -> Run:
         return None if first is None or second is None else np.concatenate([first, second], axis=1)
 
     return Run(
-        q=more.q, q_tables=more.q_tables, visits=more.visits, returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
+        q=more.q, q_tables=more.q_tables, visits=more.visits,
+        returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
         curve=run.curve.extended(more.curve) if run.curve and more.curve else None,
         mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
         episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
@@ -274,16 +277,18 @@ def _join(run: Run, more: Run) -> Run:
 
 
 # ---------------------------------------------------------------------------------------------------------- checks
-def _check_count(name: str, value: Any, least: int = 1) -> None:
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least `least`."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not whole or value < least:
         msg = f"{name}={value!r} is not a whole number of at least {least}; use a number such as {max(least, 1000):,}"
         raise InvalidInput(msg)
 
 
-def _check_options(threads: Any, executor: Any, record: Any) -> None:
+def check_options(threads: Any, executor: Any, record: Any) -> None:
+    """Refuse threads, executors and records that cannot be."""
     if threads is not None:
-        _check_count("threads", threads)
+        check_count("threads", threads)
     if executor is not None and not isinstance(executor, Executor):
         msg = f"executor={executor!r:.60} is not a concurrent.futures.Executor; use a pool, or None for threads"
         raise InvalidInput(msg)
@@ -438,7 +443,7 @@ def _ctrl_c(stop: NDArray[np.int64]) -> Iterator[None]:
         yield
         return
 
-    def note(number: int, frame: Any) -> None:
+    def note(_number: int, _frame: Any) -> None:
         signal.signal(signal.SIGINT, usual)
         stop[0] = 1
 
@@ -518,7 +523,8 @@ def _run(
     before: Memory | None,
 ) -> Run:
     # Double Q-learning keeps two tables and their mean, counts of visits are as large as a float32 table.
-    tables = (3 if learner.rule == "double_q_learning" else 1) + (learner.explore == "ucb" or learner.alpha.kind == "visit")
+    counts = learner.explore == "ucb" or learner.alpha.kind == "visit"
+    tables = (3 if learner.rule == "double_q_learning" else 1) + counts
     check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables)
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
     result, cut_short = collect(

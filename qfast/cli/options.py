@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qfast.rates import Shape
 
     # A parser or a group of its arguments; argparse gives their common base class no public name.
-    Container = argparse._ActionsContainer  # noqa: SLF001
+    Container = argparse._ActionsContainer
 
 __all__ = [
     "Parser",

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from qfast.kernel.jit import KERNEL
 
@@ -40,9 +41,11 @@ def fill_alias(p, own, other, stack):
             large += 1
 
 
-def make_alias(p):
-    """Alias tables of the distributions in the last axis of `p`: (threshold uint32, other int64), as the kernel reads
-    them: outcome j of column j if part < threshold, else `other`."""
+def make_alias(p: NDArray[np.float64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Alias tables of the distributions in the last axis of `p`: (threshold, other).
+
+    As the kernel reads them: outcome j of column j if part < threshold, else `other`.
+    """
     k = p.shape[-1]
     rows = np.ascontiguousarray(p, np.float64).reshape(-1, k)
     rows = rows / rows.sum(axis=1, keepdims=True) * k

@@ -13,14 +13,14 @@ from qfast.kernel.memory import fetch_one, load, scatter, store
 
 @inlined
 def step_size(spec, tables, agents, lanes, at, pair):
-    """alpha of each lane, for a pair (counted from the lane's base)."""
+    """Alpha of each lane, for a pair (counted from the lane's base)."""
     if spec.alpha_by_visits:
-        store(spec, lanes.index, at, load(spec, lanes.base, at) + pair)
-        visit = fetch_one(spec, agents.visits, lanes.index, at, 0)[0] - int32(1)
+        store(spec, lanes.indices, at, load(spec, lanes.base, at) + pair)
+        visit = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0] - int32(1)
         last = int32(tables.alpha_of_visit.size - 1)
         visit = where(visit < last, visit, last)
-        store(spec, lanes.index, at, where(visit > int32(0), visit, int32(0)))
-        return fetch_one(spec, tables.alpha_of_visit, lanes.index, at, 0)[0]
+        store(spec, lanes.indices, at, where(visit > int32(0), visit, int32(0)))
+        return fetch_one(spec, tables.alpha_of_visit, lanes.indices, at, 0)[0]
     return load(spec, lanes.alpha, at)
 
 
@@ -65,8 +65,8 @@ def look_n_steps_ahead(spec, tables, agents, lanes, at, last, steps, value, mask
             place = place - 1 if place > 0 else n - 1
         pair = load(spec, lanes.past_pair, first * spec.lanes + at)
         base = load(spec, lanes.base, at)
-        store(spec, lanes.index, at, where(due, base + pair, base))
-        old = fetch_one(spec, agents.q, lanes.index, at, 0)[0]
+        store(spec, lanes.indices, at, where(due, base + pair, base))
+        old = fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
         new = old + step_size(spec, tables, agents, lanes, at, where(due, pair, int32(0))) * (target - old)
         scatter(spec, agents.q, base + pair, new, due)
     return due
@@ -86,10 +86,10 @@ def spread_along_traces(spec, tables, agents, lanes, at, last, steps, value, mas
 
 @inlined
 def follow_traces(spec, tables, agents, lanes, i, last, ahead):
-    """Q += alpha delta e for every pair with a trace e, then e *= gamma lambda (S&B 2018, section 12.7; 12.2 of 1st ed.).
+    """Q += alpha delta e for every pair with a trace e, then e *= gamma lambda (S&B 1998, section 7.5).
 
     The traces stand in a list without gaps, so that an episode costs what it visited, not what there is: on the
-    corridor a step costs as much as with dense traces, on Taxi a tenth.
+    corridor a step costs as much as with dense traces, on Taxi far less.
     """
     n_pairs = lanes.trace.size // spec.lanes
     mine = i * uint64(n_pairs)

@@ -26,8 +26,8 @@ def outcome_slot(spec, tables, lanes, at, pair):
         column, part = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
         first = pair * int32(tables.n_outcomes)
         slot = first + bits_as_i32(column)
-        store(spec, lanes.index, at, slot + slot)
-        threshold, other = fetch_pair(spec, tables.alias, lanes.index, at, 0)
+        store(spec, lanes.indices, at, slot + slot)
+        threshold, other = fetch_pair(spec, tables.alias, lanes.indices, at, 0)
         return where(part < threshold, slot, first + bits_as_i32(other))
 
     return {"one": one, "equal": equal, "alias": alias}[spec.outcomes]
@@ -38,15 +38,15 @@ def next_state_and_reward(spec, tables, lanes, at, slot):
     """Next state (-1 - s where the outcome terminates the episode) and reward."""
 
     def packed(spec, tables, lanes, at, slot):
-        store(spec, lanes.index, at, slot + slot)
-        state, bits = fetch_pair(spec, tables.model, lanes.index, at, 0)
+        store(spec, lanes.indices, at, slot + slot)
+        state, bits = fetch_pair(spec, tables.model, lanes.indices, at, 0)
         return state, bits_as_f32(bits)
 
     def apart(spec, tables, lanes, at, slot):
-        store(spec, lanes.index, at, slot + slot)
-        state = fetch_one(spec, tables.model, lanes.index, at, 0)[0]
-        store(spec, lanes.index, at, slot)
-        return state, fetch_one(spec, tables.reward, lanes.index, at, 0)[0]
+        store(spec, lanes.indices, at, slot + slot)
+        state = fetch_one(spec, tables.model, lanes.indices, at, 0)[0]
+        store(spec, lanes.indices, at, slot)
+        return state, fetch_one(spec, tables.reward, lanes.indices, at, 0)[0]
 
     return packed if spec.dtype == "float32" else apart
 

@@ -62,16 +62,16 @@ def softmax(spec, tables, agents, lanes, at, word):
 def ucb(spec, tables, agents, lanes, at, word):
     """The action with the highest Q(s, a) + c sqrt(ln N(s) / N(s, a)), untried ones first (S&B 2018, eq. 2.10)."""
     A, W, row = spec.n_actions, spec.width, at * spec.n_actions
-    store(spec, lanes.index, at, load(spec, lanes.base, at) + load(spec, lanes.state, at) * int32(A))
+    store(spec, lanes.indices, at, load(spec, lanes.base, at) + load(spec, lanes.state, at) * int32(A))
     tried, score = full(spec, lanes.state, 0), lanes.next_row  # lanes.next_row is free until the action is taken
     for x in range(0, A, spec.row_chunk):
-        columns = fetch_visits(spec, agents.visits, lanes.index, at, x)
+        columns = fetch_visits(spec, agents.visits, lanes.indices, at, x)
         for c in range(spec.row_chunk):
             if x + c < A:
                 tried = tried + columns[c]
     logarithm = log(to_f32(where(tried > int32(0), tried, int32(1))))
     for x in range(0, A, spec.row_chunk):
-        columns = fetch_visits(spec, agents.visits, lanes.index, at, x)
+        columns = fetch_visits(spec, agents.visits, lanes.indices, at, x)
         for c in range(spec.row_chunk):
             if x + c < A:
                 value = load(spec, lanes.row, row + (x + c) * W)
@@ -116,8 +116,8 @@ def random_action(spec, tables, lanes, at, word):
         count = fetch_one(spec, tables.n_allowed, lanes.state, at, 0)[0]
         which, part = multiply_high(word, bits_as_u32(count))
         pair = load(spec, lanes.state, at) * int32(spec.n_actions) + bits_as_i32(which)
-        store(spec, lanes.index, at, pair)
-        return fetch_one(spec, tables.allowed, lanes.index, at, 0)[0], part
+        store(spec, lanes.indices, at, pair)
+        return fetch_one(spec, tables.allowed, lanes.indices, at, 0)[0], part
 
     return allowed_action if spec.masked else any_action
 
@@ -149,7 +149,7 @@ def last_greedy(spec, values, at, uniform):
 
 
 def random_greedy(spec, values, at, uniform):
-    """The k-th of the m maximal actions, k = floor(uniform m): the number of actions before which at most k ties lie."""
+    """The k-th of the m maximal actions, k = floor(uniform m): as many actions have at most k ties up to them."""
     row = at * spec.n_actions
     best = highest(spec, values, row)
     ties = zero_f32(uniform)

@@ -69,7 +69,8 @@ class _GetItem(AbstractTemplate):
 class _SetItem(AbstractTemplate):
     def generic(self, args, kws):
         array, index, value = args
-        if isinstance(array, Flat) and isinstance(index, types.Integer) and isinstance(value, (types.Number, types.Boolean)):
+        number = isinstance(value, (types.Number, types.Boolean))
+        if isinstance(array, Flat) and isinstance(index, types.Integer) and number:
             return signature(types.none, array, types.unliteral(index), types.unliteral(value))
         return None
 

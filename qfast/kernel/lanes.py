@@ -29,6 +29,7 @@ class Lanes(types.Type):
 
     @property
     def llvm(self):
+        """The LLVM type."""
         return ir.VectorType(ELEMENTS[self.element], self.width)
 
 
@@ -132,7 +133,7 @@ def _invert(context, builder, signature, args):
 
 @intrinsic
 def where(typing_context, mask, x, y):
-    """x in the lanes where `mask` is set, y in the others; no branch."""
+    """X in the lanes where `mask` is set, y in the others; no branch."""
     lanes = x if isinstance(x, Lanes) else y
 
     def codegen(context, builder, signature, args):
@@ -189,7 +190,8 @@ def square_root(typing_context, x):
 
     def codegen(context, builder, signature, args):
         name = f"llvm.sqrt.v{x.width}{x.element}"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.llvm, [x.llvm]), name), args)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.llvm, [x.llvm]), name)
+        return builder.call(function, args)
 
     return x(x), codegen
 

@@ -173,7 +173,7 @@ fetch_chunk = _fetch(
 fetch_visits = _fetch(
     lambda spec, lanes: chunk(spec.n_actions, lanes.element), "The same for counts, one an action."
 )
-fetch_pair = _fetch(lambda spec, lanes: 2, "Elements indices[offset + i] + ahead and the one behind it for lane i: two Lanes.")
+fetch_pair = _fetch(lambda spec, lanes: 2, "Element indices[offset + i] + ahead and the next for lane i: two Lanes.")
 fetch_one = _fetch(lambda spec, lanes: 1, "Element indices[offset + i] + ahead for lane i: a tuple of one Lanes.")
 
 

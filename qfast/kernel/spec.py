@@ -183,6 +183,7 @@ class SpecType(types.Type):
         super().__init__(name=f"Spec({choices},{source_digest()})")
 
     def __getattr__(self, name):
+        """Give what the spec says."""
         if name in Spec.__dataclass_fields__ or isinstance(getattr(Spec, name, None), property):
             return getattr(self.spec, name)
         raise AttributeError(name)

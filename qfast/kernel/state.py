@@ -80,7 +80,7 @@ class Lanes(NamedTuple):
     row: _Array  # (actions, width) a group: what the next action is chosen by
     next_row: _Array  # (actions * tables, width) a group: Q of the state that the lane goes to
     tables_row: _Array  # (actions * tables, width) a group: Q of the state the lane is in, where there are two tables
-    index: _Array  # indices on their way from vectors to `fetch`
+    indices: _Array  # indices on their way from vectors to `fetch`
     start_word: _Array  # the random word that chooses the next start
     resting: _Array  # int32: 1 where a truncated episode still waits for the action that its update needs
     ahead: _Array  # the bootstrap value that an ended episode's last updates use
@@ -107,9 +107,10 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
         length=zeros(whole), episode_return=zeros(real), rng=zeros(np.uint32, 4), alpha=zeros(real),
         gamma=zeros(real), explore=zeros(whole), above=zeros(np.float32), temperature=zeros(np.float32),
         trace_decay=zeros(real), confidence=zeros(np.float32), row=zeros(real, row), next_row=zeros(real, tables * row),
-        tables_row=zeros(real, tables * row), index=zeros(whole), start_word=zeros(np.uint32), resting=zeros(whole),
-        ahead=zeros(real), past_pair=zeros(whole, n_step), past_reward=zeros(real, n_step), past_old=zeros(real), past_discount=zeros(real), 
-        trace_count=zeros(whole), trace_pair=zeros(whole, traces), trace=zeros(real, traces), trace_at=zeros(whole, traces),
+        tables_row=zeros(real, tables * row), indices=zeros(whole), start_word=zeros(np.uint32), resting=zeros(whole),
+        ahead=zeros(real), past_pair=zeros(whole, n_step), past_reward=zeros(real, n_step), past_old=zeros(real),
+        past_discount=zeros(real), trace_count=zeros(whole), trace_pair=zeros(whole, traces),
+        trace=zeros(real, traces), trace_at=zeros(whole, traces),
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """One step of a group of lanes: act, observe, learn."""
 
+from typing import Any, NamedTuple
+
 from numba import int32, uint64
 
 from qfast.kernel.backups import clear_traces, remember, settle, step_size
@@ -10,6 +12,21 @@ from qfast.kernel.lanes import first_lane, full, lanes_set, where
 from qfast.kernel.memory import fetch_chunk, fetch_one, load, scatter, store
 from qfast.kernel.rng import draw
 from qfast.kernel.rules import bootstrap, flips_to_second
+
+
+class Move(NamedTuple):
+    """What happened in a step, in each lane."""
+
+    s: Any
+    a: Any
+    pair: Any  # s * n_actions + a
+    after: Any
+    reward: Any
+    terminated: Any
+    end: Any  # terminated or truncated
+    resting: Any
+    steps: Any  # of the episode, before this one
+    word: Any  # the learning rule's random word
 
 
 @inlined
@@ -37,7 +54,7 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     cut = count_step(spec, tables, lanes, at, steps, terminated, resting)
     end = terminated | cut
     add_reward(spec, lanes, at, started, reward, resting)
-    learn(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word)
+    learn(spec, tables, agents, lanes, at, slot, Move(s, a, pair, after, reward, terminated, end, resting, steps, word))
     return end, cut, terminated & (reward >= tables.goal_reward)
 
 
@@ -56,8 +73,10 @@ def steps_so_far(spec, lanes, at, started):
 
 @by_variant
 def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live):
-    """What is learned once the next action is known.  The lanes that rest: an episode was truncated, and this action
-    is only for its update."""
+    """What is learned once the next action is known.  Gives the lanes that rest.
+
+    They chose an action only because the last update of a truncated episode needs one.
+    """
 
     def nothing(spec, tables, agents, lanes, at, before, a, steps, live):
         return live & ~live
@@ -107,8 +126,8 @@ def count_visit(spec, agents, lanes, at, pair, mask):
 
     def count(spec, agents, lanes, at, pair, mask):
         place = load(spec, lanes.base, at) + pair
-        store(spec, lanes.index, at, place)
-        visits = fetch_one(spec, agents.visits, lanes.index, at, 0)[0]
+        store(spec, lanes.indices, at, place)
+        visits = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0]
         scatter(spec, agents.visits, place, visits + int32(1), mask)
 
     def nothing(spec, agents, lanes, at, pair, mask):
@@ -150,10 +169,10 @@ def enter_state(spec, tables, lanes, at, after):
 def fetch_row(spec, agents, lanes, at, state, values):
     """Read each lane's row of Q for a state from memory into `values`."""
     row = load(spec, lanes.base, at) + state * int32(spec.n_actions)
-    store(spec, lanes.index, at, row * int32(spec.n_tables))
+    store(spec, lanes.indices, at, row * int32(spec.n_tables))
     first = at * spec.n_actions * spec.n_tables
     for x in range(0, spec.n_actions * spec.n_tables, spec.chunk):
-        columns = fetch_chunk(spec, agents.q, lanes.index, at, x)
+        columns = fetch_chunk(spec, agents.q, lanes.indices, at, x)
         for c in range(spec.chunk):
             store(spec, values, first + (x + c) * spec.width, columns[c])
 
@@ -200,7 +219,7 @@ def add_reward(spec, lanes, at, started, reward, resting):
 
 
 @by_variant
-def learn(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+def learn(spec, tables, agents, lanes, at, slot, move):
     """Learn from the step, and make the next state's row the row that the next action is chosen from."""
     if not spec.learns:
         return only_act
@@ -211,53 +230,52 @@ def learn(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated
     return learn_after_choosing if spec.on_policy else learn_looking_back
 
 
-def only_act(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+def only_act(spec, tables, agents, lanes, at, slot, move):
     move_row(spec, lanes, at)
 
 
-def learn_one_step(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+def learn_one_step(spec, tables, agents, lanes, at, slot, move):
     """Q(s, a) += alpha (r + gamma bootstrap - Q(s, a)); nothing is bootstrapped beyond a terminated outcome."""
-    pair = s * int32(spec.n_actions) + a
-    second = flips_to_second(word)
-    old = old_value(spec, lanes, at, a, second)
-    target = reward + discount(spec, lanes, at, terminated) * bootstrap(spec, tables, lanes, at, word)
-    new = old + step_size(spec, tables, agents, lanes, at, pair) * (target - old)
-    write_back(spec, agents, lanes, at, load(spec, lanes.base, at) + pair, second, new)
-    keep_row(spec, lanes, at, after == s, a, second, new)
+    second = flips_to_second(move.word)
+    old = old_value(spec, lanes, at, move.a, second)
+    target = move.reward + discount(spec, lanes, at, move.terminated) * bootstrap(spec, tables, lanes, at, move.word)
+    new = old + step_size(spec, tables, agents, lanes, at, move.pair) * (target - old)
+    write_back(spec, agents, lanes, at, load(spec, lanes.base, at) + move.pair, second, new)
+    keep_row(spec, lanes, at, move.after == move.s, move.a, second, new)
 
 
-def learn_looking_back(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
-    """Updates of earlier pairs change rows in memory, so the row is read again."""
-    remember(spec, lanes, at, slot, s * int32(spec.n_actions) + a, reward, resting)
-    value = bootstrap(spec, tables, lanes, at, word)
+def learn_looking_back(spec, tables, agents, lanes, at, slot, move):
+    """Updates of earlier pairs change rows in memory, so where there were any the row is read again."""
+    remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
+    value = bootstrap(spec, tables, lanes, at, move.word)
     store(spec, lanes.ahead, at, value)
-    going = (load(spec, lanes.agent, at) >= int32(0)) & ~end
-    due = settle(spec, tables, agents, lanes, at, slot, steps + int32(1), value, going)
+    going = (load(spec, lanes.agent, at) >= int32(0)) & ~move.end
+    due = settle(spec, tables, agents, lanes, at, slot, move.steps + int32(1), value, going)
     if lanes_set(due) != uint64(0):
-        fetch_row(spec, agents, lanes, at, after, lanes.row)
+        fetch_row(spec, agents, lanes, at, move.after, lanes.row)
     else:
         move_row(spec, lanes, at)
 
 
-def wait_for_next_action(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
+def wait_for_next_action(spec, tables, agents, lanes, at, slot, move):
     """Keep the step until the next action is chosen; it is chosen before the update (S&B 2018, section 6.4).
 
     Beyond the end it does not wait: the next episode's first action is chosen after the update, so the start's row
     has to have it.
     """
-    old, pair = load(spec, lanes.past_old, at), s * int32(spec.n_actions) + a
-    new = old + step_size(spec, tables, agents, lanes, at, pair) * (reward - old)
+    old = load(spec, lanes.past_old, at)
+    new = old + step_size(spec, tables, agents, lanes, at, move.pair) * (move.reward - old)
     for x in range(spec.n_actions):
         place = at * spec.n_actions + x * spec.width
-        here = terminated & (after == s) & (a == int32(x))
+        here = move.terminated & (move.after == move.s) & (move.a == int32(x))
         store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
-    store(spec, lanes.past_pair, at, where(resting, int32(-1), pair))
-    store(spec, lanes.past_reward, at, reward)
-    store(spec, lanes.past_discount, at, where(terminated, 0, load(spec, lanes.gamma, at)))
+    store(spec, lanes.past_pair, at, where(move.resting, int32(-1), move.pair))
+    store(spec, lanes.past_reward, at, move.reward)
+    store(spec, lanes.past_discount, at, where(move.terminated, 0, load(spec, lanes.gamma, at)))
 
 
-def learn_after_choosing(spec, tables, agents, lanes, at, slot, s, a, after, reward, terminated, end, resting, steps, word):
-    remember(spec, lanes, at, slot, s * int32(spec.n_actions) + a, reward, resting)
+def learn_after_choosing(spec, tables, agents, lanes, at, slot, move):
+    remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
     move_row(spec, lanes, at)
 
 

@@ -147,7 +147,7 @@ def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
         env = env.env
 
 
-def _check_table(inner: Any, name: str) -> None:  # noqa: ANN401 - any environment
+def _check_table(inner: Any, name: str) -> None:
     if getattr(inner, "P", None) is None:
         reason = "it has no table P of its transitions, which qfast learns from"
         if "blackjack" in type(inner).__name__.lower():
@@ -169,12 +169,12 @@ def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
     layer: Any = env
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            return int(layer._max_episode_steps)  # noqa: SLF001 - there is no public name for it
+            return int(layer._max_episode_steps)
         layer = layer.env
     return None if env.spec is None else env.spec.max_episode_steps
 
 
-def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:  # noqa: ANN401 - any environment
+def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:
     """Give the names of actions and the map of the environments that qfast knows."""
     from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
 
@@ -182,7 +182,7 @@ def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:  #
         desc: Any = inner.desc
         return ("left", "down", "right", "up"), ["".join(cell.decode() for cell in row) for row in desc]
     if isinstance(inner, CliffWalkingEnv):
-        cells = np.where(inner._cliff, "C", ".")  # noqa: SLF001 - there is no public name for it
+        cells = np.where(inner._cliff, "C", ".")
         cells[np.unravel_index(inner.start_state_index, cells.shape)] = "S"
         cells[-1, -1] = "G"
         return ("up", "right", "down", "left"), ["".join(row) for row in cells.tolist()]

@@ -1,0 +1,85 @@
+"""Imports point down only: each module stands on a floor and may know what stands below."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qfast
+
+ROOT = Path(qfast.__file__).parent
+
+# The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
+FLOORS = [
+    {"kernel", "errors"},
+    {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"},
+    {"problems"},
+    {"tables", "curve", "stats", "exact"},
+    {"run", "describe", "blocks", "progress"},
+    {"training", "rollouts"},
+    {"truth", "study", "plots"},
+    {"cli"},
+]
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+ABOVE_ALL = {"__init__", "__main__"}
+
+# A Run offers what higher floors make of it, as methods that import inside.
+LATE_BINDINGS = {("run", "truth")}
+
+
+def modules():
+    return sorted(path for path in ROOT.rglob("*.py") if floor_name(path) not in ABOVE_ALL)
+
+
+def floor_name(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """The names right below `qfast` that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "qfast":
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names if alias.name[0] != "_"]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("qfast."))
+
+
+def test_every_module_has_a_floor():
+    assert {floor_name(path) for path in modules()} <= set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    name = floor_name(path)
+    above = {
+        other
+        for other in imported(path)
+        if FLOOR_OF.get(other, len(FLOORS)) > FLOOR_OF[name] and (name, other) not in LATE_BINDINGS
+    }
+    assert not above, f"{path.name} on floor {FLOOR_OF[name]} imports {above} from above"
+
+
+def test_the_kernel_knows_nothing_above_it():
+    for path in (ROOT / "kernel").glob("*.py"):
+        assert set(imported(path)) <= {"kernel"}, path.name
+
+
+@pytest.mark.parametrize("heavy", ["numba", "matplotlib", "gymnasium", "xarray", "dask", "scipy", "rich"])
+def test_import_qfast_loads_no_heavy_package(heavy):
+    code = f"import sys, qfast; dir(qfast); sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_training_loads_no_optional_package():
+    optional = ["matplotlib", "gymnasium", "xarray", "dask", "rich"]  # numba itself loads scipy where there is one
+    code = f"import sys, qfast; qfast.train(n_agents=1, episodes=1); print([m for m in {optional} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had():
+    assert all(getattr(qfast, name) is not None for name in qfast.__all__)
+    assert set(qfast.__all__) == set(qfast._MODULE_OF) | set(qfast._PACKAGES)
