@@ -1,7 +1,8 @@
 """Updates of pairs of earlier steps: several steps ahead, after the next action is chosen, or along traces.
 
 Each lane keeps the pairs and rewards of its last `n_step` steps in a ring whose place for this step, `slot`, is the
-same in all lanes.  `settle` updates what is due in the course of an episode, `close` what is left at its end.
+same in all lanes.  `look_n_steps_ahead` and `spread_along_traces` make the updates that are due in the course of an
+episode, `close` what is left at its end.
 """
 
 from numba import int32, int64, uint64
@@ -12,16 +13,23 @@ from qfast.kernel.memory import fetch_one, load, scatter, store
 
 
 @inlined
-def step_size(spec, tables, agents, lanes, at, pair):
-    """Alpha of each lane, for a pair (counted from the lane's base)."""
+def step_size(spec, tables, lanes, at, visits):
+    """The alpha of each lane, at this visit to a pair where it depends on that."""
     if spec.alpha_by_visits:
-        store(spec, lanes.indices, at, load(spec, lanes.base, at) + pair)
-        visit = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0] - int32(1)
-        last = int32(tables.alpha_of_visit.size - 1)
-        visit = where(visit < last, visit, last)
-        store(spec, lanes.indices, at, where(visit > int32(0), visit, int32(0)))
+        last = int32(tables.alpha_of_visit.size)
+        visits = where(visits < last, visits, last) - int32(1)
+        store(spec, lanes.indices, at, where(visits > int32(0), visits, int32(0)))
         return fetch_one(spec, tables.alpha_of_visit, lanes.indices, at, 0)[0]
     return load(spec, lanes.alpha, at)
+
+
+@inlined
+def visits_so_far(spec, agents, lanes, at, place):
+    """How often the pairs at `place` were taken, where that is counted."""
+    if spec.alpha_by_visits:
+        store(spec, lanes.indices, at, place)
+        return fetch_one(spec, agents.visits, lanes.indices, at, 0)[0]
+    return place
 
 
 @inlined
@@ -44,44 +52,39 @@ def remember(spec, lanes, at, slot, pair, reward, resting):
     store(spec, lanes.past_reward, place, reward)
 
 
-@by_variant
-def settle(spec, tables, agents, lanes, at, last, steps, value, mask):
-    """Update what is due now that the value of the state after `steps` steps is known.  The lanes with an update.
+@inlined
+def look_n_steps_ahead(spec, tables, agents, lanes, at, last, value, due, later):
+    """Q(s_t, a_t) += alpha (r_t+1 + gamma r_t+2 + … + gamma**n value - Q(s_t, a_t)) (S&B 2018, eq. 7.4, 7.5).
 
-    `last` is the ring's place of the last step, `mask` the lanes that are in the middle of an episode.
+    `last` is the ring's place of the last step, `due` the lanes with an update, `later` a pair whose last visit comes
+    after the update.  The pairs updated and their new Q.
     """
-    return spread_along_traces if spec.traces != "none" else look_n_steps_ahead
+    n, gamma = tables.n_step, load(spec, lanes.gamma, at)
+    target, place, first = value, last, last
+    for _ in range(n):
+        target = load(spec, lanes.past_reward, place * spec.lanes + at) + gamma * target
+        first = place
+        place = place - 1 if place > 0 else n - 1
+    pair, base = load(spec, lanes.past_pair, first * spec.lanes + at), load(spec, lanes.base, at)
+    there = where(due, base + pair, base)
+    store(spec, lanes.indices, at, there)
+    old = fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
+    visits = visits_so_far(spec, agents, lanes, at, there)
+    visits = where(pair == later, visits - int32(1), visits)
+    new = old + step_size(spec, tables, lanes, at, visits) * (target - old)
+    scatter(spec, agents.q, there, new, due)
+    return pair, new
 
 
-def look_n_steps_ahead(spec, tables, agents, lanes, at, last, steps, value, mask):
-    """Q(s_t, a_t) += alpha (r_t+1 + gamma r_t+2 + … + gamma**n value - Q(s_t, a_t)) (S&B 2018, eq. 7.4, 7.5)."""
-    due = mask & (steps >= int32(tables.n_step))
-    if lanes_set(due) != uint64(0):
-        n, gamma = tables.n_step, load(spec, lanes.gamma, at)
-        target, place, first = value, last, last
-        for _ in range(n):
-            target = load(spec, lanes.past_reward, place * spec.lanes + at) + gamma * target
-            first = place
-            place = place - 1 if place > 0 else n - 1
-        pair = load(spec, lanes.past_pair, first * spec.lanes + at)
-        base = load(spec, lanes.base, at)
-        store(spec, lanes.indices, at, where(due, base + pair, base))
-        old = fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
-        new = old + step_size(spec, tables, agents, lanes, at, where(due, pair, int32(0))) * (target - old)
-        scatter(spec, agents.q, base + pair, new, due)
-    return due
-
-
-def spread_along_traces(spec, tables, agents, lanes, at, last, steps, value, mask):
+@inlined
+def spread_along_traces(spec, tables, agents, lanes, at, last, value, due):
     """One lane after the other: an episode leaves too few traces, in too many places, for vectors to pay."""
     store(spec, lanes.ahead, at, value)
-    mask = mask & (steps >= int32(1))
-    due = lanes_set(mask)
-    while due != uint64(0):
-        i = first_lane(due) + uint64(at)
-        due &= due - uint64(1)
+    bits = lanes_set(due)
+    while bits != uint64(0):
+        i = first_lane(bits) + uint64(at)
+        bits &= bits - uint64(1)
         follow_traces(spec, tables, agents, lanes, i, last, lanes.gamma[i] * lanes.ahead[i])
-    return mask
 
 
 @inlined
@@ -144,7 +147,7 @@ def close(spec, tables, agents, lanes, i, last, ahead):
         # Of a terminated episode only: a truncated one has rested for its last update.
         pair, old = lanes.past_pair[i], lanes.past_old[i]
         if pair >= 0:
-            change = one_step_size(spec, tables, agents, lanes, i, pair) * (lanes.past_reward[i] - old)
+            change = lanes.past_alpha[i] * (lanes.past_reward[i] - old)
             agents.q[lanes.base[i] + pair] = old + change
             lanes.past_pair[i] = -1
 

@@ -51,11 +51,11 @@ def softmax(spec, tables, agents, lanes, at, word):
     total = full(spec, lanes.above, 0)
     for x in range(spec.n_actions):
         total = total + preference(spec, lanes, at, load(spec, lanes.row, row + x * W), best)
+        store(spec, lanes.weight, row + x * W, total)
     pick = unit(word) * total
-    action, total = full(spec, lanes.state, 0), full(spec, lanes.above, 0)
+    action = full(spec, lanes.state, 0)
     for x in range(spec.n_actions - 1):
-        total = total + preference(spec, lanes, at, load(spec, lanes.row, row + x * W), best)
-        action = where(total <= pick, action + int32(1), action)
+        action = where(load(spec, lanes.weight, row + x * W) <= pick, action + int32(1), action)
     return action
 
 

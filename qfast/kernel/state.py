@@ -64,7 +64,7 @@ class Lanes(NamedTuple):
 
     agent: _Array
     base: _Array  # agent * states * actions
-    cursor: _Array  # uint64: where the agent's next record goes
+    cursor: _Array  # uint64: where the agent's last record goes
     left: _Array  # episodes to go
     state: _Array
     length: _Array
@@ -79,14 +79,15 @@ class Lanes(NamedTuple):
     confidence: _Array
     row: _Array  # (actions, width) a group: what the next action is chosen by
     next_row: _Array  # (actions * tables, width) a group: Q of the state that the lane goes to
-    tables_row: _Array  # (actions * tables, width) a group: Q of the state the lane is in, where there are two tables
     indices: _Array  # indices on their way from vectors to `fetch`
     start_word: _Array  # the random word that chooses the next start
     resting: _Array  # int32: 1 where a truncated episode still waits for the action that its update needs
+    weight: _Array  # float32 (actions, width) a group: running sums of what softmax weighs actions by
     ahead: _Array  # the bootstrap value that an ended episode's last updates use
     past_pair: _Array  # (n_step, lanes): the pairs of the last steps, a ring
     past_reward: _Array  # (n_step, lanes): their rewards
     past_old: _Array  # one-step SARSA: Q of the last pair, before its update
+    past_alpha: _Array  # its step size
     past_discount: _Array  # and what it discounts the next value by
     trace_count: _Array  # number of traces
     trace_pair: _Array  # (lanes, pairs): the pairs that have a trace
@@ -107,9 +108,10 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
         length=zeros(whole), episode_return=zeros(real), rng=zeros(np.uint32, 4), alpha=zeros(real),
         gamma=zeros(real), explore=zeros(whole), above=zeros(np.float32), temperature=zeros(np.float32),
         trace_decay=zeros(real), confidence=zeros(np.float32), row=zeros(real, row), next_row=zeros(real, tables * row),
-        tables_row=zeros(real, tables * row), indices=zeros(whole), start_word=zeros(np.uint32), resting=zeros(whole),
-        ahead=zeros(real), past_pair=zeros(whole, n_step), past_reward=zeros(real, n_step), past_old=zeros(real),
-        past_discount=zeros(real), trace_count=zeros(whole), trace_pair=zeros(whole, traces),
+        indices=zeros(whole), start_word=zeros(np.uint32), resting=zeros(whole),
+        weight=zeros(np.float32, row), ahead=zeros(real), past_pair=zeros(whole, n_step),
+        past_reward=zeros(real, n_step), past_old=zeros(real),
+        past_alpha=zeros(real), past_discount=zeros(real), trace_count=zeros(whole), trace_pair=zeros(whole, traces),
         trace=zeros(real, traces), trace_at=zeros(whole, traces),
     )  # fmt: skip
 
@@ -125,7 +127,7 @@ def enter(spec, tables, agents, lanes, i, waiting, begin, until):
         return waiting
     lanes.agent[i] = waiting
     lanes.base[i] = waiting * (agents.q.size // n // spec.n_tables)
-    lanes.cursor[i] = waiting * (agents.returns.size // n) + agents.episode[waiting] - begin
+    lanes.cursor[i] = waiting * (agents.returns.size // n) + until - begin - 1
     lanes.left[i] = until - agents.episode[waiting]
     lanes.state[i] = agents.state[waiting]
     for word in range(4):
@@ -189,7 +191,4 @@ def read_row(spec, agents, lanes, i):
             lanes.row[row + x * spec.width] = agents.q[table + x]
         else:
             first, second = agents.q[2 * (table + x)], agents.q[2 * (table + x) + 1]
-            pair = 2 * at * spec.n_actions + i - at + 2 * x * spec.width
-            lanes.tables_row[pair] = first
-            lanes.tables_row[pair + spec.width] = second
             lanes.row[row + x * spec.width] = first + second

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from numba import int32, uint64
 
-from qfast.kernel.backups import clear_traces, remember, settle, step_size
+from qfast.kernel.backups import clear_traces, look_n_steps_ahead, remember, spread_along_traces, step_size
 from qfast.kernel.environment import next_state_and_reward, outcome_slot
 from qfast.kernel.explore import choose, highest
 from qfast.kernel.jit import by_variant, inlined
@@ -20,6 +20,7 @@ class Move(NamedTuple):
     s: Any
     a: Any
     pair: Any  # s * n_actions + a
+    visits: Any  # of the pair, this one included, where they are counted
     after: Any
     reward: Any
     terminated: Any
@@ -42,7 +43,7 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     a = choose(spec, tables, agents, lanes, at, draw(spec, lanes, at))
     pair = s * int32(spec.n_actions) + a
     resting = learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
-    count_visit(spec, agents, lanes, at, pair, live & ~resting)
+    visits = count_visit(spec, agents, lanes, at, pair, live & ~resting)
 
     word = draw_word(spec, lanes, at)
     after, reward = next_state_and_reward(spec, tables, lanes, at, outcome_slot(spec, tables, lanes, at, pair))
@@ -54,7 +55,7 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     cut = count_step(spec, tables, lanes, at, steps, terminated, resting)
     end = terminated | cut
     add_reward(spec, lanes, at, started, reward, resting)
-    learn(spec, tables, agents, lanes, at, slot, Move(s, a, pair, after, reward, terminated, end, resting, steps, word))
+    learn(spec, tables, agents, lanes, at, slot, before, Move(s, a, pair, visits, after, reward, terminated, end, resting, steps, word))
     return end, cut, terminated & (reward >= tables.goal_reward)
 
 
@@ -82,10 +83,14 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
         return live & ~live
 
     def on_policy(spec, tables, agents, lanes, at, before, a, steps, live):
+        store(spec, lanes.ahead, at, pick(spec, lanes.row, at * spec.n_actions, a))
+        return load(spec, lanes.resting, at) > int32(0)
+
+    def on_policy_traces(spec, tables, agents, lanes, at, before, a, steps, live):
         resting = load(spec, lanes.resting, at) > int32(0)
         value = pick(spec, lanes.row, at * spec.n_actions, a)
-        store(spec, lanes.ahead, at, value)
-        settle(spec, tables, agents, lanes, at, before, steps, value, live & ~resting)
+        due = live & ~resting & (steps >= int32(1))
+        spread_along_traces(spec, tables, agents, lanes, at, before, value, due)
         return resting
 
     def cut_traces(spec, tables, agents, lanes, at, before, a, steps, live):
@@ -104,7 +109,7 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
         pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
         value = pick(spec, lanes.row, at * spec.n_actions, a)
         target = load(spec, lanes.past_reward, at) + load(spec, lanes.past_discount, at) * value
-        new = old + step_size(spec, tables, agents, lanes, at, where(pair < int32(0), int32(0), pair)) * (target - old)
+        new = old + load(spec, lanes.past_alpha, at) * (target - old)
         waited = live & (pair >= int32(0))
         scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
         again = load(spec, lanes.state, at) * int32(spec.n_actions) + a == pair
@@ -116,22 +121,23 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
     if spec.waits:
         return wait_no_longer
     if spec.on_policy:
-        return on_policy
+        return on_policy if spec.traces == "none" else on_policy_traces
     return cut_traces if spec.traces != "none" else nothing
 
 
 @by_variant
 def count_visit(spec, agents, lanes, at, pair, mask):
-    """Count that the pair was taken."""
+    """Count that the pair was taken.  How often it was, where that is counted."""
 
     def count(spec, agents, lanes, at, pair, mask):
         place = load(spec, lanes.base, at) + pair
         store(spec, lanes.indices, at, place)
-        visits = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0]
-        scatter(spec, agents.visits, place, visits + int32(1), mask)
+        visits = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0] + int32(1)
+        scatter(spec, agents.visits, place, visits, mask)
+        return visits
 
     def nothing(spec, agents, lanes, at, pair, mask):
-        pass
+        return pair
 
     return count if spec.counts_visits and spec.learns else nothing
 
@@ -219,7 +225,7 @@ def add_reward(spec, lanes, at, started, reward, resting):
 
 
 @by_variant
-def learn(spec, tables, agents, lanes, at, slot, move):
+def learn(spec, tables, agents, lanes, at, slot, before, move):
     """Learn from the step, and make the next state's row the row that the next action is chosen from."""
     if not spec.learns:
         return only_act
@@ -227,54 +233,82 @@ def learn(spec, tables, agents, lanes, at, slot, move):
         return wait_for_next_action
     if not spec.looks_back:
         return learn_one_step
-    return learn_after_choosing if spec.on_policy else learn_looking_back
+    if spec.many_steps:
+        return learn_n_steps
+    return learn_after_choosing if spec.on_policy else learn_along_traces
 
 
-def only_act(spec, tables, agents, lanes, at, slot, move):
+def only_act(spec, tables, agents, lanes, at, slot, before, move):
     move_row(spec, lanes, at)
 
 
-def learn_one_step(spec, tables, agents, lanes, at, slot, move):
+def learn_one_step(spec, tables, agents, lanes, at, slot, before, move):
     """Q(s, a) += alpha (r + gamma bootstrap - Q(s, a)); nothing is bootstrapped beyond a terminated outcome."""
     second = flips_to_second(move.word)
-    old = old_value(spec, lanes, at, move.a, second)
+    old = old_value(spec, agents, lanes, at, move, second)
     target = move.reward + discount(spec, lanes, at, move.terminated) * bootstrap(spec, tables, lanes, at, move.word)
-    new = old + step_size(spec, tables, agents, lanes, at, move.pair) * (target - old)
-    write_back(spec, agents, lanes, at, load(spec, lanes.base, at) + move.pair, second, new)
-    keep_row(spec, lanes, at, move.after == move.s, move.a, second, new)
+    new = old + step_size(spec, tables, lanes, at, move.visits) * (target - old)
+    write_back(spec, agents, lanes, at, move, second, new)
+    keep_row(spec, lanes, at, move, second, new)
 
 
-def learn_looking_back(spec, tables, agents, lanes, at, slot, move):
-    """Updates of earlier pairs change rows in memory, so where there were any the row is read again."""
+def learn_n_steps(spec, tables, agents, lanes, at, slot, before, move):
+    """A pair's update n steps later; the row was fetched before it, and may hold that very pair.
+
+    SARSA's is late by one more step, since it needs the action that this step began with.
+    """
+    going = load(spec, lanes.agent, at) >= int32(0)
+    if spec.on_policy:
+        due = going & ~move.resting & (move.steps >= int32(tables.n_step))
+        value, last, later = load(spec, lanes.ahead, at), before, move.pair
+    else:
+        remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
+        due = going & ~move.end & (move.steps >= int32(tables.n_step - 1))
+        value, last, later = bootstrap(spec, tables, lanes, at, move.word), slot, move.pair - move.pair - int32(1)
+        store(spec, lanes.ahead, at, value)
+    if lanes_set(due) != uint64(0):
+        pair, new = look_n_steps_ahead(spec, tables, agents, lanes, at, last, value, due, later)
+        first = move.after * int32(spec.n_actions)
+        for x in range(spec.n_actions):
+            place = at * spec.n_actions + x * spec.width
+            here = due & (pair == first + int32(x))
+            store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
+    else:
+        move_row(spec, lanes, at)
+    if spec.on_policy:
+        remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
+
+
+def learn_along_traces(spec, tables, agents, lanes, at, slot, before, move):
+    """Many pairs change, so the row is read again."""
     remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
     value = bootstrap(spec, tables, lanes, at, move.word)
     store(spec, lanes.ahead, at, value)
-    going = (load(spec, lanes.agent, at) >= int32(0)) & ~move.end
-    due = settle(spec, tables, agents, lanes, at, slot, move.steps + int32(1), value, going)
-    if lanes_set(due) != uint64(0):
-        fetch_row(spec, agents, lanes, at, move.after, lanes.row)
-    else:
-        move_row(spec, lanes, at)
+    due = (load(spec, lanes.agent, at) >= int32(0)) & ~move.end
+    spread_along_traces(spec, tables, agents, lanes, at, slot, value, due)
+    fetch_row(spec, agents, lanes, at, move.after, lanes.row)
 
 
-def wait_for_next_action(spec, tables, agents, lanes, at, slot, move):
+def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
     """Keep the step until the next action is chosen; it is chosen before the update (S&B 2018, section 6.4).
 
     Beyond the end it does not wait: the next episode's first action is chosen after the update, so the start's row
     has to have it.
     """
     old = load(spec, lanes.past_old, at)
-    new = old + step_size(spec, tables, agents, lanes, at, move.pair) * (move.reward - old)
+    alpha = step_size(spec, tables, lanes, at, move.visits)
+    new = old + alpha * (move.reward - old)
     for x in range(spec.n_actions):
         place = at * spec.n_actions + x * spec.width
         here = move.terminated & (move.after == move.s) & (move.a == int32(x))
         store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
     store(spec, lanes.past_pair, at, where(move.resting, int32(-1), move.pair))
+    store(spec, lanes.past_alpha, at, alpha)
     store(spec, lanes.past_reward, at, move.reward)
     store(spec, lanes.past_discount, at, where(move.terminated, 0, load(spec, lanes.gamma, at)))
 
 
-def learn_after_choosing(spec, tables, agents, lanes, at, slot, move):
+def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
     remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
     move_row(spec, lanes, at)
 
@@ -302,57 +336,60 @@ def pick(spec, values, row, a):
 
 
 @by_variant
-def old_value(spec, lanes, at, a, second):
+def old_value(spec, agents, lanes, at, move, second):
     """Q(s, a) of the table that is updated."""
 
-    def only(spec, lanes, at, a, second):
-        return pick(spec, lanes.row, at * spec.n_actions, a)
+    def only(spec, agents, lanes, at, move, second):
+        return pick(spec, lanes.row, at * spec.n_actions, move.a)
 
-    def own(spec, lanes, at, a, second):
-        value = full(spec, lanes.alpha, 0)
-        for x in range(spec.n_actions):
-            pair = 2 * (at * spec.n_actions + x * spec.width)
-            here = where(second, load(spec, lanes.tables_row, pair + spec.width), load(spec, lanes.tables_row, pair))
-            value = where(a == int32(x), here, value)
-        return value
+    def own(spec, agents, lanes, at, move, second):
+        store(spec, lanes.indices, at, own_place(spec, lanes, at, move.pair, second))
+        return fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
 
     return own if spec.n_tables == 2 else only
 
 
+@inlined
+def own_place(spec, lanes, at, pair, second):
+    """Where a pair stands in the table that is updated, where there are two, interleaved."""
+    place = load(spec, lanes.base, at) + pair
+    return place + place + where(second, int32(1), pair - pair)
+
+
 @by_variant
-def write_back(spec, agents, lanes, at, place, second, new):
+def write_back(spec, agents, lanes, at, move, second, new):
     """Q(s, a) to memory, where the lane has an agent."""
 
-    def only(spec, agents, lanes, at, place, second, new):
+    def only(spec, agents, lanes, at, move, second, new):
+        place = load(spec, lanes.base, at) + move.pair
         scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
 
-    def own(spec, agents, lanes, at, place, second, new):
-        place = place + place
-        place = where(second, place + int32(1), place)
+    def own(spec, agents, lanes, at, move, second, new):
+        place = own_place(spec, lanes, at, move.pair, second)
         scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
 
     return own if spec.n_tables == 2 else only
 
 
 @by_variant
-def keep_row(spec, lanes, at, same, a, second, new):
+def keep_row(spec, lanes, at, move, second, new):
     """The next state's row becomes the row; it was fetched before Q(s, a) changed, which may stand in it."""
 
-    def only(spec, lanes, at, same, a, second, new):
+    def only(spec, lanes, at, move, second, new):
+        same = move.after == move.s
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
             value = load(spec, lanes.next_row, place)
-            store(spec, lanes.row, place, where(same & (a == int32(x)), new, value))
+            store(spec, lanes.row, place, where(same & (move.a == int32(x)), new, value))
 
-    def both(spec, lanes, at, same, a, second, new):
+    def both(spec, lanes, at, move, second, new):
+        same = move.after == move.s
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
-            here = same & (a == int32(x))
+            here = same & (move.a == int32(x))
             one = load(spec, lanes.next_row, 2 * place)
             two = load(spec, lanes.next_row, 2 * place + spec.width)
             one, two = where(here & ~second, new, one), where(here & second, new, two)
-            store(spec, lanes.tables_row, 2 * place, one)
-            store(spec, lanes.tables_row, 2 * place + spec.width, two)
             store(spec, lanes.row, place, one + two)
 
     return both if spec.n_tables == 2 else only
