@@ -24,7 +24,7 @@ MAX_SCORED_AGENTS = 256
 MAX_SCORED_CELLS = 640_000  # agents x states x outcomes that greedy_return looks at, so that W5 takes under a second
 
 
-class WrongAnswer(AssertionError):  # noqa: N818 (it is the answer that is wrong, not the program that failed)
+class WrongAnswer(AssertionError):
     """A trained population is not what Q-learning with these settings gives."""
 
 

@@ -8,9 +8,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -36,6 +36,21 @@ class BlockStopped(Exception):
     """The block was asked to stop before it was complete."""
 
 
+class Checks(Protocol):
+    """What has to be measured at checkpoints; see `qfast.truth.checkpoints`."""
+
+    @property
+    def episodes(self) -> tuple[int, ...]:
+        """The checkpoints, counted from the beginning of this training; 0 is before the first episode."""
+
+    @property
+    def keep_q(self) -> bool:
+        """Whether Q is kept as well."""
+
+    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+        """Begin with agents: give what turns their Q (n, S, A) at each checkpoint into measures (n, 4)."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the agents of a run have in common, ready for the kernel; small, and picklable.
@@ -57,6 +72,8 @@ class Plan:
     record : {None, "returns", "summary", "score"}
     forbidden : ndarray of bool, shape (S, A), or None
         Pairs whose Q is -inf.
+    checks : Checks or None
+        What is measured on the way.
     """
 
     spec: Spec
@@ -68,6 +85,7 @@ class Plan:
     episodes: int
     record: str | None
     forbidden: NDArray[np.bool_] | None
+    checks: Checks | None = None
 
     @property
     def draws_per_step(self) -> int:
@@ -89,6 +107,10 @@ class Memory:
     state : ndarray of int32, shape (n,)
     returns, lengths : ndarray, shape (n, episodes) or (n, 0)
     score : ndarray of float64, shape (3, n) or (3, 0)
+    checks : ndarray of float64, shape (n, checkpoints, 4)
+        What was measured on the way.
+    kept : ndarray, shape (n, checkpoints or 0, S, A)
+        Q at the checkpoints.
     """
 
     q: NDArray[Any]
@@ -98,6 +120,8 @@ class Memory:
     returns: NDArray[Any]
     lengths: NDArray[np.int32]
     score: NDArray[np.float64]
+    checks: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 4)))
+    kept: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0, 0, 0)))
 
     @classmethod
     def empty(cls, plan: Plan, n: int) -> "Memory":
@@ -105,6 +129,8 @@ class Memory:
         recorded = plan.episodes if plan.record == "returns" else 0
         tables = (2,) if plan.spec.n_tables == 2 else ()
         counted = plan.shape if plan.spec.counts_visits else (0, 0)
+        checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
+        kept = checkpoints if plan.checks is not None and plan.checks.keep_q else 0
         return cls(
             q=_with_slack((n, *plan.shape, *tables), plan.learner.dtype),
             visits=_with_slack((n, *counted), np.int32),
@@ -113,6 +139,8 @@ class Memory:
             returns=np.empty((n, recorded), plan.learner.dtype),
             lengths=np.empty((n, recorded), np.int32),
             score=np.zeros((3, n if plan.record == "score" else 0)),
+            checks=np.empty((n, checkpoints, 4)),
+            kept=np.empty((n, kept, *plan.shape), plan.learner.dtype),
         )
 
     def part(self, first: int, count: int) -> "Memory":
@@ -121,13 +149,14 @@ class Memory:
         return Memory(
             self.q[first:end], self.visits[first:end], self.rng[:, first:end], self.state[first:end],
             self.returns[first:end], self.lengths[first:end], self.score[:, first:end],
+            self.checks[first:end], self.kept[first:end],
         )  # fmt: skip
 
     def put(self, first: int, block: "Memory") -> None:
         """Copy a block's agents to their place."""
         part = self.part(first, len(block.state))
-        for field in fields(Memory):
-            getattr(part, field.name)[...] = getattr(block, field.name)
+        for array in fields(Memory):
+            getattr(part, array.name)[...] = getattr(block, array.name)
 
 
 def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -263,26 +292,60 @@ def run_block(
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
     n_steps = 0
+    check = _checker(plan, first, memory)
+    check(0)
     for window, (begin, end) in enumerate(stretches):
         if in_cache:
             returns, lengths = (array[: count * (end - begin)] for array in buffer)
             agents = agents._replace(returns=returns, lengths=lengths)
-        unfinished = 1
-        while unfinished:
-            counter, rests = rng[3].copy(), agents.rests.sum()
-            unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, end, SLICE, stop)
-            if stop[0]:
-                raise BlockStopped
-            words = int((rng[3] - counter).sum(dtype=np.int64))
-            done = words // plan.draws_per_step - int(agents.rests.sum() - rests)
-            n_steps += done
-            if report is not None:
-                report(done)
+        for until in _stops(plan, begin, end):
+            unfinished = 1
+            while unfinished:
+                counter, rests = rng[3].copy(), agents.rests.sum()
+                unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, until, SLICE, stop)
+                if stop[0]:
+                    raise BlockStopped
+                words = int((rng[3] - counter).sum(dtype=np.int64))
+                done = words // plan.draws_per_step - int(agents.rests.sum() - rests)
+                n_steps += done
+                if report is not None:
+                    report(done)
+            check(until)
         if summary is not None:
             shape = (count, end - begin)
             summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
     memory.rng[...], memory.score[...] = rng, score
     return Block(first, memory if into is None else None, summary, count, n_steps)
+
+
+def _stops(plan: Plan, begin: int, end: int) -> list[int]:
+    """The checkpoints within a stretch of episodes, and its end."""
+    checkpoints = () if plan.checks is None else plan.checks.episodes
+    return [*(episode for episode in checkpoints if begin < episode < end), end]
+
+
+def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
+    """What to call after so many episodes: it measures a block's agents if that is a checkpoint."""
+    checks = plan.checks
+    if checks is None:
+        return lambda _episode: None
+    measure = checks.watch(first, len(memory.state))
+
+    def check(episode: int) -> None:
+        if episode in checks.episodes:
+            column = checks.episodes.index(episode)
+            q = memory.q if memory.q.ndim == 3 else mean_table(memory.q)
+            memory.checks[:, column] = measure(q)
+            if checks.keep_q:
+                memory.kept[:, column] = q
+
+    return check
+
+
+def mean_table(q: NDArray[Any]) -> NDArray[Any]:
+    """The mean of two tables (n, S, A, 2), on which an agent that has two acts; shape (n, S, A)."""
+    mean: NDArray[Any] = (q[..., 0] + q[..., 1]) * q.dtype.type(0.5)
+    return mean
 
 
 def run_blocks(

@@ -6,7 +6,7 @@ import numpy as np
 
 from qfast.run import Run
 
-__all__ = ["describe_run", "final_returns", "seed_in_words"]
+__all__ = ["describe_run", "final_returns", "learner_in_words", "seed_in_words"]
 
 _LAST = 100  # episodes that count as the end of training
 
@@ -56,7 +56,15 @@ def final_returns(run: Run) -> dict[str, Any] | None:
     return None
 
 
-def _learner(run: Run) -> str:
+def learner_in_words(run: Run) -> str:
+    """The rule, what it looks at, and how actions are chosen.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> learner_in_words(qfast.train(n_agents=1, episodes=1, n=2, progress=False))
+    'q_learning, n=2, epsilon_greedy'
+    """
     learner = run.learner
     parts = [learner.rule] + [f"n={learner.n}"] * (learner.n > 1)
     return ", ".join(parts + [f"{learner.traces} traces"] * bool(learner.traces) + [learner.explore])
@@ -70,7 +78,7 @@ def describe_run(run: Run) -> str:
     lines = [
         f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
         f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
-        f"  learner    {_learner(run)}",
+        f"  learner    {learner_in_words(run)}",
         f"  rates      {', '.join(f'{name}={getattr(run.learner, name)!r}' for name in run.learner.shown)}",
         f"  Q          {run.dtype.name} {run.q.shape}, started at {run.initial_q!r}, ties {run.ties}",
         f"  seed       {seed_in_words(run)}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),

@@ -83,7 +83,7 @@ class Learner:
 
     def words(self) -> dict[str, str]:
         """Each setting that has a meaning, in words."""
-        words = {"rule": self.rule + (f", n={self.n}" if self.n > 1 else ""), "explore": self.explore}
+        words = {"rule": self.rule, "explore": self.explore}
         if self.traces:
             words["traces"] = self.traces
         rates = {name: repr(getattr(self, name)) for name in (*self.shown, "initial_q")}

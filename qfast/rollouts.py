@@ -298,7 +298,7 @@ def evaluate(
     goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
     learner = replace(
         run.learner, rule="q_learning", n=1, traces=None, trace_cutoff=0.0, explore="greedy", alpha=constant(0.0),
-        epsilon=constant(0.0),
+        epsilon=constant(0.0), temperature=constant(1.0), lambda_=constant(0.0), c=constant(0.0),
     )  # fmt: skip
     plan = make_plan(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -16,6 +16,9 @@ from qfast.files import read_npz, write_npz
 from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
+
+if TYPE_CHECKING:
+    from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
 
 __all__ = ["Run", "load"]
 
@@ -60,6 +63,8 @@ class Run:
         Where each agent's random stream stands, for `qfast.resume`.
     state : ndarray of int32, shape (n_agents,)
         The state in which each agent's next episode begins.
+    checkpoints : Checkpoints or None
+        How far each agent was from the truth on its way, with ``checkpoints=``.
     """
 
     q: NDArray[Any]
@@ -78,6 +83,7 @@ class Run:
     seconds: float
     rng: NDArray[np.uint32]
     state: NDArray[np.int32]
+    checkpoints: "Checkpoints | None" = None
 
     @property
     def n_agents(self) -> int:
@@ -206,7 +212,7 @@ class Run:
         --------
         >>> import qfast
         >>> qfast.train(n_agents=1, seed=0, progress=False).table()["3"]["1"]
-        2.0
+        1.9999995
         """
         q = self.q[self.position(agent)]
         return {
@@ -224,6 +230,36 @@ class Run:
             msg = f"agent={agent} does not exist: the run has {self.n_agents:,} agents; use 0 … {self.n_agents - 1:,}"
             raise InvalidInput(msg)
         return int(agent) % self.n_agents
+
+    def error(self, *, weight: str = "all", gamma: float | None = None) -> "Distance":
+        """Measure each agent's distance to Q*: sup-norm and root mean square; see `qfast.truth.error`."""
+        from qfast.truth import error
+
+        return error(self, weight=weight, gamma=gamma)
+
+    def regret(self, *, gamma: float | None = None) -> NDArray[np.float64]:
+        """V* minus the exact value of each agent's greedy policy, from the start; see `qfast.truth.regret`."""
+        from qfast.truth import regret
+
+        return regret(self, gamma=gamma)
+
+    def is_optimal(self, *, gamma: float | None = None) -> NDArray[np.bool_]:
+        """Tell whether each agent's greedy policy is optimal where it matters; see `qfast.truth.is_optimal`."""
+        from qfast.truth import is_optimal
+
+        return is_optimal(self, gamma=gamma)
+
+    def census(self, *, gamma: float | None = None) -> "Census":
+        """Count the distinct greedy policies, and compute what each is worth; see `qfast.truth.census`."""
+        from qfast.truth import census
+
+        return census(self, gamma=gamma)
+
+    def first_optimal(self) -> "FirstOptimal":
+        """Find from which checkpoint on each agent stayed optimal; see `qfast.truth.first_optimal`."""
+        from qfast.truth import first_optimal
+
+        return first_optimal(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to one ``.npz``, whole or not at all.
@@ -279,6 +315,8 @@ class Run:
             arrays |= {"returns": self.returns, "lengths": self.lengths}
         if self.curve is not None:
             arrays |= self.curve.to_arrays("curve_")
+        if self.checkpoints is not None:
+            arrays |= self.checkpoints.to_arrays("checkpoints_")
         return write_npz(path, arrays, _KIND)
 
     def __repr__(self) -> str:
@@ -329,6 +367,8 @@ def load(path: str | os.PathLike[str]) -> Run:
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
+    from qfast.truth.checkpoints import Checkpoints
+
     about = json.loads(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
     q = arrays["q"]
@@ -358,4 +398,5 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         seconds=float(about["seconds"]),
         rng=arrays["rng"],
         state=arrays["state"],
+        checkpoints=Checkpoints.from_arrays(arrays, "checkpoints_"),
     )

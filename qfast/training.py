@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -21,6 +21,7 @@ from qfast.blocks import (
     block_size,
     compile_plan,
     default_threads,
+    mean_table,
     run_blocks,
 )
 from qfast.curve import SummaryBuilder
@@ -34,6 +35,9 @@ from qfast.rates import Rate
 from qfast.run import Run
 from qfast.seeding import Seed, as_seed_sequence
 from qfast.tables import explore_threshold, goal_reward, make_tables, outcome_kind
+
+if TYPE_CHECKING:
+    from qfast.truth.checkpoints import Checks
 
 __all__ = ["RECORDS", "check_count", "check_options", "collect", "make_plan", "resume", "train"]
 
@@ -73,6 +77,8 @@ def train(
     threads: int | None = None,
     executor: Executor | None = None,
     record: str | None = "summary",
+    checkpoints: Any = None,
+    checkpoint_q: bool = False,
     progress: bool | Reporter | None = None,
 ) -> Run:
     r"""Train independent tabular Q-learning agents, all at once.
@@ -138,6 +144,12 @@ def train(
         "summary": ``run.curve``, mean, standard deviation, extremes and quantiles over agents for each episode, in
         memory that does not grow with the agents.  "returns": ``run.returns`` and ``run.lengths`` of every agent
         and episode, 8 bytes each (12 with float64).
+    checkpoints : sequence of int, int or "log", optional
+        After how many episodes each agent is measured against the truth on its way, for ``run.checkpoints`` and
+        ``run.first_optimal()``: a list of them, how many (evenly spaced up to the end), or 1, 2, 5, 10, 20, … and the
+        end.  Needs SciPy, and changes no result.
+    checkpoint_q : bool, default False
+        Whether to keep Q at every checkpoint, too: ``run.checkpoints.q``.
     progress : bool or callable, optional
         Whether to show progress on standard error (by default if it is a terminal), or what to call with it.
 
@@ -156,8 +168,8 @@ def train(
     --------
     >>> import qfast
     >>> run = qfast.train(n_agents=100, episodes=500, seed=0, progress=False)
-    >>> run.q.shape, run.q.mean(axis=0)[3].round(2).tolist()
-    ((100, 5, 2), [1.52, 2.0])
+    >>> run.q.shape, [f"{value:.2f}" for value in run.q.mean(axis=0)[:, 1]]
+    ((100, 5, 2), ['4.17', '3.52', '2.80', '2.00', '0.00'])
     """
     problem = corridor() if mdp is None else mdp
     if not isinstance(problem, MDP):
@@ -174,9 +186,10 @@ def train(
         explore=explore, temperature=temperature, c=c,
     )  # fmt: skip
     check_problem(problem, learner)
+    checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     return _run(
         problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
-        record=record, threads=threads, executor=executor, progress=progress, before=None,
+        record=record, threads=threads, executor=executor, progress=progress, before=None, checks=checks,
     )  # fmt: skip
 
 
@@ -190,6 +203,7 @@ def resume(
     lambda_: Any = None,
     threads: int | None = None,
     executor: Executor | None = None,
+    checkpoints: Any = None,
     progress: bool | Reporter | None = None,
 ) -> Run:
     """Train the agents of a run on: 400 episodes and then 600 give the same bits as 1,000 at once.
@@ -203,6 +217,9 @@ def resume(
     alpha, epsilon, temperature, lambda_ : float, array_like or schedule, optional
         New rates; by default those of the run.  A schedule over episodes has come to its end, so it must be given
         anew, for the further episodes.
+    checkpoints : sequence of int, int or "log", optional
+        As in `train`, among the further episodes, but counted from the very first one; by default none.  They are added
+        to those of the run, and keep Q if those do.
     threads, executor, progress
         See `train`.
 
@@ -249,13 +266,15 @@ def resume(
         explore=old.explore, temperature=given["temperature"], c=old.c if old.explore == "ucb" else None,
     )  # fmt: skip
     check_problem(run.mdp, learner)
+    keep_q = run.checkpoints is not None and run.checkpoints.q is not None
+    checks = _plan_checks(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)
     nothing = np.empty((run.n_agents, 0), np.int32)
     tables = run.q if run.q_tables is None else np.moveaxis(run.q_tables, 1, -1)
     visits = np.empty((run.n_agents, 0, 0), np.int32) if run.visits is None else run.visits
     before = Memory(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
     more = _run(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
-        record=run.record, threads=threads, executor=executor, progress=progress, before=before,
+        record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
     )  # fmt: skip
     return _join(run, more)
 
@@ -270,10 +289,26 @@ def _join(run: Run, more: Run) -> Run:
         q=more.q, q_tables=more.q_tables, visits=more.visits,
         returns=behind(run.returns, more.returns), lengths=behind(run.lengths, more.lengths),
         curve=run.curve.extended(more.curve) if run.curve and more.curve else None,
+        checkpoints=run.checkpoints.extended(more.checkpoints)
+        if run.checkpoints and more.checkpoints
+        else run.checkpoints or more.checkpoints,
         mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
         episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
         seconds=run.seconds + more.seconds, rng=more.rng, state=more.state,
     )  # fmt: skip
+
+
+def _plan_checks(
+    mdp: MDP, learner: Learner, checkpoints: Any, episodes: int, done: int, *, keep_q: bool
+) -> "Checks | None":
+    if checkpoints is None:
+        if keep_q and not done:
+            msg = "checkpoint_q=True has no meaning without checkpoints; add checkpoints=20, a list, or 'log'"
+            raise InvalidInput(msg)
+        return None
+    from qfast.truth.checkpoints import plan_checks
+
+    return plan_checks(mdp, learner, checkpoints, episodes, done, keep_q=keep_q)
 
 
 # ---------------------------------------------------------------------------------------------------------- checks
@@ -317,6 +352,11 @@ def check_problem(mdp: MDP, learner: Learner) -> None:
         mdp.check_ends()
         if learner.explore in ("epsilon_greedy", "greedy"):
             _check_exploring(learner.epsilon)
+        elif learner.explore == "ucb" and learner.c.lowest == 0:
+            msg = (
+                "c=0 without max_episode_steps may go round in circles for ever; use mdp.with_limit(…), or c above 0"
+            )
+            raise InvalidInput(msg)
 
 
 def _check_exploring(epsilon: Rate) -> None:
@@ -521,12 +561,16 @@ def _run(
     executor: Executor | None,
     progress: bool | Reporter | None,
     before: Memory | None,
+    checks: "Checks | None" = None,
 ) -> Run:
     # Double Q-learning keeps two tables and their mean, counts of visits are as large as a float32 table.
     counts = learner.explore == "ucb" or learner.alpha.kind == "visit"
     tables = (3 if learner.rule == "double_q_learning" else 1) + counts
+    if checks is not None and checks.keep_q:
+        tables += len(checks.episodes)
     check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables)
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
+    plan = replace(plan, checks=checks)
     result, cut_short = collect(
         plan, n_agents, threads=threads, executor=executor, progress=progress, before=before
     )
@@ -537,7 +581,7 @@ def _run(
         raise Interrupted(msg)
     pair = None if memory.q.ndim == 3 else np.moveaxis(memory.q, -1, 1)
     run = Run(
-        q=memory.q if pair is None else (pair[:, 0] + pair[:, 1]) * learner.dtype.type(0.5),
+        q=memory.q if pair is None else mean_table(memory.q),
         q_tables=pair,
         visits=memory.visits if plan.spec.counts_visits else None,
         returns=memory.returns if record == "returns" else None,
@@ -553,6 +597,7 @@ def _run(
         seconds=result.seconds,
         rng=memory.rng,
         state=memory.state,
+        checkpoints=None if checks is None else checks.results(memory.checks, memory.kept),
     )
     if cut_short:
         msg = f"stopped; {n:,} of {n_agents:,} agents were complete"

@@ -1,10 +1,16 @@
 """How much the tests search: HYPOTHESIS_PROFILE=thorough looks at twenty times as many examples as the default."""
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+# A shell starts what runs in the background with Ctrl-C ignored, and children would inherit that.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `import oracle`
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from qfast.cli.output import prints_unicode
 from qfast.cli.population import Population, Spread, policy_names, seed_of
 from qfast.cli.screen import Block, Facts, Line, Table
+from qfast.describe import learner_in_words
 
 if TYPE_CHECKING:
     from qfast.mdp import MDP
@@ -18,7 +19,7 @@ __all__ = ["agent_page", "percent", "population_page", "spread"]
 # A page is meant for a terminal of 24 lines with the prompt below; what does not fit is left to `qfast show`.
 _LINES: Final = 23
 _COLUMNS: Final = 78
-_LINES_OF_FACTS: Final = 12  # with the lines between them and the last one, about the file
+_LINES_OF_FACTS: Final = 13  # with the lines between them and the last one, about the file
 
 
 def population_page(people: Population, *, title: str, threads: int | None = None, whole: bool = False) -> list[Block]:
@@ -143,7 +144,8 @@ def _settings(run: "Run") -> list[tuple[str, str]]:
     each = " each" if run.n_agents > 1 else ""
     return [
         ("agents", f"{agents}{first}, {episodes}{limited}{each}"),
-        ("rates", f"alpha {words['alpha']}, gamma {words['gamma']}, epsilon {words['epsilon']}"),
+        ("learner", learner_in_words(run)),
+        ("rates", ", ".join(f"{name.rstrip('_')} {words[name]}" for name in run.learner.shown)),
         ("Q", f"starts at {words['initial_q']}, {words['dtype']}, ties {words['ties']}"),
         ("seed", seed_text(run)),
     ]

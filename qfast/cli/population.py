@@ -97,7 +97,8 @@ class Population:
         """
         run, mdp = self.run, self.run.mdp
         words = run.learner.words()
-        settings: dict[str, Any] = {name: _value(getattr(run, name), words[name]) for name in words}
+        settings: dict[str, Any] = {name: _value(getattr(run.learner, name), words[name]) for name in words}
+        settings["n"] = run.learner.n
         return {
             "problem": problem_json(mdp),
             "settings": {

@@ -22,6 +22,7 @@ examples:
   qfast train
   qfast train FrozenLake-v1 --gamma 0.99 --episodes 2000 --out lake.npz
   qfast train cliff_walking --epsilon 0.5:0.01:exponential --max-steps 200
+  qfast train --rule sarsa --explore softmax --temperature 2:0.1
   qfast train --agents 1 --first-agent 7 --seed 1   agent 7 of seed 1, alone
 """
 
@@ -36,7 +37,7 @@ def add_command(commands: Any) -> None:
     learning = parser.add_argument_group("learning")
     learning.add_argument("--alpha", metavar="RATE", type=rate, default=0.1, help="step size (0.1)")
     learning.add_argument("--gamma", metavar="X", type=number, default=0.9, help="discount (0.9)")
-    learning.add_argument("--epsilon", metavar="RATE", type=rate, default=0.1, help="exploration rate (0.1)")
+    learning.add_argument("--epsilon", metavar="RATE", type=rate, help="exploration rate (0.1)")
     learning.add_argument("--initial-q", metavar="X", type=number, default=0.0, help="value Q starts with (0)")
     learning.add_argument(
         "--ties",
@@ -47,6 +48,15 @@ def add_command(commands: Any) -> None:
     learning.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="numbers in Q: float32 (default) or float64"
     )
+    rules = "q_learning (default), sarsa, expected_sarsa, double_q_learning, or article"
+    learning.add_argument("--rule", metavar="RULE", default="q_learning", help=rules)
+    learning.add_argument("--n", metavar="N", type=whole, default=1, help="steps that an update looks ahead (1)")
+    learning.add_argument("--traces", metavar="KIND", help="accumulating or replacing, with --lambda")
+    learning.add_argument("--lambda", dest="lambda_", metavar="RATE", type=rate, help="decay of the traces")
+    ways = "epsilon_greedy (default), greedy, softmax, or ucb"
+    learning.add_argument("--explore", metavar="WAY", default="epsilon_greedy", help=ways)
+    learning.add_argument("--temperature", metavar="RATE", type=rate, help="of softmax (1)")
+    learning.add_argument("--c", metavar="X", type=number, help="weight of ucb's bonus (2)")
     learning.add_argument("--max-steps", metavar="N", type=whole, help="steps after which an episode is cut off")
     add_results(parser, "summary")
 
@@ -81,6 +91,7 @@ def run(arguments: Namespace) -> None:
     per_number = 8 if arguments.dtype == "float64" else 4
     recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
     check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
+    from qfast.learner import DEFAULT_EPSILON
     from qfast.training import train
 
     with kept(out):
@@ -90,10 +101,17 @@ def run(arguments: Namespace) -> None:
             episodes=arguments.episodes,
             alpha=given(arguments.alpha),
             gamma=arguments.gamma,
-            epsilon=given(arguments.epsilon),
+            epsilon=DEFAULT_EPSILON if arguments.epsilon is None else given(arguments.epsilon),
             initial_q=arguments.initial_q,
             ties=arguments.ties,
             dtype=arguments.dtype,
+            rule=arguments.rule,
+            n=arguments.n,
+            traces=arguments.traces,
+            lambda_=given(arguments.lambda_),
+            explore=arguments.explore,
+            temperature=given(arguments.temperature),
+            c=arguments.c,
             # 48 bits are short enough to be typed again, and exact in every reader of JSON.
             seed=secrets.randbits(48) if arguments.seed is None else arguments.seed,
             threads=arguments.threads,

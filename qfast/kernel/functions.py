@@ -1,7 +1,8 @@
 """exp and log of float32 lanes: the project's own, because a C library's differ from machine to machine.
 
 Only additions, multiplications and bit operations in a fixed order, each rounded, so every machine gives the same
-bits.  Error bounds, found by trying every float32 in the domain: see `tests/oracle/test_functions.py`.
+bits.  The error bounds were found by trying every float32 in the domain against float64; a ulp is the distance of the
+true value's float32 from the next one.  `tests/oracle/test_functions.py` tries every 97th.
 """
 
 from numba import float32, int32
@@ -18,7 +19,7 @@ SQRT_HALF = float32(0.70710678)
 
 @inlined
 def exp(x):
-    """e**x for x <= 0; 0 below -87.
+    """e**x for x <= 0; 0 from -87 down.  Above, error at most 0.99 ulp.
 
     x = n ln 2 + r with |r| <= ln 2 / 2; e**r by the polynomial of Cephes (Moshier 1989), times 2**n.
     """
@@ -38,7 +39,7 @@ def exp(x):
 
 @inlined
 def log(x):
-    """Natural logarithm for finite x >= 1.
+    """Natural logarithm for finite x >= 1; error at most 0.83 ulp.
 
     x = 2**n m with sqrt(1/2) <= m < sqrt(2); log(m) by the polynomial of Cephes (Moshier 1989), plus n ln 2.
     """

@@ -139,7 +139,7 @@ def enter(spec, tables, agents, lanes, i, waiting, begin, until):
     lanes.confidence[i] = agents.confidence[waiting]
     set_explore(lanes, i, agents.explore[waiting])
     set_rates(spec, tables, lanes, i, agents.episode[waiting])
-    lanes.past_pair[i] = -1
+    lanes.past_pair[i], lanes.resting[i] = -1, 0  # on idle the lane may have been truncated
     read_row(spec, agents, lanes, i)
     return waiting + 1
 

@@ -55,7 +55,8 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     cut = count_step(spec, tables, lanes, at, steps, terminated, resting)
     end = terminated | cut
     add_reward(spec, lanes, at, started, reward, resting)
-    learn(spec, tables, agents, lanes, at, slot, before, Move(s, a, pair, visits, after, reward, terminated, end, resting, steps, word))
+    move = Move(s, a, pair, visits, after, reward, terminated, end, resting, steps, word)
+    learn(spec, tables, agents, lanes, at, slot, before, move)
     return end, cut, terminated & (reward >= tables.goal_reward)
 
 
@@ -180,7 +181,8 @@ def fetch_row(spec, agents, lanes, at, state, values):
     for x in range(0, spec.n_actions * spec.n_tables, spec.chunk):
         columns = fetch_chunk(spec, agents.q, lanes.indices, at, x)
         for c in range(spec.chunk):
-            store(spec, values, first + (x + c) * spec.width, columns[c])
+            if x + c < spec.n_actions * spec.n_tables:  # the last chunk may reach beyond the row, into another group's
+                store(spec, values, first + (x + c) * spec.width, columns[c])
 
 
 @by_variant

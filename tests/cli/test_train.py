@@ -34,7 +34,8 @@ def test_json_is_complete_and_says_what_the_file_says(command, tmp_path):
     assert done.stderr == ""
     assert told["settings"] == {
         "n_agents": 20, "first_agent": 0, "episodes": 30, "alpha": 0.1, "gamma": 0.9, "epsilon": 0.1,
-        "initial_q": 0.0, "ties": "random", "dtype": "float32", "record": "returns",
+        "initial_q": 0.0, "ties": "random", "dtype": "float32", "record": "returns", "rule": "q_learning", "n": 1,
+        "explore": "epsilon_greedy",
     }  # fmt: skip
     assert (told["out"], told["seed"], told["n_steps"], told["seconds"]) == ("run.npz", 5, run.n_steps, run.seconds)
     assert told["final_return"]["mean"] == pytest.approx(run.returns[:, -1].mean())

@@ -11,6 +11,8 @@ from qfast import MDP
 from qfast.rates import Rate
 
 N_AGENTS = (1, 2, 7, 31, 64, 65, 200)  # part of a group of lanes, exactly all lanes, and more agents than lanes
+RATES = ("alpha", "gamma", "epsilon", "initial_q", "temperature", "lambda_", "c")
+SCHEDULES = ("alpha", "epsilon", "temperature", "lambda_")  # what may have one
 
 
 @dataclass(frozen=True)
@@ -23,37 +25,96 @@ class Case:
     def of_agent(self, agent):
         """The settings of one agent, as the oracle takes them: its own value, a number, or one for each episode."""
         mine = self.settings | {"agent": self.settings["first_agent"] + agent}
-        for name in ("alpha", "gamma", "epsilon", "initial_q"):
-            if isinstance(mine[name], Rate):
-                mine[name] = mine[name].values if mine[name].kind == "episode" else float(mine[name].values[agent])
+        for name in RATES:
+            rate = mine.get(name)
+            if isinstance(rate, Rate) and rate.kind == "visit":
+                mine[name], mine["alpha_by_visits"] = 0.0, rate.values
+            elif isinstance(rate, Rate):
+                mine[name] = rate.values if rate.kind == "episode" else float(rate.values[agent])
         return {name: value for name, value in mine.items() if name not in ("n_agents", "first_agent")}
+
+    def until(self, episodes):
+        """The settings for the first episodes alone."""
+        return self.settings | {"episodes": episodes} | self._schedules(slice(0, episodes))
+
+    def from_episode(self, episodes):
+        """What `qfast.resume` takes to do the rest."""
+        return {"episodes": self.settings["episodes"] - episodes} | self._schedules(slice(episodes, None))
+
+    def _schedules(self, part):
+        rates = {name: self.settings.get(name) for name in SCHEDULES}
+        return {
+            name: qfast.by_episode(rate.values[part])
+            for name, rate in rates.items()
+            if isinstance(rate, Rate) and rate.kind == "episode"
+        }
 
 
 @st.composite
 def cases(draw, variant):
     """A run of a variant: hypothesis draws what matters one by one, and a seed for the bulk of numbers."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="numbers"))
-    n_agents, episodes = draw(st.sampled_from(N_AGENTS)), draw(st.integers(1, 30))
-    # Without a limit an agent must explore, or its episodes may never end.
-    lowest = 0.0 if variant.limited else 0.2
-    values = {
-        "alpha": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0, 2**-30, None])),
-        "gamma": draw(st.sampled_from([0.0, 0.9, 1.0, None])),
-        "epsilon": draw(st.sampled_from([0.2, 0.5, 1.0, 1 - 2**-25, None] + [0.0, 2**-25, 0.1] * variant.limited)),
-        "initial_q": draw(st.sampled_from([0.0, -0.0, 10.0, -3.0, 1e-40, None])),
-    }
-    settings = {}
-    for name, value in values.items():
-        low, high = {"initial_q": (-5.0, 5.0), "epsilon": (lowest, 1.0)}.get(name, (0.0, 1.0))
-        if (name == "alpha" and variant.alpha_schedule) or (name == "epsilon" and variant.epsilon_schedule):
-            settings[name] = qfast.by_episode(rng.uniform(low, high, episodes))
-        elif value is None:
-            settings[name] = qfast.per_agent(rng.uniform(low, high, n_agents))
-        else:
-            settings[name] = value
+    # The longest episodes are those without a limit, so there are fewer of them.
+    n_agents, episodes = draw(st.sampled_from(N_AGENTS)), draw(st.integers(1, 30 if variant.limited else 12))
+
+    def rate(name, choices, low, high, *, schedule=False):
+        """One of the choices for all, or numbers between low and high for each agent, or for each episode."""
+        if schedule:
+            return qfast.by_episode(rng.uniform(low, high, episodes))
+        value = draw(st.sampled_from([*choices, None]), label=name)
+        return qfast.per_agent(rng.uniform(low, high, n_agents)) if value is None else value
+
+    # Accumulating traces multiply the step size by up to the number of visits in an episode: values would overflow,
+    # and where no limit ends an episode, softmax with such values would not either.
+    largest_alpha = 0.3 if variant.traces == "accumulating" or (variant.traces and not variant.limited) else 1.0
+    settings = {
+        "alpha": draw(st.sampled_from(BY_VISITS))
+        if variant.alpha == "by_visits"
+        else rate("alpha", [0.0, 0.1, largest_alpha / 2, largest_alpha, 2**-30], 0, largest_alpha,
+                  schedule=variant.alpha == "by_episode"),
+        "gamma": rate("gamma", [0.0, 0.9, 1.0] if variant.limited else [0.0, 0.9], 0.0, 0.9),
+        "initial_q": rate("initial_q", [0.0, -0.0, 10.0, -3.0, 1e-40], -5, 5),
+    } | exploration(variant, draw, rate)  # fmt: skip
+    if variant.reach == "steps":
+        settings["n"] = draw(st.sampled_from([2, 3, 4, 7]), label="n")
+    if variant.traces:
+        longest = 1.0 if variant.limited else 0.5
+        settings["traces"] = variant.traces
+        settings["lambda_"] = rate(
+            "lambda_", [0.0, 0.8 * longest, longest], 0, longest, schedule=variant.lambda_schedule
+        )
+        settings["trace_cutoff"] = draw(st.sampled_from([0.0, 0.01, 0.5]), label="trace_cutoff")
     settings |= {"n_agents": n_agents, "episodes": episodes, "ties": variant.ties, "dtype": variant.dtype}
-    settings |= {"seed": draw(st.integers(0, 2**70)), "first_agent": draw(st.sampled_from([0, 5, 2**33]))}
+    settings |= {
+        "rule": variant.rule,
+        "seed": draw(st.integers(0, 2**70)),
+        "first_agent": draw(st.sampled_from([0, 5, 2**33])),
+    }
     return Case(draw(problems(variant, rng)), settings)
+
+
+#: Step sizes by visits; the arrays are short, so that later visits have the last one.
+BY_VISITS = (
+    qfast.by_visits(), qfast.by_visits(power=0.7), qfast.by_visits(c=2.0), qfast.by_visits([0.3]),
+    qfast.by_visits([0.3, 0.0, 0.2]),
+)  # fmt: skip
+
+
+def exploration(variant, draw, rate):
+    """The settings of a way to explore; without a limit they must make sure that every episode ends."""
+    schedule = variant.explore_schedule
+    if variant.explore == "ucb":  # a bonus far above all values tries every action over and over
+        choices, low = ([0.0, 0.5, 2.0, 1e6], 0.0) if variant.limited else ([100.0, 1e6], 100.0)
+        return {"explore": "ucb", "c": rate("c", choices, low, 1e3)}
+    if variant.explore == "softmax":
+        choices, low = ([1e-6, 0.3, 1.0, 100.0, 1e12], 1e-2) if variant.limited else ([5.0, 1e12], 5.0)
+        return {"explore": "softmax", "temperature": rate("temperature", choices, low, 20.0, schedule=schedule)}
+    if variant.limited and not schedule and draw(st.integers(0, 7), label="greedy if 0") == 0:
+        return {"explore": "greedy"}
+    choices, low = ([0.2, 0.5, 1.0, 1 - 2**-25], 0.2)
+    if variant.limited:
+        choices, low = [*choices, 0.0, 2**-25, 0.1], 0.0
+    return {"explore": "epsilon_greedy", "epsilon": rate("epsilon", choices, low, 1.0, schedule=schedule)}
 
 
 @st.composite
@@ -66,7 +127,7 @@ def problems(draw, variant, rng):
     end = n_states - 1
     next_state = rng.integers(0, n_states, shape)
     terminated = (rng.random(shape) < draw(st.sampled_from([0.05, 0.3, 0.9]))) | (next_state == end)
-    reward = _rewards(rng, shape, draw(st.sampled_from(["few", "zero", "any", "tiny", "huge"])))
+    reward = _rewards(rng, shape, draw(st.sampled_from(_kinds_of_rewards(variant))))
 
     probability = np.full(shape, 1 / n_outcomes)
     if variant.outcomes == "alias":
@@ -97,10 +158,20 @@ def problems(draw, variant, rng):
     else:
         start[rng.integers(0, end)] = 1
     limit = draw(st.integers(1, 12)) if variant.limited else None
+    names = None
+    if variant.rule == "article":  # takes the actions' names for numbers
+        names = [f"{number:g}" for number in rng.permutation(np.arange(n_actions) / 2 - 1)]
     return MDP(
         next_state, reward, terminated=terminated, probability=probability, start=start, max_episode_steps=limit,
-        allowed=allowed,
+        allowed=allowed, action_names=names,
     )  # fmt: skip
+
+
+def _kinds_of_rewards(variant):
+    """Rewards under which the values stay numbers and every episode ends."""
+    if variant.explore != "epsilon_greedy" and not variant.limited:
+        return ["few", "zero", "tiny"]
+    return ["few", "zero", "any", "tiny", "huge"]
 
 
 def _rewards(rng, shape, kind):

@@ -4,6 +4,7 @@ The plain one is the article's corridor in float32; the rich one has everything 
 """
 
 import hashlib
+import sys
 
 import numpy as np
 
@@ -58,4 +59,4 @@ def digests():
 
 
 if __name__ == "__main__":
-    print("\n".join(digests()))
+    sys.stdout.write("\n".join(digests()) + "\n")

@@ -13,10 +13,7 @@ import qfast
 from qfast.tables import alias_table
 
 # One variant for all laws; those that compare two add one each.
-LAW = Variant(
-    n_actions=3, outcomes="equal", ties="random", record="returns", lanes=(64, 64), dtype="float64",
-    several_starts=False, limited=True, masked=False, alpha_schedule=False, epsilon_schedule=False,
-)  # fmt: skip
+LAW = Variant(n_actions=3, outcomes="equal", dtype="float64")
 FIELDS = ("next_state", "reward", "terminated", "probability", "start", "max_episode_steps", "allowed")
 
 
@@ -74,6 +71,7 @@ def test_the_numbers_of_the_states(case, random):
 
 @given(cases(LAW))
 def test_rates_that_are_written_in_another_way(case):
+    assume(case.settings["explore"] == "epsilon_greedy")
     n_agents, episodes = case.settings["n_agents"], case.settings["episodes"]
     numbers = {name: 0.3 if isinstance(case.settings[name], qfast.Rate) else case.settings[name]
                for name in ("alpha", "gamma", "epsilon", "initial_q")}  # fmt: skip

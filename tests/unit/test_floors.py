@@ -18,8 +18,9 @@ FLOORS = [
     {"problems"},
     {"tables", "curve", "stats", "exact"},
     {"run", "describe", "blocks", "progress"},
+    {"truth"},
     {"training", "rollouts"},
-    {"truth", "study", "plots"},
+    {"plots"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -123,7 +123,7 @@ def test_exploration_may_take_the_greedy_action_too():
 
 @pytest.mark.parametrize(("ties", "taken"), [("first", {5.0}), ("last", {7.0}), ("random", {5.0, 6.0, 7.0})])
 def test_ties(ties, taken):
-    run = train(bandit(5.0, 6.0, 7.0), episodes=60, alpha=0.0, ties=ties)
+    run = train(bandit(5.0, 6.0, 7.0), episodes=60, alpha=0.0, epsilon=[0.0] * 60, ties=ties)
     assert set(run.returns.ravel().tolist()) == taken
 
 
@@ -180,7 +180,7 @@ def test_values_for_each_agent():
     assert run.q[:, 0, 0].tolist() == [0.0, 0.5, 1.0]
 
 
-# --- tables of Gymnasium (how they are read is tested in test_problems_tables) ------------------------------------------
+# --- tables of Gymnasium (how they are read is tested in test_problems_tables) ----------------------------------------
 
 
 def test_outcomes_that_agree_in_the_state_but_not_in_the_flag_stay_apart():

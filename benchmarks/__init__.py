@@ -1,0 +1,1 @@
+"""The benchmark suite: what qfast costs, against what people use instead.  ``python -m benchmarks`` runs it all."""

@@ -1,0 +1,268 @@
+"""The census: which greedy policies a population of agents ended with, and what each is worth."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.errors import InvalidInput
+from qfast.mdp import MDP
+
+if TYPE_CHECKING:
+    from qfast.run import Run
+
+__all__ = ["Census", "census"]
+
+_ROWS: Final = 10  # of the table that repr shows
+_MAPS: Final = 3  # side by side below it
+_COLUMNS: Final = 78
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Census:
+    """The distinct greedy policies of a run's agents, the most frequent first; n of them.
+
+    Two agents have the same policy if they do the same in every state that they meet from the start.
+
+    Attributes
+    ----------
+    agents : ndarray of int64, shape (n,)
+        How many agents have each policy.
+    value : ndarray of float64, shape (n,)
+        Its exact (discounted) value from the start, in units of reward.
+    regret : ndarray of float64, shape (n,)
+        What it loses against the best one.
+    is_optimal : ndarray of bool, shape (n,)
+    expected_return : ndarray of float64, shape (n,)
+        Expected undiscounted return of an episode, within the episode limit if there is one.
+    success : ndarray of float64, shape (n,)
+        Probability that an episode succeeds (see `qfast.exact.success_outcomes`), within the limit if there is one.
+    example : ndarray of int64, shape (n,)
+        Position of the first agent that has it.
+    policy_of : ndarray of int64, shape (n_agents,)
+        Which policy each agent has.
+    masks : ndarray of unsigned int, shape (n, D, words)
+        The actions in the D states of `states`, as bits; `actions` unpacks them.
+    states : ndarray of int64, shape (D,)
+        The states in which an agent can act, in the order of `masks`.
+    gamma, best_value : float
+        The discount, and V* of the start.
+    limit : int or None
+        The episode limit.
+    mdp : MDP
+    """
+
+    agents: NDArray[np.int64]
+    value: NDArray[np.float64]
+    regret: NDArray[np.float64]
+    is_optimal: NDArray[np.bool_]
+    expected_return: NDArray[np.float64]
+    success: NDArray[np.float64]
+    example: NDArray[np.int64]
+    policy_of: NDArray[np.int64]
+    masks: NDArray[Any]
+    states: NDArray[np.int64]
+    gamma: float
+    best_value: float
+    limit: int | None
+    mdp: MDP
+
+    def __len__(self) -> int:
+        """Count the policies."""
+        return int(self.agents.size)
+
+    @property
+    def n_agents(self) -> int:
+        """Number of agents."""
+        return int(self.policy_of.size)
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Share of the agents that have each policy, shape (n,), in [0, 1]."""
+        share: NDArray[np.float64] = self.agents / self.n_agents
+        return share
+
+    @property
+    def share_optimal(self) -> float:
+        """Share of the agents whose policy is optimal, in [0, 1]."""
+        return float(self.agents[self.is_optimal].sum() / self.n_agents)
+
+    def actions(self, policy: int) -> NDArray[np.bool_]:
+        """Give what a policy does.
+
+        Parameters
+        ----------
+        policy : int
+            Its number, from 0.
+
+        Returns
+        -------
+        ndarray of bool, shape (S, A)
+            The greedy actions, several where they tie at random; none in states that it does not meet.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such policy.
+        """
+        from qfast.truth.moves import unpack_actions
+
+        chosen = np.zeros((self.mdp.n_states, self.mdp.n_actions), np.bool_)
+        chosen[self.states] = unpack_actions(self.masks[self._number(policy)], self.mdp.n_actions)
+        return chosen
+
+    def arrows(self, policy: int, *, ascii_only: bool = False) -> str:
+        """Draw a policy on the layout of the problem; cells that it does not meet show the layout.
+
+        Parameters
+        ----------
+        policy : int
+            Its number, from 0.
+        ascii_only : bool, default False
+            As in `qfast.arrows`.
+
+        Returns
+        -------
+        str
+            One line a row.  ``+`` stands for all allowed actions alike, where there are more than two.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such policy, or the problem has no layout.
+        """
+        from qfast.truth.maps import arrow_map
+
+        return arrow_map(self.mdp, self.actions(policy), ascii_only=ascii_only)
+
+    def _number(self, policy: int) -> int:
+        whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, (bool, np.bool_))
+        if not whole or not 0 <= policy < len(self):
+            msg = f"policy={policy!r} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
+            raise InvalidInput(msg)
+        return int(policy)
+
+    def sentence(self) -> str:
+        """Sum it all up.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> qfast.train(n_agents=1000, episodes=300, seed=0, progress=False).census().sentence()
+        '1,000 agents, 1 greedy policy, 100 % of the agents optimal'
+        """
+        agents = f"{self.n_agents:,} agent{'s' * (self.n_agents > 1)}"
+        policies = f"{len(self):,} greedy {'policies' if len(self) > 1 else 'policy'}"
+        return f"{agents}, {policies}, {_percent(self.share_optimal)} of the agents optimal"
+
+    def table(self, rows: int = _ROWS) -> str:
+        """Set the most frequent policies in a table.
+
+        Parameters
+        ----------
+        rows : int, default 10
+            How many.
+        """
+        heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
+        lines = [heads]
+        for i in range(min(rows, len(self))):
+            star = "*" if self.is_optimal[i] else " "
+            lines.append(
+                (
+                    f"{i}{star}", f"{self.agents[i]:,}", _percent(self.share[i]), f"{self.value[i]:.6g}",
+                    f"{self.regret[i]:.3g}", f"{self.expected_return[i]:.4g}", f"{self.success[i]:.4f}",
+                    f"{self.example[i]}",
+                )
+            )  # fmt: skip
+        widths = [max(len(line[j]) for line in lines) for j in range(len(heads))]
+        rows_of_cells = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+        text = ["  " + "  ".join(cells) for cells in rows_of_cells]
+        left = len(self) - rows
+        if left > 0:
+            others = int(self.agents[rows:].sum())
+            text.append(f"  … and {left:,} more with {others:,} agents")
+        return "\n".join(text)
+
+    def __repr__(self) -> str:
+        """Show the sentence, the table and the most frequent policies on one screen."""
+        within = "" if self.limit is None else f"; return and success within {self.limit:,} steps"
+        lines = [
+            f"Census: {self.sentence()}",
+            f"  gamma {self.gamma:g}, best value {self.best_value:.6g}; * is optimal{within}",
+            self.table(),
+        ]
+        if self.mdp.layout is not None:
+            from qfast.truth.maps import side_by_side
+
+            maps = [(f"policy {i}", self.arrows(i)) for i in range(min(_MAPS, len(self)))]
+            lines += ["", side_by_side(maps, _COLUMNS)]
+        return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    """A share in percent that is 100 or 0 only if it is all or nothing."""
+    percent = 100 * share
+    if 99.99 < percent < 100:
+        return "> 99.99 %"
+    if 0 < percent < 0.01:
+        return "< 0.01 %"
+    return f"{percent:.4g} %" if percent > 99 else f"{percent:.3g} %"
+
+
+def census(run: "Run", *, gamma: float | None = None) -> Census:
+    """Count the distinct greedy policies of a run's agents, and compute what each is worth.
+
+    Parameters
+    ----------
+    run : Run
+        With one discount for all agents, unless `gamma` is given.
+    gamma : float, optional
+        The discount to judge by, in [0, 1]; by default the run's.
+
+    Returns
+    -------
+    Census
+
+    Raises
+    ------
+    InvalidInput
+        If each agent has its own discount and none is given, or with ``gamma=1`` V* is infinite.
+    MissingExtra
+        If SciPy is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> run = qfast.train(n_agents=1000, episodes=20, seed=0, progress=False)
+    >>> run.census()
+    Census: 1,000 agents, 1 greedy policy, 100 % of the agents optimal
+      gamma 0.9, best value 4.168; * is optimal
+      policy  agents  share  value  regret  return  success  example
+          0*   1,000  100 %  4.168       0       5   1.0000        0
+    <BLANKLINE>
+      policy 0
+      →→→→G
+    """
+    from qfast.truth.judge import distinct_masks
+    from qfast.truth.measures import judged
+
+    if gamma is None and run.gamma.kind != "constant":
+        msg = f"gamma={run.gamma!r}: policies have no common value; give census(gamma=…) to judge them all by"
+        raise InvalidInput(msg)
+    judge, _, behaviour = judged(run, gamma)
+    _, example, policy_of, agents = distinct_masks(behaviour.masks)
+    order = np.lexsort((example, -agents))
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    example = example[order]
+    masks = behaviour.masks[example]
+    verdict = judge.verdict(behaviour, example, np.zeros(run.n_agents, np.int64))
+    value = judge.values(masks, np.arange(len(masks)), np.zeros(len(masks), np.int64))
+    expected, success = judge.outcomes(masks)
+    return Census(
+        agents=agents[order], value=value, regret=verdict.regret, is_optimal=verdict.is_optimal,
+        expected_return=expected, success=success, example=example, policy_of=place[policy_of], masks=masks,
+        states=judge.moves.states, gamma=float(judge.gammas[0]), best_value=float(judge.best[0]),
+        limit=run.mdp.max_episode_steps, mdp=run.mdp,
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""Agents measured on the way: when, and what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from qfast.learner import Learner
+    from qfast.mdp import MDP
+    from qfast.truth.judge import Judge
+
+__all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_checks"]
+
+#: What is measured of an agent at a checkpoint, in this order.
+COLUMNS: Final = ("regret", "optimal", "error_sup", "error_rms")
+
+_SERIES: Final = (1, 2, 5)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Checkpoints:
+    """How far each agent was from the truth after some of its episodes.
+
+    Attributes
+    ----------
+    episodes : ndarray of int64, shape (C,)
+        The checkpoints: how many episodes each agent had gone through; 0 is before the first one.
+    regret : ndarray of float64, shape (n_agents, C)
+        V* minus the exact value of the greedy policy, from the start, in units of reward (see `qfast.Run.regret`).
+    optimal : ndarray of bool, shape (n_agents, C)
+        Whether the greedy policy was optimal (see `qfast.Run.is_optimal`).
+    error_sup, error_rms : ndarray of float64, shape (n_agents, C)
+        Distance of Q to Q*, the largest and the root mean square over all pairs (see `qfast.Run.error`).
+    q : ndarray, shape (n_agents, C, S, A), or None
+        Q itself, if it was asked for.
+    """
+
+    episodes: NDArray[np.int64]
+    regret: NDArray[np.float64]
+    optimal: NDArray[np.bool_]
+    error_sup: NDArray[np.float64]
+    error_rms: NDArray[np.float64]
+    q: NDArray[Any] | None
+
+    @property
+    def share_optimal(self) -> NDArray[np.float64]:
+        """Share of the agents whose greedy policy was optimal, at each checkpoint; shape (C,), in [0, 1]."""
+        share: NDArray[np.float64] = self.optimal.mean(axis=0)
+        return share
+
+    def extended(self, other: "Checkpoints") -> "Checkpoints":
+        """These checkpoints and behind them those of further episodes of the same agents."""
+        parts = {name: np.concatenate([getattr(self, name), getattr(other, name)], axis=1) for name in COLUMNS}
+        q = None if self.q is None or other.q is None else np.concatenate([self.q, other.q], axis=1)
+        return Checkpoints(np.concatenate([self.episodes, other.episodes]), q=q, **parts)
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, as files need it."""
+        arrays = {f"{prefix}{name}": getattr(self, name) for name in ("episodes", *COLUMNS)}
+        return arrays if self.q is None else arrays | {f"{prefix}q": self.q}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], prefix: str) -> "Checkpoints | None":
+        """Make them from what `to_arrays` gave; None if there is nothing."""
+        if f"{prefix}episodes" not in arrays:
+            return None
+        parts = {name: arrays[f"{prefix}{name}"] for name in ("episodes", *COLUMNS)}
+        return cls(**parts, q=arrays.get(f"{prefix}q"))
+
+    def __repr__(self) -> str:
+        """Sum up over agents, a line a checkpoint."""
+        n, count = self.regret.shape
+        heads = f"  {'episodes':>10} {'optimal':>9} {'regret':>10} {'error (rms)':>12}"
+        lines = [f"Checkpoints: {n:,} agents measured {count} time{'s' * (count > 1)}", heads]
+        for i, episode in enumerate(self.episodes):
+            share = f"{100 * self.share_optimal[i]:.1f} %"
+            lines.append(
+                f"  {episode:>10,} {share:>9} {self.regret[:, i].mean():>10.4g} {self.error_rms[:, i].mean():>12.4g}"
+            )
+        return "\n".join([*lines, "  (regret and error: means over agents, in units of reward)"])
+
+
+@dataclass(frozen=True, eq=False)
+class Checks:
+    """What a block of agents has to do at its checkpoints; picklable.
+
+    Attributes
+    ----------
+    judge : Judge
+    episodes : tuple of int
+        The checkpoints, counted from the beginning of this stretch of training; increasing.
+    keep_q : bool
+    done : int
+        Episodes of an earlier training.
+    """
+
+    judge: "Judge"
+    episodes: tuple[int, ...]
+    keep_q: bool
+    done: int = 0
+
+    def results(self, columns: NDArray[np.float64], q: NDArray[Any]) -> Checkpoints:
+        """Name what was measured (n_agents, C, 4), and Q (n_agents, C, S, A) where it was kept (0 for C if not)."""
+        regret, optimal, error_sup, error_rms = (np.ascontiguousarray(columns[:, :, i]) for i in range(len(COLUMNS)))
+        when = self.done + np.array(self.episodes, np.int64)
+        return Checkpoints(when, regret, optimal == 1.0, error_sup, error_rms, q if self.keep_q else None)
+
+    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+        """Begin to watch the agents ``first`` … of a run.
+
+        Returns
+        -------
+        callable
+            Takes their Q (count, S, A), one checkpoint after the other, and gives the `COLUMNS` (count, 4).
+        """
+        judge, group = self.judge, self.judge.groups(first, count)
+        masks, last = judge.no_masks(count), np.zeros((count, len(COLUMNS)))
+
+        def measure(q: NDArray[Any]) -> NDArray[np.float64]:
+            behaviour = judge.behave(q, group, masks)
+            # What an agent does changes less often than its values: the rest is known from the last time.
+            which = np.flatnonzero(behaviour.changed)
+            last[which, 0], last[which, 1] = judge.verdict(behaviour, which, group)
+            last[:, 2], last[:, 3] = judge.distances(q, group)
+            return last
+
+        if not count:  # compile what an empty block would leave out
+            judge.values(masks, np.zeros(0, np.int64), group)
+
+        return measure
+
+
+def plan_checks(
+    mdp: "MDP", learner: "Learner", checkpoints: Any, episodes: int, done: int, *, keep_q: bool
+) -> Checks:
+    """Prepare the checkpoints of a training; parameters as in `checkpoint_episodes`."""
+    when = checkpoint_episodes(checkpoints, episodes, done)
+    from qfast.truth.judge import make_judge
+
+    judge = make_judge(mdp, learner.gamma, learner.ties)
+    return Checks(judge, tuple(episode - done for episode in when), keep_q, done)
+
+
+def checkpoint_episodes(checkpoints: Any, episodes: int, done: int = 0) -> tuple[int, ...]:
+    """Turn what the user gave into checkpoints.
+
+    Parameters
+    ----------
+    checkpoints : sequence of int, int or "log"
+        The episodes, strictly increasing; or how many, evenly spaced up to the end; or 1, 2, 5, 10, 20, … and the end.
+    episodes : int
+        Episodes to train, after those that are done.
+    done : int
+        Episodes of an earlier training, which count.
+
+    Returns
+    -------
+    tuple of int
+        Counted from the very first episode.
+
+    Raises
+    ------
+    InvalidInput
+        If they are no such thing, or outside of the training.
+
+    Examples
+    --------
+    >>> checkpoint_episodes(4, 1000), checkpoint_episodes("log", 60)
+    ((250, 500, 750, 1000), (1, 2, 5, 10, 20, 50, 60))
+    """
+    end = done + episodes
+    if isinstance(checkpoints, str):
+        if checkpoints != "log":
+            msg = f"checkpoints={checkpoints!r} is unknown; use 'log', a number of checkpoints, or a list of episodes"
+            raise InvalidInput(msg)
+        series = {m * 10**k for k in range(len(str(end))) for m in _SERIES} | {end}
+        return tuple(sorted(episode for episode in series if done < episode <= end))
+    if isinstance(checkpoints, (int, np.integer)) and not isinstance(checkpoints, (bool, np.bool_)):
+        if not 1 <= checkpoints <= episodes:
+            msg = f"checkpoints={checkpoints} is outside [1, {episodes:,}], the episodes to train; use one such as 20"
+            raise InvalidInput(msg)
+        return tuple(done + round(i * episodes / int(checkpoints)) for i in range(1, int(checkpoints) + 1))
+    try:
+        given = np.asarray(checkpoints)
+    except ValueError:
+        given = np.array(None)
+    if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size:
+        msg = f"checkpoints={checkpoints!r:.60} are no episodes; use a list such as [10, {end}], a number, or 'log'"
+        raise InvalidInput(msg)
+    low = done + 1 if done else 0
+    if (np.diff(given.astype(np.int64)) <= 0).any() or given.min() < low or given.max() > end:
+        msg = f"checkpoints={checkpoints!r:.60} must increase from at least {low:,} to at most {end:,} episodes"
+        raise InvalidInput(msg)
+    return tuple(given.tolist())

@@ -1,0 +1,123 @@
+"""From when on agents were optimal for good: durations, some of which did not end."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from qfast.run import Run
+
+__all__ = ["FirstOptimal", "first_optimal"]
+
+_LEVELS: Final = (
+    (0.1, "a tenth"),
+    (0.25, "a quarter"),
+    (0.5, "half"),
+    (0.75, "three quarters"),
+    (0.9, "nine tenths"),
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FirstOptimal:
+    """From which checkpoint on each agent's greedy policy stayed optimal, up to the last checkpoint.
+
+    What happens between two checkpoints is not seen, so that an agent's episode lies in the interval from ``after``
+    (exclusive) to ``episodes`` (inclusive).  Agents that are not optimal at the last checkpoint are censored: all that
+    is known is that they need longer.  Since everyone is watched for equally long, the share of agents of `share` is
+    the Kaplan-Meier estimate, and `quantile` counts the censored agents, too.
+
+    Attributes
+    ----------
+    episodes : ndarray of float64, shape (n_agents,)
+        The first checkpoint of the stretch that lasts to the end; NaN where the agent is censored.
+    after : ndarray of float64, shape (n_agents,)
+        The checkpoint before it; 0 if there is none, and the last checkpoint where the agent is censored.
+    checkpoints : ndarray of int64, shape (C,)
+    share : ndarray of float64, shape (C,)
+        Share of all agents that are optimal for good from each checkpoint on, in [0, 1].
+    """
+
+    episodes: NDArray[np.float64]
+    after: NDArray[np.float64]
+    checkpoints: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    @property
+    def censored(self) -> NDArray[np.bool_]:
+        """The agents that did not get there, shape (n_agents,)."""
+        return np.isnan(self.episodes)
+
+    def quantile(self, level: float) -> float:
+        """Find the first checkpoint from which on a share of all agents are optimal for good.
+
+        Parameters
+        ----------
+        level : float
+            The share, in (0, 1].
+
+        Returns
+        -------
+        float
+            Episodes; NaN if so many agents did not get there.
+
+        Raises
+        ------
+        InvalidInput
+            If the level is out of range.
+        """
+        if not 0 < level <= 1:
+            msg = f"level={level!r} is outside (0, 1]; use 0.5 for the median"
+            raise InvalidInput(msg)
+        enough = np.flatnonzero(self.share >= level - 1e-12)
+        return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
+
+    def __repr__(self) -> str:
+        """Sum up over agents."""
+        share, last = 100 * self.share[-1], self.checkpoints[-1]
+        lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share:.4g} % optimal at the end, episode {last:,}"]
+        for level, name in _LEVELS:
+            at = self.quantile(level)
+            told = "not by then" if np.isnan(at) else f"from episode {int(at):,} on"
+            lines.append(f"  {name:<15} {told}")
+        return "\n".join(lines)
+
+
+def first_optimal(run: "Run") -> FirstOptimal:
+    """Find from which checkpoint on each agent's greedy policy stayed optimal; see `qfast.Run.first_optimal`.
+
+    Parameters
+    ----------
+    run : Run
+        Trained with ``checkpoints=``.
+
+    Returns
+    -------
+    FirstOptimal
+
+    Raises
+    ------
+    InvalidInput
+        If the run has no checkpoints.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> run = qfast.train(n_agents=100, episodes=300, seed=0, checkpoints=20, progress=False)
+    >>> run.first_optimal().quantile(0.5)
+    15.0
+    """
+    if run.checkpoints is None:
+        msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
+        raise InvalidInput(msg)
+    optimal, when = run.checkpoints.optimal, run.checkpoints.episodes
+    # Counted from the end: how many checkpoints in a row were optimal.
+    lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1)[:, ::-1]
+    first = when.size - lasting.sum(axis=1)
+    padded = np.concatenate([[0], when]).astype(np.float64)
+    episodes = np.where(first < when.size, padded[np.minimum(first + 1, when.size)], np.nan)
+    return FirstOptimal(episodes, padded[first], when, lasting.mean(axis=0))
