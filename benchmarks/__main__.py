@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.machine import about, environment
 from benchmarks.peers import PEERS
 from benchmarks.processes import MEMORY, START_UP, measure_memory, time_process, train_process
-from benchmarks.results import Results, merge
+from benchmarks.results import ENOUGH_ROUNDS, Results, merge
 from benchmarks.tables import put_into_readme, readme_block, report
 from benchmarks.targets import verdicts
 from benchmarks.timing import interleave
@@ -146,7 +146,7 @@ def _whole(name: str, mode: str, cache: Path) -> dict[str, Any]:
         return train_process(contender, name, n_agents, cache, fresh=fresh)[0]
 
     once("qfast")
-    seconds = interleave({contender: partial(once, contender) for contender in who}, 3 if mode == "full" else 1)
+    seconds = interleave({contender: partial(once, contender) for contender in who}, 5 if mode == "full" else 1)
     return {"agents": n_agents, "seconds": seconds | {"qfast_first": [once("qfast", fresh=True)]}}
 
 
@@ -197,7 +197,10 @@ def compare(first: Results, second: Results) -> int:
     apart = [(name, one, other) for name, one, other in both if not one.agrees(other)]
     for name, one, other in apart:
         print(f"{name}: {one}, then {other}")
-    print(f"{len(both) - len(apart)} of {len(both)} ratios agree within the spread that the runs report")
+    print(
+        f"{len(both) - len(apart)} of {len(both)} ratios agree within the spread that the runs report "
+        f"(those with at least {ENOUGH_ROUNDS} rounds)"
+    )
     return 1 if apart else 0
 
 

@@ -78,15 +78,17 @@ AXES = {
             "states", ("4 actions, jumping anywhere",), (5, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000),
             (5, 100, 1_000, 10_000, 100_000), (5, 1_000, 100_000),
         ),
-        Axis("actions", ("16 states",), (2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16), (2, 3, 4, 5, 8, 16), (3, 4)),
-        Axis("outcomes", (EQUAL, UNEQUAL), (1, 2, 3, 4, 6, 8, 12, 16), (1, 2, 4, 16), (1, 3)),
+        Axis("actions", ("16 states",), (2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16), (2, 3, 4, 5, 8, 16), (3,)),
+        Axis("outcomes", (EQUAL, UNEQUAL), (1, 2, 3, 4, 6, 8, 12, 16), (1, 2, 4, 16), (3,)),
         Axis("threads", tuple(BUILDERS), (1, 2), (1, 2), (1, 2)),
     )
 }  # fmt: skip
 
 
 @lru_cache(maxsize=4)
-def jumps(n_states: int, n_actions: int, n_outcomes: int = 1, *, equal: bool = True) -> qfast.MDP:
+def jumps(
+    n_states: int, n_actions: int, n_outcomes: int = 1, *, equal: bool = True, anywhere: bool = False
+) -> qfast.MDP:
     """Make a problem in which every action may lead anywhere, rewards all differ, and only the limit ends an episode.
 
     With ``alpha=1`` and ``gamma=0`` an agent's Q(s, a) is, in every bit, one of the rewards of (s, a) if it was ever
@@ -97,6 +99,8 @@ def jumps(n_states: int, n_actions: int, n_outcomes: int = 1, *, equal: bool = T
     n_states, n_actions, n_outcomes : int
     equal : bool
         Whether outcomes are equally likely.
+    anywhere : bool
+        Begin in any state, so that agents never settle on a few; by default in state 0.
 
     Examples
     --------
@@ -111,7 +115,7 @@ def jumps(n_states: int, n_actions: int, n_outcomes: int = 1, *, equal: bool = T
         rng.uniform(1, 2, shape).astype(np.float32),
         terminated=np.zeros(shape, np.bool_),
         probability=weight / weight.sum(axis=2, keepdims=True),
-        start=np.full(n_states, 1 / n_states),
+        start=np.full(n_states, 1 / n_states) if anywhere else 0,
         max_episode_steps=JUMP_LIMIT,
     )
 
@@ -139,8 +143,8 @@ def check_jumps(mdp: qfast.MDP, run: qfast.Run) -> None:
         raise WrongAnswer(f"only {visited:.2%} of all pairs were ever visited")
 
 
-def _jump_point(axis: str, series: str, x: int, mode: str, *shape: int, equal: bool = True) -> Point:
-    mdp = jumps(*shape, equal=equal)
+def _jump_point(axis: str, series: str, x: int, mode: str, *shape: int, **kind: bool) -> Point:
+    mdp = jumps(*shape, **kind)
     table = 4 * mdp.n_states * mdp.n_actions
     steps = _QUICK_STEPS if mode == "once" else _STEPS
     lifetime = max(JUMP_LIMIT, _VISITS * table // 4)  # steps of an agent, so that beginning one does not count
@@ -150,7 +154,7 @@ def _jump_point(axis: str, series: str, x: int, mode: str, *shape: int, equal: b
 
     def train_once() -> qfast.Run:
         return qfast.train(
-            jumps(*shape, equal=equal), n_agents=n_agents, episodes=episodes, alpha=1.0, gamma=0.0, epsilon=0.1,
+            jumps(*shape, **kind), n_agents=n_agents, episodes=episodes, alpha=1.0, gamma=0.0, epsilon=0.1,
             seed=1, threads=1, record=None, progress=False,
         )  # fmt: skip
 
@@ -193,7 +197,7 @@ def point(axis: str, series: str, x: int, mode: str) -> Point:
     if axis == "threads":
         return _workload_point(axis, series, x, n_agents=_thread_agents(series, mode), threads=x)
     if axis == "states":
-        return _jump_point(axis, series, x, mode, x, 4)
+        return _jump_point(axis, series, x, mode, x, 4, anywhere=True)
     if axis == "actions":
         return _jump_point(axis, series, x, mode, 16, x)
     return _jump_point(axis, series, x, mode, 16, 4, x, equal=series == EQUAL)
@@ -215,5 +219,5 @@ def points(axis: str, mode: str) -> list[Point]:
 def _thread_agents(name: str, mode: str) -> int:
     given = workload(name)
     if mode == "once":
-        return 2 * given.quick_agents
+        return max(128, 2 * given.quick_agents)
     return {"W1": 32_768, "W2": 8_192, "W3": 8_192, "W4": 2_048, "W5": 1_024}[name]

@@ -12,7 +12,10 @@ from typing import Any
 from benchmarks.timing import Ratio, ratio
 from benchmarks.workloads import BUILDERS
 
-__all__ = ["Results", "merge"]
+__all__ = ["ENOUGH_ROUNDS", "Results", "merge"]
+
+#: Two times five rounds of the same thing lie apart by chance once in 126 pairs, two times three once in 10.
+ENOUGH_ROUNDS = 5
 
 
 def merge(first: Any, second: Any) -> Any:
@@ -100,7 +103,7 @@ class Results:
         middles = [Ratio.of(ns).middle for ns in costs]
         high, low = max(middles), min(middles)
         spread = ratio(costs[middles.index(high)], costs[middles.index(low)])
-        return Ratio(high / low, min(spread.low, high / low), max(spread.high, high / low))
+        return Ratio(high / low, min(spread.low, high / low), max(spread.high, high / low), spread.rounds)
 
     def speed_up(self, name: str) -> Ratio | None:
         """One thread's time over two threads' on a workload."""
@@ -120,7 +123,10 @@ class Results:
         return _over(found.get(contender), found.get("qfast"))
 
     def ratios(self) -> Iterator[tuple[str, Ratio]]:
-        """Every ratio that a second run should give again, with its name."""
+        """Every ratio that a second run should give again, with its name; those with a spread worth the name."""
+        yield from ((name, found) for name, found in self._all_ratios() if found.rounds >= ENOUGH_ROUNDS)
+
+    def _all_ratios(self) -> Iterator[tuple[str, Ratio]]:
         for name in BUILDERS:
             for peer in self.contenders(name):
                 if peer != "q_learning" and (found := self.versus(name, peer)):

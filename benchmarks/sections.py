@@ -29,6 +29,7 @@ from benchmarks.workloads import BUILDERS, Workload, workload
 __all__ = ["FAST_PEERS", "SECTIONS", "check_peer", "contenders_of", "n_agents_for"]
 
 _ROUNDS = 3  # in a session
+_SLOW_ROUNDS = {"full": 2, "quick": 1}  # of these, where all contenders but the slow peers go on
 _GROWTH_ROUNDS = {"full": 5, "quick": 3}
 _SECONDS = {"full": 0.2, "quick": 0.1}  # of one measurement, about
 _MOST_BYTES = 2**29  # of Q and records in one measurement
@@ -88,20 +89,22 @@ def throughput(mode: str, session: int) -> dict[str, Any]:
             if mode == "quick" and peer.name == "numpy_batched" and name in ("W4", "W5"):  # else 10 s, for 1,024 agents
                 shown = replace(given, episodes=FEW_EPISODES[name])
             agents[peer.name] = peer.n_agents(given, scale=FAST_PEERS.get(peer.name, 0.1))
-            contenders[peer.name] = _peer_measure(peer, shown, agents[peer.name], checked=session == 0)
+            contenders[peer.name] = _peer_measure(peer, shown, agents[peer.name], mode, checked=session == 0)
         values = interleave(contenders, _ROUNDS)
         found[name] = {"rates": values, "agents": agents}
     return found
 
 
-def _peer_measure(peer: Peer, given: Workload, n_agents: int, *, checked: bool) -> Callable[[], float | None]:
-    """Measure a peer: fast ones in every round, others once a session (they take seconds, and differ by factors)."""
+def _peer_measure(
+    peer: Peer, given: Workload, n_agents: int, mode: str, *, checked: bool
+) -> Callable[[], float | None]:
+    """Measure a peer: fast ones in every round, others in fewer, since they take seconds."""
     calls = 0
 
     def measure() -> float | None:
         nonlocal calls
         calls += 1
-        if calls > 1 and peer.name not in FAST_PEERS:
+        if calls > _SLOW_ROUNDS[mode] and peer.name not in FAST_PEERS:
             return None
         result = peer.train(given, n_agents, calls)
         if checked and calls == 1:

@@ -55,7 +55,7 @@ def _most(what: str, found: Ratio | None, most: float, unit: str = " times") -> 
 
 
 def _inverse(found: Ratio | None) -> Ratio | None:
-    return found and Ratio(1 / found.middle, 1 / found.high, 1 / found.low)
+    return found and Ratio(1 / found.middle, 1 / found.high, 1 / found.low, found.rounds)
 
 
 def verdicts(results: Results) -> list[Verdict]:

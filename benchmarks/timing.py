@@ -25,17 +25,20 @@ class Ratio:
     low, high : float
         Lowest and highest round.  With five rounds the true median lies between them 15 times of 16, with nine 255
         times of 256, if rounds are independent.
+    rounds : int
+        How many there were.
     """
 
     middle: float
     low: float
     high: float
+    rounds: int = 1
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Ratio:
         """Summarise one value a round."""
         values = sorted(values)
-        return cls(median(values), values[0], values[-1])
+        return cls(median(values), values[0], values[-1], len(values))
 
     def agrees(self, other: Ratio) -> bool:
         """Whether the two spreads have a value in common."""

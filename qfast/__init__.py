@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qfast import exact, problems
+    from qfast import exact, plots, problems, stats, truth
     from qfast.curve import Curve, Summary
     from qfast.errors import BadFile, Interrupted, InvalidInput, MissingExtra, MissingLimitWarning, QfastError
     from qfast.mdp import MDP
@@ -37,7 +37,7 @@ _HOME = {
     "qfast.training": ["resume", "train"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_PACKAGES = ["exact", "problems"]
+_PACKAGES = ["exact", "plots", "problems", "stats", "truth"]
 
 __all__ = [
     "MDP",
@@ -68,10 +68,13 @@ __all__ = [
     "linear",
     "load",
     "per_agent",
+    "plots",
     "problems",
     "resume",
     "rollout",
+    "stats",
     "train",
+    "truth",
 ]
 
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
-from qfast.cli.options import add_json, add_run_file, add_subcommand, whole
+from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand, number, whole
 
 __all__ = ["add_command"]
 
@@ -12,6 +12,7 @@ examples:
   qfast show run.npz                    all agents, summed up
   qfast show run.npz --agent 0          one agent's Q-table and policy
   qfast show run.npz --agent 0 --json   the same for a program
+  qfast show run.npz --census           all policies and their exact values
 """
 
 
@@ -21,12 +22,18 @@ def add_command(commands: Any) -> None:
         commands, "show", run, sentence="show a saved run: summary, Q-table and policy", epilog=_EPILOG
     )
     add_run_file(parser)
-    parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0")
+    which.add_argument("--census", action="store_true", help="the distinct greedy policies and what each is worth")
+    parser.add_argument("--gamma", metavar="G", type=number, help="discount for --census, by default the run's")
     add_json(parser)
 
 
 def run(arguments: Namespace) -> None:
     """Load and show."""
+    if arguments.gamma is not None and not arguments.census:
+        msg = "--gamma has a meaning only with --census"
+        raise UsageError(msg)
     from qfast.cli.output import write_json
     from qfast.cli.pages import agent_page, population_page, problem_title
     from qfast.cli.population import Population, agent_json
@@ -39,6 +46,15 @@ def run(arguments: Namespace) -> None:
             write_json(agent_json(loaded, arguments.agent))
         else:
             show(agent_page(loaded, arguments.agent))
+        return
+    if arguments.census:
+        from qfast.cli.census import census_json, census_page
+
+        counted = loaded.census(gamma=arguments.gamma)
+        if arguments.json:
+            write_json(census_json(counted))
+        else:
+            show(census_page(counted))
         return
     people = Population.of(loaded)
     if arguments.json:

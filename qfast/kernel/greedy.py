@@ -60,7 +60,12 @@ def behaviours(spec, acting, seen, ties):
     words = (A + 31) // 32
     D, sets, n = acting.state.size, acting.start.size, seen.group.size
     table = seen.q.size // max(n, 1)
+    some_start = 0
+    while acting.start[some_start // 64] >> uint64(some_start % 64) & uint64(1) == uint64(0):
+        some_start += 1
     for agent in range(n):
+        if A <= 32 and as_before(spec, acting, seen, ties, agent, some_start):
+            continue
         for i in range(D * words):
             seen.fresh[i] = 0
         for word_of_states in range(sets):
@@ -95,6 +100,30 @@ def behaviours(spec, acting, seen, ties):
             seen.masks[agent * D * words + i] = seen.fresh[i]
         seen.is_optimal[agent] = wrong == uint32(0)
         seen.changed[agent] = differs != uint32(0)
+
+
+@inlined
+def as_before(spec, acting, seen, ties, agent, some_start):
+    """Whether the agent does what `masks` holds in every state of it, and so meets the same states as before.
+
+    That is so for most agents at most checkpoints, and seen at once: no state waits for the one before it.
+    """
+    D = acting.state.size
+    first, truth = agent * D, seen.group[agent] * D
+    if seen.masks[first + some_start] == 0:
+        return False  # nothing is known yet
+    table = agent * (seen.q.size // seen.group.size)
+    wrong = uint32(0)
+    for d in range(D):
+        before = uint32(seen.masks[first + d])
+        best_actions(spec, acting, seen, ties, table + acting.state[d] * spec.n_actions, d)
+        now = uint32(seen.fresh[d]) if before != uint32(0) else before
+        if now != before:
+            return False
+        wrong |= now & ~acting.optimal[truth + d]
+    seen.is_optimal[agent] = wrong == uint32(0)
+    seen.changed[agent] = 0
+    return True
 
 
 @inlined

@@ -8,7 +8,7 @@ import pytest
 
 import qfast
 
-COMMANDS = ("train", "resume", "rollout", "show", "problems")
+COMMANDS = ("train", "resume", "rollout", "show", "plot", "problems")
 HEAVY = ("numba", "numpy", "llvmlite", "scipy", "rich", "gymnasium", "matplotlib")
 
 

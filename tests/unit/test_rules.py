@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from oracle.chance import assert_counts
 
 import qfast
-from oracle.chance import assert_counts
 
 AGENTS = 40
 NO = -np.inf
@@ -111,8 +111,8 @@ def test_double_q_learning():
 
 @pytest.mark.parametrize(("ties", "end"), [("first", 6.75), ("last", 7.25)])
 def test_the_articles_rule(ties, end):
-    # The best action in states 1 and 2 is 0, which is called -1: 2 + (1 - 1/2 - 2) / 2, 4 + (2 - 1/2 - 4) / 2.  The end's
-    # own row (0, 0) is a tie: 8 + (6 - 1/2 - 8) / 2 if it is -1, or 8 + (6 + 1/2 - 8) / 2.
+    # The best action in states 1 and 2 is 0, which is called -1: 2 + (1 - 1/2 - 2) / 2, 4 + (2 - 1/2 - 4) / 2.
+    # The end's own row (0, 0) is a tie: 8 + (6 - 1/2 - 8) / 2 if it is -1, or 8 + (6 + 1/2 - 8) / 2.
     assert_learned(one_episode(rule="article", ties=ties), {LONG: [1.25, [2.75, 3], end]})
 
 
@@ -234,7 +234,8 @@ def bandit(*rewards):
 
 def test_ucb_takes_turns_as_its_bonus_says():
     # Rewards 1 and 0, c = 2: each once, then 1 + 2 sqrt(ln N / N0) against 2 sqrt(ln N / N1), N = N0 + N1:
-    # (1, 1): equal bonuses -> 0;  (2, 1): 2.482 > 2.096 -> 0;  (3, 1): 2.3593 > 2.3548 -> 0;  (4, 1): 2.269 < 2.537 -> 1.
+    # (1, 1): equal bonuses -> 0;  (2, 1): 2.482 > 2.096 -> 0;  (3, 1): 2.3593 > 2.3548 -> 0;
+    # (4, 1): 2.269 < 2.537 -> 1.
     run = qfast.train(bandit(1, 0), n_agents=3, episodes=6, alpha=1.0, explore="ucb", c=2.0, **SETTINGS)
     assert run.returns.tolist() == [[1, 0, 1, 1, 1, 0]] * 3
     assert run.visits[:, 0].tolist() == [[4, 2]] * 3
@@ -274,11 +275,8 @@ def test_one_over_n_makes_means(rule):
     assert (run.visits[:, 0] == taken).all()
     assert (run.q[:, 0] == np.where(taken > 0, [3.0, 1.0], 0.0)).all()
     halves = qfast.by_visits([1 / 2, 1 / 4])
-    run = qfast.train(bandit(4, NO_REWARD), n_agents=1, episodes=3, alpha=halves, epsilon=0.0, rule=rule, **SETTINGS)
+    run = qfast.train(bandit(4, 0), n_agents=1, episodes=3, alpha=halves, epsilon=0.0, rule=rule, **SETTINGS)
     assert run.q[0, 0, 0] == 2 + 0.5 + 0.375  # 4/2, then a quarter of the rest twice
-
-
-NO_REWARD = 0.0
 
 
 # --- the article ----------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ AGENTS = 30
 @st.composite
 def problems(draw):
     """Small problems with ends, masks, several outcomes, several starts, states that cannot be reached, and ties."""
-    n_states, n_actions, n_outcomes = draw(st.integers(1, 4)), draw(st.sampled_from([1, 2, 3, 3])), draw(st.integers(1, 2))
-    shape = (n_states, n_actions, n_outcomes)
+    n_states, n_actions = draw(st.integers(1, 4)), draw(st.sampled_from([1, 2, 3, 3]))
+    shape = (n_states, n_actions, draw(st.integers(1, 2)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     gamma = draw(st.sampled_from([0.0, 0.5, 0.95, 1.0]))
     terminated = rng.random(shape) < draw(st.sampled_from([0.2, 0.6]))

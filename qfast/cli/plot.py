@@ -1,0 +1,123 @@
+"""``qfast plot``: pictures of a saved run."""
+
+import contextlib
+import os
+import secrets
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from qfast.cli.options import UsageError, add_run_file, add_subcommand, number, whole
+from qfast.cli.output import checked_out, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+__all__ = ["KINDS", "add_command"]
+
+#: What can be drawn, and the options that belong to it.
+KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "curve": ("return of the episodes, mean and bands over agents", ("band", "smooth")),
+    "lengths": ("the same for the steps of the episodes", ("band", "smooth")),
+    "optimal": ("share of agents that are optimal (trained with checkpoints)", ()),
+    "values": ("map of values and policy, of the mean or of one agent", ("agent",)),
+    "disagreement": ("map of where agents disagree about what to do", ()),
+    "q": ("how Q of one state is distributed over agents, and Q*", ("state", "gamma")),
+    "census": ("the distinct greedy policies and their shares", ("gamma", "top")),
+}
+
+# What matplotlib writes without further packages.
+_FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
+
+_LIST: Final = "\n".join(f"  {kind:<13} {text}" for kind, (text, _) in KINDS.items())
+_EPILOG: Final = f"""\
+kinds:
+{_LIST}
+
+examples:
+  qfast plot run.npz --kind curve --smooth 20 --out curve.png
+  qfast plot run.npz --kind values --agent 0 --out agent.svg
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_subcommand(commands, "plot", run, sentence="draw a picture of a saved run", epilog=_EPILOG)
+    add_run_file(parser)
+    parser.add_argument("--kind", choices=tuple(KINDS), default="curve", help="what to draw (curve by default)")
+    out = "the picture: .png, .svg, .pdf, …; an existing one is replaced"
+    parser.add_argument("--out", metavar="FILE", required=True, help=out)
+    parser.add_argument("--dpi", metavar="N", type=whole, default=150, help="dots an inch, 150 by default")
+    parser.add_argument(
+        "--band", choices=("agents", "std", "mean", "none"), help="quantiles or spread of agents, or error of the mean"
+    )
+    parser.add_argument("--smooth", metavar="N", type=whole, help="average over N episodes in a row")
+    parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0, and not the mean")
+    parser.add_argument("--state", metavar="NAME", help="a state, by its name; by default the start")
+    parser.add_argument("--gamma", metavar="G", type=number, help="discount to judge by, by default the run's")
+    parser.add_argument("--top", metavar="N", type=whole, help="policies with a bar of their own, 10 by default")
+
+
+def run(arguments: Namespace) -> None:
+    """Load, draw and write."""
+    options = _options(arguments)
+    out = checked_out(arguments.out, source=arguments.file)
+    if out is None or out.suffix.lower() not in _FORMATS:
+        msg = f"--out {arguments.out} has no ending of a picture; use {', '.join(_FORMATS[:3])}"
+        raise UsageError(msg)
+    if not 10 <= arguments.dpi <= 2400:
+        msg = f"--dpi {arguments.dpi} is outside [10, 2400]; use 150"
+        raise UsageError(msg)
+    from qfast.plots.canvas import off_screen
+
+    with off_screen():  # before the run is loaded: matplotlib may be missing
+        from qfast.run import load
+
+        loaded = load(arguments.file)
+        _save(_painter(arguments.kind)(loaded, **options).figure, out, arguments.dpi)
+    write(f"{arguments.kind} of {loaded.n_agents:,} agent{'' if loaded.n_agents == 1 else 's'} drawn in {out}")
+
+
+def _painter(kind: str) -> "Callable[..., Axes]":
+    """Pick the function that draws a kind."""
+    from qfast import plots
+
+    painters: dict[str, Callable[..., Axes]] = {
+        "curve": plots.learning_curve,
+        "lengths": partial(plots.learning_curve, quantity="lengths"),
+        "optimal": plots.share_optimal,
+        "values": plots.value_map,
+        "disagreement": plots.disagreement_map,
+        "q": plots.q_distribution,
+        "census": plots.census_bars,
+    }
+    return painters[kind]
+
+
+def _save(figure: Any, out: Path, dpi: int) -> None:
+    """Write a picture, whole or not at all."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=dpi)
+        temporary.replace(out)
+    except BaseException:  # Ctrl-C too must not leave a part behind
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _options(arguments: Namespace) -> dict[str, Any]:
+    """Give the options of a kind, and refuse those of another."""
+    given = {name: getattr(arguments, name) for name in ("band", "smooth", "agent", "state", "gamma", "top")}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in KINDS[arguments.kind][1]:
+            homes = [kind for kind, (_, options) in KINDS.items() if name in options]
+            msg = f"--{name} has no meaning for --kind {arguments.kind}; it belongs to {' and '.join(homes)}"
+            raise UsageError(msg)
+    if given.get("band") == "none":
+        given["band"] = None
+    return given
