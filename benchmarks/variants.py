@@ -104,7 +104,9 @@ VARIANTS = {
         Variant("double_q_learning", "Double Q-learning", {"rule": "double_q_learning"}, EVERYWHERE, least=0.5),
         Variant("article", "the article's rule", {"rule": "article"}, ARTICLE),
         Variant("n_step_q", "n-step Q-learning, n=4", {"n": N_STEPS}, EVERYWHERE, least=0.4, note=_WALKS_BACK),
-        Variant("n_step_sarsa", "n-step SARSA, n=4", {"rule": "sarsa", "n": N_STEPS}, least=0.4, note=_WALKS_BACK, twin=True),
+        Variant(
+            "n_step_sarsa", "n-step SARSA, n=4", {"rule": "sarsa", "n": N_STEPS}, least=0.4, note=_WALKS_BACK, twin=True
+        ),
         Variant(
             "n_step_expected_sarsa", "n-step Expected SARSA, n=4", {"rule": "expected_sarsa", "n": N_STEPS},
             least=0.4, note=_WALKS_BACK, twin=True,
