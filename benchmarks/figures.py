@@ -82,7 +82,7 @@ def draw_variants(results: Results, ax: Axes) -> Axes:
     ax.set_yticks(range(len(shown)), [v.title for v in shown])
     ax.invert_yaxis()
     ax.set_xlabel("throughput, as a share of Q-learning's in the same round (median; lines: lowest to highest round)")
-    ax.legend(frameon=False, fontsize=7, loc="lower right")
+    ax.legend(frameon=False, fontsize=7, loc="center right")  # beside the short bars of the traces
     return ax
 
 
@@ -117,9 +117,9 @@ def draw_speed_up(results: Results, ax: Axes) -> Axes:
     ax.vlines(x, [s.low for s in found.values()], [s.high for s in found.values()], color="black", linewidth=0.8)
     ax.axhline(1.85, color="#D55E00", linewidth=1, label="asked for")
     ax.set_xticks(x, list(found))
-    ax.set_ylim(0, 2.2)
+    ax.set_ylim(0, max([2.2, *(1.05 * s.high for s in found.values())]))
     ax.set_ylabel("2 threads: times faster")
-    ax.legend(frameon=False, fontsize=6, loc="lower right")
+    ax.legend(frameon=False, fontsize=6, loc="upper left")
     return ax
 
 

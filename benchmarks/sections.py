@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -20,9 +21,9 @@ import numpy as np
 from numba import njit
 
 import qfast
-from benchmarks.growth import AXES, points
+from benchmarks.growth import AXES, LANES, Point, points
 from benchmarks.peers import PEERS, Peer, PeerResult, pin_to_one_core
-from benchmarks.timing import at_least, interleave
+from benchmarks.timing import at_least, interleave, touch
 from benchmarks.variants import DEFAULT, FEW_EPISODES, VARIANTS, Trained, Variant, cases, check_trained, problem, train
 from benchmarks.workloads import BUILDERS, Workload, workload
 
@@ -37,18 +38,21 @@ _MOST_BYTES = 2**29  # of Q and records in one measurement
 FAST_PEERS = {"plain_numba": 0.3, "jax_batched": 1.0}
 
 
+def bytes_of(run: qfast.Run) -> int:
+    """Memory that the results of a run take while it is trained."""
+    kept = (run.q, run.q_tables, run.returns, run.lengths, run.visits)
+    return sum(array.nbytes for array in kept if array is not None)
+
+
 def n_agents_for(probe: Trained, seconds: float) -> int:
     """Agents that take about `seconds`, by a probe of a few, a multiple of 256, in bounded memory."""
-    memory = probe.run.q.nbytes * (3 if probe.run.q_tables is not None else 1)
-    kept = (probe.run.returns, probe.run.lengths, probe.run.visits)
-    memory += sum(array.nbytes for array in kept if array is not None)
-    wanted = probe.n_agents * min(seconds / probe.seconds, _MOST_BYTES / memory)
+    wanted = probe.n_agents * min(seconds / probe.seconds, _MOST_BYTES / bytes_of(probe.run))
     return max(256, round(wanted / 256) * 256)
 
 
 def contenders_of(
     given: Workload, variants: list[Variant], seconds: float, *, checked: bool
-) -> tuple[dict[str, Callable[[], float]], dict[str, int]]:
+) -> tuple[dict[str, Callable[[], float]], dict[str, int], int]:
     """Make the measurements of some variants on one workload, each with enough agents for about `seconds`.
 
     Returns
@@ -56,13 +60,17 @@ def contenders_of(
     contenders : dict of str to callable
         Each gives agent-steps a second.
     agents : dict of str to int
+    memory : int
+        Bytes of the largest of them.
     """
     contenders: dict[str, Callable[[], float]] = {}
     agents: dict[str, int] = {}
+    memory = 0
     for variant in variants:
         train(replace(given, episodes=1), variant, n_agents=1)  # compile or load
         probe = train(given, variant, n_agents=256)
         n_agents = n_agents_for(probe, seconds)
+        memory = max(memory, bytes_of(probe.run) * n_agents // probe.n_agents)
         if checked:
             done = train(given, variant, n_agents=n_agents)
             check_trained(given, variant, done.run.q, done.agent_steps)
@@ -72,7 +80,7 @@ def contenders_of(
             return train(given, variant, n_agents=n_agents).steps_per_second
 
         contenders[variant.name], agents[variant.name] = measure, n_agents
-    return contenders, agents
+    return contenders, agents, memory
 
 
 def throughput(mode: str, session: int) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def throughput(mode: str, session: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in BUILDERS:
         given = workload(name)
-        contenders, agents = contenders_of(given, [DEFAULT], _SECONDS[mode], checked=session == 0)
+        contenders, agents, memory = contenders_of(given, [DEFAULT], _SECONDS[mode], checked=session == 0)
         for peer in PEERS.values():
             if peer.missing() or not peer.can_train(given):
                 continue
@@ -90,7 +98,8 @@ def throughput(mode: str, session: int) -> dict[str, Any]:
                 shown = replace(given, episodes=FEW_EPISODES[name])
             agents[peer.name] = peer.n_agents(given, scale=FAST_PEERS.get(peer.name, 0.1))
             contenders[peer.name] = _peer_measure(peer, shown, agents[peer.name], mode, checked=session == 0)
-        values = interleave(contenders, _ROUNDS)
+            memory = max(memory, 4 * given.n_states * given.n_actions * agents[peer.name])
+        values = interleave(contenders, _ROUNDS, memory=memory)
         found[name] = {"rates": values, "agents": agents}
     return found
 
@@ -129,8 +138,8 @@ def variants(mode: str, session: int) -> dict[str, Any]:
     for name in BUILDERS:
         chosen = [VARIANTS[variant] for where, variant in cases(everywhere=mode == "full") if where == name]
         if len(chosen) > 1:
-            contenders, agents = contenders_of(workload(name), chosen, _SECONDS[mode], checked=session == 0)
-            found[name] = {"rates": interleave(contenders, _ROUNDS), "agents": agents}
+            contenders, agents, memory = contenders_of(workload(name), chosen, _SECONDS[mode], checked=session == 0)
+            found[name] = {"rates": interleave(contenders, _ROUNDS, memory=memory), "agents": agents}
     return found
 
 
@@ -145,13 +154,19 @@ def threads(mode: str, session: int) -> dict[str, Any]:
     return {"threads": _curves("threads", mode, session)}
 
 
+def _cost(point: Point) -> float:
+    """Measure ns of an agent-step at one size."""
+    touch(point.n_agents * point.working_set // LANES)
+    return 1e9 / at_least(0.05, point.run)
+
+
 def _curves(axis: str, mode: str, session: int) -> list[dict[str, Any]]:
     chosen, contenders = points(axis, mode), {}
     for i, point in enumerate(chosen):
         if session == 0:
             point.check()
         point.run()
-        contenders[str(i)] = lambda point=point: 1e9 / at_least(0.05, point.run)
+        contenders[str(i)] = partial(_cost, point)
     values = interleave(contenders, _GROWTH_ROUNDS[mode])
     return [
         {"series": p.series, "x": p.x, "agents": p.n_agents, "working_set": p.working_set, "ns": values[str(i)]}

@@ -45,13 +45,13 @@ class Verdict:
 def _least(what: str, found: Ratio | None, least: float, unit: str = " times") -> Iterator[Verdict]:
     if found is not None:
         met, sure = found.middle >= least, (found.low >= least) == (found.high >= least)
-        yield Verdict(what, f"at least {least:.3g}{unit}", str(found), met, sure)
+        yield Verdict(what, f"at least {least:g}{unit}", str(found), met, sure)
 
 
 def _most(what: str, found: Ratio | None, most: float, unit: str = " times") -> Iterator[Verdict]:
     if found is not None:
         met, sure = found.middle <= most, (found.low <= most) == (found.high <= most)
-        yield Verdict(what, f"at most {most:.3g}{unit}", str(found), met, sure)
+        yield Verdict(what, f"at most {most:g}{unit}", str(found), met, sure)
 
 
 def _inverse(found: Ratio | None) -> Ratio | None:
@@ -84,16 +84,16 @@ def _variants(results: Results) -> Iterator[Verdict]:
         yield from _most(f"{name}: recording returns", _inverse(results.share(name, "returns")), 1.15)
         ties = results.share(name, "ties_random", "ties_first")
         yield from _most(f"{name}: random ties over first", _inverse(ties), 1.15)
-    slow = [
-        (name, variant, found)
-        for name in BUILDERS
-        for variant in VARIANTS.values()
-        if (found := results.share(name, variant.name)) and found.middle < _THIRD
-    ]
     if results.has("variants"):
-        texts = [f"{v.title} on {name} {found.middle:.2g} ({v.note or 'unexplained'})" for name, v, found in slow]
-        unexplained = [v for _, v, _ in slow if not v.note]
-        yield Verdict("no variant below a third unless explained", "none", "; ".join(texts) or "none", not unexplained)
+        slow: dict[str, list[str]] = {}
+        for variant in VARIANTS.values():
+            for name in BUILDERS:
+                found = results.share(name, variant.name)
+                if found and found.middle < _THIRD:
+                    slow.setdefault(variant.name, []).append(f"{name} {found.middle:.2g}")
+        texts = [f"{VARIANTS[name].title}: {', '.join(shares)}" for name, shares in slow.items()]
+        met = all(VARIANTS[name].note for name in slow)
+        yield Verdict("below a third of Q-learning, unexplained", "none", "; ".join(texts) or "none", met)
 
 
 def _growth(results: Results) -> Iterator[Verdict]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Ratio", "at_least", "interleave", "ratio"]
+import numpy as np
+
+__all__ = ["Ratio", "at_least", "interleave", "ratio", "touch"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,21 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:
     return Ratio.of(a / b for a, b in zip(numerator, denominator, strict=True))
 
 
-def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def touch(size: int) -> None:
+    """Write to `size` bytes of memory and give them back.
+
+    A virtual machine may have lent its free memory to others, and gets it back page by page, at a cost that is several
+    times that of training with it.  Whoever is measured first after a pause would pay for all that come behind.
+    """
+    np.empty(size, np.uint8).fill(1)
+
+
+def interleave(
+    contenders: Mapping[str, Callable[[], float]], rounds: int, *, memory: int = 0
+) -> dict[str, list[float]]:
     """Run every contender once a round, in an order that turns by one each round; what each returned, by round.
+
+    Before each of them `memory` bytes are touched; give the most that one of them needs.
 
     >>> turn = iter(range(4))
     >>> interleave({"a": lambda: next(turn), "b": lambda: next(turn)}, 2)
@@ -70,6 +85,8 @@ def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int) -> di
     for i in range(rounds):
         first = i % max(1, len(names))
         for name in names[first:] + names[:first]:
+            if memory:
+                touch(memory)
             found[name].append(contenders[name]())
     return found
 

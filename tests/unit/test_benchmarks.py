@@ -210,7 +210,7 @@ def test_verdicts_say_what_was_asked_and_whether_noise_leaves_it_open():
     assert compiled.word == "NO, within the noise"  # 6 s on the clock, 4 s of them at work
     assert compiled.measured.startswith("6 s (W3, ucb")
     assert found["memory above Q and records: W1"].measured == "120 MB above 80 MB"
-    assert found["no variant below a third unless explained"].measured == "none"
+    assert found["below a third of Q-learning, unexplained"].measured == "none"
 
 
 def test_a_run_of_one_section_is_judged_on_that_alone():
