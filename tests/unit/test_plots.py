@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput, MissingExtra
 from qfast.exact import solve
 from qfast.plots import census_bars, disagreement_map, learning_curve, q_distribution, share_optimal, value_map
 from qfast.plots.maps import greedy_shares
-from qfast.problems import cliff_walking, four_rooms, frozen_lake, garnet
+from qfast.problems import cliff_walking, dyna_maze, frozen_lake
 
 pytest.importorskip("matplotlib")
 
@@ -197,7 +197,7 @@ def test_disagreement_is_the_entropy_of_greedy_actions(ax):
         assert greedy_shares(replace(mixed, learner=replace(mixed.learner, ties=ties)))[2, 0] == back
 
 
-@pytest.mark.parametrize("build", [cliff_walking, four_rooms])
+@pytest.mark.parametrize("build", [cliff_walking, dyna_maze])
 def test_maps_with_walls_and_cliffs(build, ax):
     mdp = build(max_episode_steps=50)
     run = qfast.train(mdp, n_agents=3, episodes=5, seed=0, progress=False)
@@ -207,7 +207,9 @@ def test_maps_with_walls_and_cliffs(build, ax):
 
 
 def test_a_problem_without_a_map_is_refused():
-    run = qfast.train(garnet(5, 2, max_episode_steps=5), n_agents=2, episodes=3, seed=0, progress=False)
+    plain = qfast.corridor()
+    mdp = qfast.MDP(plain.next_state, plain.reward, terminated=plain.terminated)
+    run = qfast.train(mdp, n_agents=2, episodes=3, seed=0, progress=False)
     for draw in (value_map, disagreement_map):
         with pytest.raises(InvalidInput, match="no layout"):
             draw(run)

@@ -36,20 +36,44 @@ def watched():
     return train(checkpoints=[0, 1, 7, 64, 120], checkpoint_q=True)
 
 
+def narrow():
+    """A corridor of two actions, with a limit and a mask: as other tests train on it, so that nothing is compiled."""
+    plain = qfast.corridor(6)
+    allowed = np.ones((6, 2), bool)
+    allowed[0, 0] = False
+    return qfast.MDP(plain.next_state, plain.reward, terminated=plain.terminated, allowed=allowed, max_episode_steps=20)
+
+
+def pairs():
+    """Three actions with two equally likely outcomes each."""
+    rng = np.random.default_rng(0)
+    shape = (6, 3, 2)
+    ends = rng.random(shape) < 0.2
+    return qfast.MDP(rng.integers(0, 6, shape), rng.normal(size=shape), terminated=ends, max_episode_steps=20)
+
+
+EXACT = {"ties": "first", "dtype": "float64", "record": "returns"}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("mdp", "changes"),
     [
-        {"record": "summary"},
-        {"record": "returns"},
-        {"record": None},
-        {"rule": "double_q_learning", "record": "returns"},
-        {"rule": "sarsa", "n": 3, "record": "returns", "epsilon": qfast.linear(0.5, 0.1)},
-        {"explore": "ucb", "alpha": qfast.by_visits(), "record": "returns"},
+        (LAKE, {"record": "summary"}),
+        (LAKE, {"record": "returns"}),
+        (pairs(), {"record": None, "dtype": "float64"}),
+        (narrow(), {"rule": "double_q_learning", **EXACT}),
+        (narrow(), {"rule": "sarsa", "n": 3, **EXACT}),
+        (
+            qfast.corridor(5, max_episode_steps=20),
+            {"rule": "sarsa", "traces": "accumulating", "lambda_": 0.5, "explore": "ucb", "alpha": qfast.by_visits()},
+        ),
+        (qfast.corridor(5), {"epsilon": qfast.linear(0.5, 0.1), "record": "returns"}),
     ],
-    ids=["summary", "returns", "nothing", "double", "n-step sarsa", "ucb"],
+    ids=["summary", "returns", "nothing", "double", "n-step sarsa", "ucb and traces", "schedule"],
 )
-def test_training_has_the_same_bits_with_and_without(changes):
-    without, with_them = train(**changes), train(**changes, checkpoints=9)
+def test_training_has_the_same_bits_with_and_without(mdp, changes):
+    settings = SETTINGS | changes
+    without, with_them = qfast.train(mdp, **settings), qfast.train(mdp, **settings, checkpoints=9)
     for name in ("q", "rng", "state", "n_steps", "returns", "lengths", "visits", "q_tables"):
         np.testing.assert_array_equal(getattr(without, name), getattr(with_them, name), name)
     if without.curve is not None:
@@ -75,7 +99,7 @@ def test_a_checkpoint_is_what_a_shorter_training_ends_with(watched):
     seen = watched.checkpoints
     assert seen.episodes.tolist() == [0, 1, 7, 64, 120]
     for column, episodes in list(enumerate(seen.episodes))[1:]:
-        run = train(episodes=int(episodes), record=None)
+        run = train(episodes=int(episodes))
         np.testing.assert_array_equal(seen.q[:, column], run.q)
         np.testing.assert_array_equal(seen.regret[:, column], run.regret())
         np.testing.assert_array_equal(seen.optimal[:, column], run.is_optimal())
