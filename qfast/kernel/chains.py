@@ -57,6 +57,7 @@ class Program(NamedTuple):
     n_entries: int
     n_direct: int  # the entries before it are those of row_entry and diagonal
     n_gains: int
+    n_actions: int
 
 
 class Policies(NamedTuple):
@@ -77,7 +78,8 @@ class Policies(NamedTuple):
 def value_policies(spec, program, policies):
     """Compute what policies are worth from the start: their `at_start` and `flagged`.
 
-    Of the spec's choices, `n_actions` and `width` count.  Actions that a policy takes in the same state have equal
+    Of the spec's choices, `width` counts alone: problems differ in the program only, and one compilation does for all
+    with as many words of actions.  Actions that a policy takes in the same state have equal
     probability; states without an action end the episode.
     """
     program, policies = flatten(spec, program), flatten(spec, policies)
@@ -157,7 +159,7 @@ def follow_policies(spec, program, policies, limit):
 @inlined
 def assemble(spec, program, policies, begin):
     """Fill M and b for the policies which[begin], … of one group of lanes; idle lanes repeat the last policy."""
-    W, A = spec.width, spec.n_actions
+    W, A = spec.width, program.n_actions
     words = (A + 31) // 32
     D = program.diagonal.size
     matrix, right, share = policies.matrix, policies.right, policies.share

@@ -1,6 +1,6 @@
 """What measures agents: the truth about a problem, in the form in which thousands of Q-tables are compared with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = ["WEIGHTS", "Behaviour", "Judge", "Verdict", "distinct_masks", "make_j
 WEIGHTS: Final = ("all", "optimal")
 
 _WIDTH: Final = 8  # policies valued at once: a 512-bit vector of float64
+_ANY: Final = Spec(n_actions=1, dtype="float64", lanes=_WIDTH, width=_WIDTH)  # where only the width counts
 _MOST_GAMMAS: Final = 1000
 _TIES: Final = {"random": RANDOM, "first": FIRST, "last": LAST}
 
@@ -100,8 +101,8 @@ class Judge:
 
     @property
     def spec(self) -> Spec:
-        """The kernel's variant."""
-        return Spec(n_actions=self.mdp.n_actions, dtype="float64", lanes=_WIDTH, width=_WIDTH)
+        """The kernel's variant where the number of actions counts."""
+        return replace(_ANY, n_actions=self.mdp.n_actions)
 
     def groups(self, first: int, count: int) -> NDArray[np.int64]:
         """Which discount the agents ``first`` … have, shape (count,)."""
@@ -127,7 +128,7 @@ class Judge:
         largest, squares = np.zeros(len(q)), np.zeros(len(q))
         lanes = np.zeros(2 * _WIDTH)
         compared = Compared(_flat(q), group, _flat(self.truth), _flat(self.weight), largest, squares, lanes)
-        distances(self.spec, compared)
+        distances(_ANY, compared)
         return largest, np.sqrt(squares)
 
     def chosen(self, masks: NDArray[Any]) -> NDArray[np.bool_]:
@@ -142,7 +143,7 @@ class Judge:
         at_start, unsure = np.zeros(which.size), np.ones(which.size, np.bool_)
         if self.program is not None:
             policies = self._policies(self.program, masks, which, self.gammas[group])
-            value_policies(self.spec, self.program, policies)
+            value_policies(_ANY, self.program, policies)
             at_start, unsure = policies.at_start, policies.flagged.view(np.bool_)
         for g in np.unique(group[unsure]) if unsure.any() else ():
             mine = np.flatnonzero(unsure & (group == g))
@@ -165,9 +166,9 @@ class Judge:
             program = self.program._replace(gain=gain, n_gains=2)
             policies = self._policies(program, masks, np.arange(m), np.ones(m))
             if limit is not None:
-                follow_policies(self.spec, program, policies, limit)
+                follow_policies(_ANY, program, policies, limit)
             else:
-                value_policies(self.spec, program, policies)
+                value_policies(_ANY, program, policies)
             totals, unsure = policies.at_start.reshape(2, m), policies.flagged.view(np.bool_)
         if unsure.any():
             chosen = self.chosen(masks[unsure])

@@ -265,4 +265,5 @@ def make_program(moves: Moves, before: list[list[int]], after: list[list[int]]) 
         n_entries=len(entries),
         n_direct=n_direct,
         n_gains=1,
+        n_actions=n_actions,
     )
