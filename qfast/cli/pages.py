@@ -175,6 +175,12 @@ def _results(people: Population) -> list[tuple[str, str]]:
             share = percent(people.n_same, run.n_agents)
             text = f"{share} ({agents}) have the most common of {people.n_policies:,} greedy policies"
         results.append(("agreement", text))
+    if run.checkpoints is not None:
+        first = run.first_optimal()
+        there, half = int((~first.censored).sum()), first.quantile(0.5)
+        text = f"{percent(there, run.n_agents)} ({there:,} of {run.n_agents:,} agents) at the end, "
+        good = "not half of them for good" if np.isnan(half) else f"half of them for good from episode {int(half):,} on"
+        results.append(("optimal", text + good))
     return results
 
 

@@ -83,6 +83,17 @@ def test_help_needs_no_matplotlib(command):
     assert all(f"  {kind} " in done.stdout for kind in KINDS)
 
 
+def test_show_tells_when_agents_became_optimal(command, lake_file, tmp_path):
+    assert not qfast.load(lake_file).is_optimal().any()
+    done = command("show", lake_file)
+    assert "0 % (0 of 30 agents) at the end, not half of them for good\n" in done.stdout
+    run = qfast.train(n_agents=40, episodes=200, seed=0, checkpoints=20, progress=False)
+    run.save(tmp_path / "corridor.npz")
+    when = int(run.first_optimal().quantile(0.5))
+    done = command("show", "corridor.npz")
+    assert f"100 % (40 of 40 agents) at the end, half of them for good from episode {when} on\n" in done.stdout
+
+
 def test_show_census(command, lake_file):
     census = qfast.load(lake_file).census()
     done = command("show", lake_file, "--census")
