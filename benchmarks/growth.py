@@ -15,11 +15,12 @@ import numpy as np
 import qfast
 from benchmarks.variants import DEFAULT, check_trained, train
 from benchmarks.workloads import BUILDERS, WrongAnswer, check, workload
+from qfast.kernel.spec import Spec
 
 __all__ = ["AXES", "JUMP_LIMIT", "LANES", "Axis", "Point", "check_jumps", "jumps", "point", "points"]
 
 EQUAL, UNEQUAL = "equally likely outcomes", "any probabilities"
-LANES = 64  # agents whose tables are in use at a time
+LANES = 64  # blocks are multiples of it
 JUMP_LIMIT = 100
 _MOST_BYTES = 2**28  # of Q
 _VISITS = 10  # of each pair of an agent, where 64 agents can do with that
@@ -36,6 +37,8 @@ class Point:
         Which curve of which figure.
     x : int
     n_agents : int
+    table : int
+        Bytes of an agent's table.
     working_set : int
         Bytes of the tables of the agents in flight: what has to fit into a cache.
     run : callable
@@ -48,6 +51,7 @@ class Point:
     series: str
     x: int
     n_agents: int
+    table: int
     working_set: int
     run: Callable[[], tuple[int, float]]
     check: Callable[[], None]
@@ -162,7 +166,8 @@ def _jump_point(axis: str, series: str, x: int, mode: str, *shape: int, **kind: 
         done = train_once()
         return done.n_steps, done.seconds
 
-    return Point(axis, series, x, n_agents, LANES * table, run, lambda: check_jumps(mdp, train_once()))
+    in_flight = Spec(n_actions=mdp.n_actions).lanes
+    return Point(axis, series, x, n_agents, table, in_flight * table, run, lambda: check_jumps(mdp, train_once()))
 
 
 def _workload_point(
@@ -184,7 +189,8 @@ def _workload_point(
             check_trained(given, DEFAULT, done.run.q, done.agent_steps)
 
     table = 4 * given.n_states * given.n_actions
-    return Point(axis, name, x, n_agents, LANES * table, run, check_answer)
+    in_flight = Spec(n_actions=given.n_actions).lanes
+    return Point(axis, name, x, n_agents, table, in_flight * table, run, check_answer)
 
 
 def point(axis: str, series: str, x: int, mode: str) -> Point:

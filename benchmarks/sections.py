@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 import qfast
-from benchmarks.growth import AXES, LANES, Point, points
+from benchmarks.growth import AXES, Point, points
 from benchmarks.peers import PEERS, Peer, PeerResult, pin_to_one_core
 from benchmarks.timing import at_least, interleave, touch
 from benchmarks.variants import DEFAULT, FEW_EPISODES, VARIANTS, Trained, Variant, cases, check_trained, problem, train
@@ -156,7 +156,7 @@ def threads(mode: str, session: int) -> dict[str, Any]:
 
 def _cost(point: Point) -> float:
     """Measure ns of an agent-step at one size."""
-    touch(point.n_agents * point.working_set // LANES)
+    touch(point.n_agents * point.table)
     return 1e9 / at_least(0.05, point.run)
 
 

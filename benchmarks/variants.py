@@ -91,8 +91,8 @@ def _by_visits(_: Workload) -> Any:
     return qfast.by_visits(power=VISITS_POWER)
 
 
-_TRACES = "every trace of an agent's S x A table is updated in every step"
-_WALKS_BACK = "every step reads and writes the window of the last n pairs"
+_TRACES = "the pairs with a trace are updated one lane at a time, since no two lanes share a place"
+_WALKS_BACK = "what an episode leaves at its end is updated one lane at a time; on W1 that is nearly everything"
 _LOGARITHM = "a logarithm, a square root and a division for each action, and a second row, of counts, to fetch"
 
 VARIANTS = {

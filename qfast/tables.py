@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.kernel.alias import make_alias
+from qfast.kernel.memory import SMALL
 from qfast.kernel.state import Tables
 from qfast.learner import Learner
 from qfast.mdp import MDP
@@ -105,7 +106,8 @@ def _model(mdp: MDP, dtype: np.dtype[Any]) -> tuple[NDArray[np.int32], NDArray[A
     state = np.where(mdp.terminated, -1 - mdp.next_state, mdp.next_state).astype(np.int32)
     bits = mdp.reward.astype(np.float32).view(np.int32)
     reward = mdp.reward.reshape(-1) if dtype == np.float64 else np.empty(0)
-    return np.stack([state, bits], axis=-1).reshape(-1), np.ascontiguousarray(reward)
+    model = np.stack([state, bits], axis=-1).reshape(-1)
+    return np.pad(model, (0, max(0, 2 * SMALL - model.size))), np.ascontiguousarray(reward)
 
 
 def _allowed(mdp: MDP) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

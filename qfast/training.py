@@ -26,6 +26,7 @@ from qfast.blocks import (
 )
 from qfast.curve import SummaryBuilder
 from qfast.errors import Interrupted, InvalidInput, MissingLimitWarning
+from qfast.kernel.memory import SMALL
 from qfast.kernel.spec import Spec
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
 from qfast.mdp import MDP
@@ -447,6 +448,7 @@ def make_plan(
         explore="epsilon_greedy" if learner.explore == "greedy" else learner.explore,
         ties=learner.ties,
         outcomes=outcome_kind(mdp),
+        small=mdp.n_outcomes == 1 and mdp.next_state.size <= SMALL and learner.dtype == np.float32,
         draws_start=mdp.start_state is None,
         limited=mdp.max_episode_steps is not None,
         masked=mdp.allowed is not None,

@@ -4,26 +4,25 @@ from numba import int32, int64, uint32, uint64
 
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import bits_as_f32, bits_as_i32, multiply_high, where
-from qfast.kernel.memory import fetch_one, fetch_pair, store
-from qfast.kernel.rng import draw
+from qfast.kernel.memory import fetch_one, fetch_pair, has_avx512, pick_pair, store
 
 
 @by_variant
-def outcome_slot(spec, tables, lanes, at, pair):
+def outcome_slot(spec, tables, lanes, at, pair, word):
     """Where the outcome of a pair stands in the tables: the only one, one of K equally likely, or by alias table.
 
     word * K = column * 2**32 + part: the column is uniform, and `part` decides between the column's two outcomes.
     """
 
-    def one(spec, tables, lanes, at, pair):
+    def one(spec, tables, lanes, at, pair, word):
         return pair
 
-    def equal(spec, tables, lanes, at, pair):
-        column, _ = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
+    def equal(spec, tables, lanes, at, pair, word):
+        column, _ = multiply_high(word, uint32(tables.n_outcomes))
         return pair * int32(tables.n_outcomes) + bits_as_i32(column)
 
-    def alias(spec, tables, lanes, at, pair):
-        column, part = multiply_high(draw(spec, lanes, at), uint32(tables.n_outcomes))
+    def alias(spec, tables, lanes, at, pair, word):
+        column, part = multiply_high(word, uint32(tables.n_outcomes))
         first = pair * int32(tables.n_outcomes)
         slot = first + bits_as_i32(column)
         store(spec, lanes.indices, at, slot + slot)
@@ -37,6 +36,10 @@ def outcome_slot(spec, tables, lanes, at, pair):
 def next_state_and_reward(spec, tables, lanes, at, slot):
     """Next state (-1 - s where the outcome terminates the episode) and reward."""
 
+    def in_registers(spec, tables, lanes, at, slot):
+        state, bits = pick_pair(spec, tables.model, slot)
+        return state, bits_as_f32(bits)
+
     def packed(spec, tables, lanes, at, slot):
         store(spec, lanes.indices, at, slot + slot)
         state, bits = fetch_pair(spec, tables.model, lanes.indices, at, 0)
@@ -48,7 +51,9 @@ def next_state_and_reward(spec, tables, lanes, at, slot):
         store(spec, lanes.indices, at, slot)
         return state, fetch_one(spec, tables.reward, lanes.indices, at, 0)[0]
 
-    return packed if spec.dtype == "float32" else apart
+    if spec.dtype == "float64":
+        return apart
+    return in_registers if spec.small and has_avx512() else packed
 
 
 @inlined

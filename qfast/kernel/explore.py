@@ -78,8 +78,8 @@ def ucb(spec, tables, agents, lanes, at, word):
                 bonus = load(spec, lanes.confidence, at) * square_root(logarithm / to_f32(columns[c]))
                 bonus = where(columns[c] > int32(0), bonus, inf)
                 bonus = where(value > -inf, bonus, 0)  # an action that is not allowed stays at -inf
-                store(spec, score, row + (x + c) * W, value + as_real(score, bonus))
-    return greedy(spec, score, at, unit(word))
+                store(spec, score, (x + c) * W, value + as_real(score, bonus))
+    return greedy(spec, score, 0, unit(word))
 
 
 @inlined

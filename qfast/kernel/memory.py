@@ -5,23 +5,32 @@ A hardware gather costs about 0.21 ns an element whatever the element's size (AM
 transposition cost 0.16 ns for up to 16 bytes, and need no AVX-512.
 """
 
+import math
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from qfast.kernel.flat import part, refuse
-from qfast.kernel.lanes import ELEMENT_OF_DTYPE, ELEMENTS, I32, I64, Lanes, concatenate, shuffle, splat
+from qfast.kernel.lanes import ELEMENT_OF_DTYPE, ELEMENTS, I1, I32, I64, Lanes, concatenate, shuffle, splat
 
 SLACK = 4  # elements that a fetch may read past the last row: allocate them behind every fetched array
+SMALL = 16  # pairs of numbers that fit into vector registers: a table of that size is read by permutations
 ALIGNMENT = 64  # bytes; the widest vector register
+
+
+def has_avx512():
+    """Whether the processor that is compiled for has scatters, and permutations of 16 lanes."""
+    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
 
 
 def aligned(shape, dtype, *, fill=None):
     """A NumPy array that begins on a cache line, so that no vector load or store of the scratch rows crosses one."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize if isinstance(shape, tuple) else shape * dtype.itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
     begin = -raw.ctypes.data % ALIGNMENT
     array = raw[begin : begin + size].view(dtype).reshape(shape)
@@ -193,25 +202,84 @@ def scatter(typing_context, spec, array, index, value, mask):
     """array[index] = value in the lanes where `mask` is set; no two set lanes may have the same index."""
 
     def codegen(context, builder, signature, args):
-        element = ELEMENTS[value.element]
         data = part(context, builder, signature.args[1], args[1], "data")
-        pointers = _slots(builder, element, data, args[2])
 
         def outside(builder, size):
             limit = splat(builder, builder.trunc(size, I32), index.width)
             return builder.and_(args[4], builder.icmp_unsigned(">=", args[2], limit))
 
         _check(context, builder, signature.args[1], args[1], outside)
-        size = value.element[1:]
+        if not has_avx512():
+            _store_each(builder, data, *args[2:])
+            return context.get_dummy_value()
+        pointers = _slots(builder, ELEMENTS[value.element], data, args[2])
         function = cgutils.get_or_insert_function(
             builder.module,
             ir.FunctionType(ir.VoidType(), [value.llvm, pointers.type, I32, mask.llvm]),
             f"llvm.masked.scatter.v{index.width}{value.element}.v{index.width}p0",
         )
-        builder.call(function, [args[3], pointers, I32(int(size) // 8), args[4]])
+        builder.call(function, [args[3], pointers, I32(array.dtype.bitwidth // 8), args[4]])
         return context.get_dummy_value()
 
     return types.void(spec, array, index, value, mask), codegen
+
+
+def _store_each(builder, data, index, value, mask):
+    """One store a lane, in a straight line where all lanes are set.
+
+    LLVM's own substitute for a scatter tests every lane's bit: this is 1.3 to 1.5 times as fast with AVX2.
+    """
+    n, whole = index.type.count, ir.IntType(_bits(value.type.element))
+    memory = [cgutils.alloca_once(builder, vector.type) for vector in (index, value)]
+    for vector, place in zip((index, value), memory, strict=True):
+        builder.store(vector, place)
+    places, values = (builder.bitcast(at, kind.as_pointer()) for at, kind in zip(memory, (I32, whole), strict=True))
+    target = builder.bitcast(data, whole.as_pointer())
+
+    def store_lane(i):
+        # Volatile, as in `fetch`: LLVM would take the lanes out of the vector registers again.
+        place, what = (builder.load(builder.gep(array, [i])) for array in (places, values))
+        place.volatile = what.volatile = True
+        builder.store(what, builder.gep(target, [builder.zext(place, I64)]))
+
+    bits = builder.bitcast(mask, ir.IntType(n))
+    with builder.if_else(builder.icmp_unsigned("==", bits, bits.type(2**n - 1)), likely=True) as (all_set, some_set):
+        with all_set:
+            for i in range(n):
+                store_lane(I64(i))
+        with some_set, cgutils.for_range(builder, I64(n)) as loop:
+            wide = bits if n == 64 else builder.zext(bits, I64)
+            with builder.if_then(builder.trunc(builder.lshr(wide, loop.index), I1)):
+                store_lane(loop.index)
+
+
+@intrinsic
+def pick_pair(typing_context, spec, array, index):
+    """Elements 2 index and 2 index + 1 of the first 2 SMALL, for each lane: two Lanes, without touching memory.
+
+    LLVM makes a permutation of one vector register out of the inserts, where there is one (`has_avx512`).
+    """
+    lanes = Lanes(ELEMENT_OF_DTYPE[array.dtype], spec.width)
+    result = types.UniTuple(lanes, 2)
+
+    def codegen(context, builder, signature, args):
+        _check(context, builder, signature.args[1], args[1], _outside(I64(0), 2 * SMALL))
+        data = part(context, builder, signature.args[1], args[1], "data")
+        whole = ir.VectorType(ELEMENTS[lanes.element], 2 * SMALL)
+        table = builder.load(builder.bitcast(data, whole.as_pointer()))
+        table.align = array.dtype.bitwidth // 8
+        places = builder.and_(args[2], ir.Constant(args[2].type, [SMALL - 1] * spec.width))
+        columns = []
+        for first in (0, 1):
+            column = shuffle(builder, table, None, range(first, 2 * SMALL, 2))
+            vector = ir.Constant(lanes.llvm, ir.Undefined)
+            for i in range(spec.width):
+                value = builder.extract_element(column, builder.extract_element(places, I32(i)))
+                vector = builder.insert_element(vector, value, I32(i))
+            columns.append(vector)
+        return context.make_tuple(builder, result, columns)
+
+    return result(spec, array, index), codegen
 
 
 @intrinsic

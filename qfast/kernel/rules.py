@@ -24,7 +24,7 @@ def bootstrap(spec, tables, lanes, at, word):
 
 def q_learning(spec, tables, lanes, at, word):
     """max_a Q(s', a) (Watkins 1989; Sutton & Barto 2018, eq. 6.8)."""
-    return highest(spec, lanes.next_row, at * spec.n_actions)
+    return highest(spec, lanes.next_row, 0)
 
 
 def expected_sarsa(spec, tables, lanes, at, word):
@@ -32,11 +32,10 @@ def expected_sarsa(spec, tables, lanes, at, word):
 
     That is the sum for the epsilon-greedy policy however greedy actions share the ties.
     """
-    row = at * spec.n_actions
-    best = highest(spec, lanes.next_row, row)
+    best = highest(spec, lanes.next_row, 0)
     total, count = best - best, best - best
     for x in range(spec.n_actions):
-        value = load(spec, lanes.next_row, row + x * spec.width)
+        value = load(spec, lanes.next_row, x * spec.width)
         if spec.masked:
             count = where(value > -inf, count + 1, count)
             total = where(value > -inf, total + value, total)
@@ -49,11 +48,10 @@ def expected_sarsa(spec, tables, lanes, at, word):
 
 def expected_softmax(spec, tables, lanes, at, word):
     """sum_a pi(a | s') Q(s', a) for the softmax policy."""
-    row = at * spec.n_actions
-    best = highest(spec, lanes.next_row, row)
+    best = highest(spec, lanes.next_row, 0)
     weights, total = full(spec, lanes.alpha, 0), full(spec, lanes.alpha, 0)
     for x in range(spec.n_actions):
-        value = load(spec, lanes.next_row, row + x * spec.width)
+        value = load(spec, lanes.next_row, x * spec.width)
         weight = as_real(lanes.alpha, preference(spec, lanes, at, value, best))
         weights = weights + weight
         total = where(value > -inf, total + weight * value, total)
@@ -70,13 +68,13 @@ def double_q_learning(spec, tables, lanes, at, word):
     W, row = spec.width, at * spec.n_actions
     second = flips_to_second(word)
     for x in range(spec.n_actions):  # lanes.row has served its turn: the action is chosen
-        pair = 2 * (row + x * W)
+        pair = 2 * x * W
         own = where(second, load(spec, lanes.next_row, pair + W), load(spec, lanes.next_row, pair))
         store(spec, lanes.row, row + x * W, own)
     best = greedy(spec, lanes.row, at, to_f32(bits_as_i32(word & uint32(2**24 - 1))) * UNIT)
     value = full(spec, lanes.alpha, 0)
     for x in range(spec.n_actions):
-        pair = 2 * (row + x * W)
+        pair = 2 * x * W
         other = where(second, load(spec, lanes.next_row, pair), load(spec, lanes.next_row, pair + W))
         value = where(best == int32(x), other, value)
     return value
@@ -90,7 +88,7 @@ def flips_to_second(word):
 
 def article(spec, tables, lanes, at, word):
     """The number of the best action itself, -1 or +1 in the corridor: the article's slip, kept to be shown."""
-    best = greedy(spec, lanes.next_row, at, to_f32(bits_as_i32(word >> uint32(8))) * UNIT)
+    best = greedy(spec, lanes.next_row, 0, to_f32(bits_as_i32(word >> uint32(8))) * UNIT)
     value = full(spec, lanes.alpha, tables.action_value[0])
     for x in range(1, spec.n_actions):
         value = where(best == int32(x), tables.action_value[x], value)

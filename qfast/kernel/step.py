@@ -7,6 +7,7 @@ from numba import int32, uint64
 from qfast.kernel.backups import clear_traces, look_n_steps_ahead, remember, spread_along_traces, step_size
 from qfast.kernel.environment import next_state_and_reward, outcome_slot
 from qfast.kernel.explore import choose, highest
+from qfast.kernel.flat import on_the_stack
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import first_lane, full, lanes_set, where
 from qfast.kernel.memory import fetch_chunk, fetch_one, load, scatter, store
@@ -17,6 +18,7 @@ from qfast.kernel.rules import bootstrap, flips_to_second
 class Move(NamedTuple):
     """What happened in a step, in each lane."""
 
+    live: Any  # whether the lane has an agent
     s: Any
     a: Any
     pair: Any  # s * n_actions + a
@@ -38,24 +40,26 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     row.  Where the episode terminates no bootstrap is needed: the start state's row is fetched in its place, unless
     the variant begins episodes apart.
     """
+    lanes = on_the_stack(spec, lanes)
     live = load(spec, lanes.agent, at) >= int32(0)
     s, steps = load(spec, lanes.state, at), steps_so_far(spec, lanes, at, started)
-    a = choose(spec, tables, agents, lanes, at, draw(spec, lanes, at))
+    words = draw(spec, lanes, at)
+    a = choose(spec, tables, agents, lanes, at, words.action)
     pair = s * int32(spec.n_actions) + a
     resting = learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
     visits = count_visit(spec, agents, lanes, at, pair, live & ~resting)
 
-    word = draw_word(spec, lanes, at)
-    after, reward = next_state_and_reward(spec, tables, lanes, at, outcome_slot(spec, tables, lanes, at, pair))
+    outcome = outcome_slot(spec, tables, lanes, at, pair, words.outcome)
+    after, reward = next_state_and_reward(spec, tables, lanes, at, outcome)
     terminated = (after < int32(0)) & ~resting
-    after = where(resting, s, enter_state(spec, tables, lanes, at, after))
+    after = where(resting, s, enter_state(spec, tables, lanes, at, after, words.start))
     store(spec, lanes.state, at, after)
-    fetch_row(spec, agents, lanes, at, after, lanes.next_row)
+    fetch_row(spec, agents, lanes, at, after, lanes.next_row, 0)
 
     cut = count_step(spec, tables, lanes, at, steps, terminated, resting)
     end = terminated | cut
     add_reward(spec, lanes, at, started, reward, resting)
-    move = Move(s, a, pair, visits, after, reward, terminated, end, resting, steps, word)
+    move = Move(live, s, a, pair, visits, after, reward, terminated, end, resting, steps, words.rule)
     learn(spec, tables, agents, lanes, at, slot, before, move)
     return end, cut, terminated & (reward >= tables.goal_reward)
 
@@ -144,40 +148,26 @@ def count_visit(spec, agents, lanes, at, pair, mask):
 
 
 @by_variant
-def draw_word(spec, lanes, at):
-    """The random word of the learning rule, where it needs one."""
-    return draw_one if spec.draws_word else draw_none
-
-
-def draw_one(spec, lanes, at):
-    return draw(spec, lanes, at)
-
-
-def draw_none(spec, lanes, at):
-    return load(spec, lanes.start_word, at)
-
-
-@by_variant
-def enter_state(spec, tables, lanes, at, after):
+def enter_state(spec, tables, lanes, at, after, word):
     """The state whose row comes next: the one entered, or the start where an episode terminated."""
 
-    def entered(spec, tables, lanes, at, after):
+    def entered(spec, tables, lanes, at, after, word):
         if spec.draws_start:
-            store(spec, lanes.start_word, at, draw(spec, lanes, at))
+            store(spec, lanes.start_word, at, word)
         return where(after < int32(0), int32(-1) - after, after)
 
-    def entered_or_start(spec, tables, lanes, at, after):
+    def entered_or_start(spec, tables, lanes, at, after, word):
         return where(after < int32(0), tables.starts[0], after)
 
     return entered if spec.restarts_apart else entered_or_start
 
 
 @inlined
-def fetch_row(spec, agents, lanes, at, state, values):
+def fetch_row(spec, agents, lanes, at, state, values, place):
     """Read each lane's row of Q for a state from memory into `values`."""
     row = load(spec, lanes.base, at) + state * int32(spec.n_actions)
     store(spec, lanes.indices, at, row * int32(spec.n_tables))
-    first = at * spec.n_actions * spec.n_tables
+    first = place
     for x in range(0, spec.n_actions * spec.n_tables, spec.chunk):
         columns = fetch_chunk(spec, agents.q, lanes.indices, at, x)
         for c in range(spec.chunk):
@@ -259,13 +249,12 @@ def learn_n_steps(spec, tables, agents, lanes, at, slot, before, move):
 
     SARSA's is late by one more step, since it needs the action that this step began with.
     """
-    going = load(spec, lanes.agent, at) >= int32(0)
     if spec.on_policy:
-        due = going & ~move.resting & (move.steps >= int32(tables.n_step))
+        due = move.live & ~move.resting & (move.steps >= int32(tables.n_step))
         value, last, later = load(spec, lanes.ahead, at), before, move.pair
     else:
         remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
-        due = going & ~move.end & (move.steps >= int32(tables.n_step - 1))
+        due = move.live & ~move.end & (move.steps >= int32(tables.n_step - 1))
         value, last, later = bootstrap(spec, tables, lanes, at, move.word), slot, move.pair - move.pair - int32(1)
         store(spec, lanes.ahead, at, value)
     if lanes_set(due) != uint64(0):
@@ -274,7 +263,7 @@ def learn_n_steps(spec, tables, agents, lanes, at, slot, before, move):
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
             here = due & (pair == first + int32(x))
-            store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
+            store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, x * spec.width)))
     else:
         move_row(spec, lanes, at)
     if spec.on_policy:
@@ -286,9 +275,9 @@ def learn_along_traces(spec, tables, agents, lanes, at, slot, before, move):
     remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
     value = bootstrap(spec, tables, lanes, at, move.word)
     store(spec, lanes.ahead, at, value)
-    due = (load(spec, lanes.agent, at) >= int32(0)) & ~move.end
+    due = move.live & ~move.end
     spread_along_traces(spec, tables, agents, lanes, at, slot, value, due)
-    fetch_row(spec, agents, lanes, at, move.after, lanes.row)
+    fetch_row(spec, agents, lanes, at, move.after, lanes.row, at * spec.n_actions)
 
 
 def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
@@ -303,7 +292,7 @@ def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
     for x in range(spec.n_actions):
         place = at * spec.n_actions + x * spec.width
         here = move.terminated & (move.after == move.s) & (move.a == int32(x))
-        store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, place)))
+        store(spec, lanes.row, place, where(here, new, load(spec, lanes.next_row, x * spec.width)))
     store(spec, lanes.past_pair, at, where(move.resting, int32(-1), move.pair))
     store(spec, lanes.past_alpha, at, alpha)
     store(spec, lanes.past_reward, at, move.reward)
@@ -364,11 +353,11 @@ def write_back(spec, agents, lanes, at, move, second, new):
 
     def only(spec, agents, lanes, at, move, second, new):
         place = load(spec, lanes.base, at) + move.pair
-        scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
+        scatter(spec, agents.q, place, new, move.live)
 
     def own(spec, agents, lanes, at, move, second, new):
         place = own_place(spec, lanes, at, move.pair, second)
-        scatter(spec, agents.q, place, new, load(spec, lanes.agent, at) >= int32(0))
+        scatter(spec, agents.q, place, new, move.live)
 
     return own if spec.n_tables == 2 else only
 
@@ -381,7 +370,7 @@ def keep_row(spec, lanes, at, move, second, new):
         same = move.after == move.s
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
-            value = load(spec, lanes.next_row, place)
+            value = load(spec, lanes.next_row, x * spec.width)
             store(spec, lanes.row, place, where(same & (move.a == int32(x)), new, value))
 
     def both(spec, lanes, at, move, second, new):
@@ -389,8 +378,8 @@ def keep_row(spec, lanes, at, move, second, new):
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
             here = same & (move.a == int32(x))
-            one = load(spec, lanes.next_row, 2 * place)
-            two = load(spec, lanes.next_row, 2 * place + spec.width)
+            one = load(spec, lanes.next_row, 2 * x * spec.width)
+            two = load(spec, lanes.next_row, (2 * x + 1) * spec.width)
             one, two = where(here & ~second, new, one), where(here & second, new, two)
             store(spec, lanes.row, place, one + two)
 
@@ -404,12 +393,13 @@ def move_row(spec, lanes, at):
     def only(spec, lanes, at):
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
-            store(spec, lanes.row, place, load(spec, lanes.next_row, place))
+            store(spec, lanes.row, place, load(spec, lanes.next_row, x * spec.width))
 
     def both(spec, lanes, at):
         for x in range(spec.n_actions):
             place = at * spec.n_actions + x * spec.width
-            one, two = load(spec, lanes.next_row, 2 * place), load(spec, lanes.next_row, 2 * place + spec.width)
+            one = load(spec, lanes.next_row, 2 * x * spec.width)
+            two = load(spec, lanes.next_row, (2 * x + 1) * spec.width)
             store(spec, lanes.row, place, one + two)
 
     return both if spec.n_tables == 2 else only

@@ -121,8 +121,13 @@ def exploration(variant, draw, rate):
 def problems(draw, variant, rng):
     """A problem that selects a variant."""
     # The last state is an end: it is entered by terminated outcomes only, and a mask may allow nothing in it.
-    n_states, n_actions = draw(st.integers(2 + variant.several_starts, 8)), variant.n_actions
-    n_outcomes = 1 if variant.outcomes == "one" else draw(st.integers(2, 4))
+    n_actions, fewest = variant.n_actions, 2 + variant.several_starts
+    # One outcome a pair and at most 16 pairs are a variant of their own.
+    least = 16 // n_actions + 1 if variant.outcomes == "one" else fewest
+    most = 16 // n_actions if variant.outcomes == "few" else 8
+    least = max(fewest, least)
+    n_states = draw(st.integers(least, max(least, min(most, 8))))
+    n_outcomes = 1 if variant.outcomes in ("one", "few") else draw(st.integers(2, 4))
     shape = (n_states, n_actions, n_outcomes)
     end = n_states - 1
     next_state = rng.integers(0, n_states, shape)

@@ -22,7 +22,7 @@ OPTIONS = {
     "explore": ("epsilon_greedy", "softmax", "ucb"),
     "n_actions": (1, 2, 3, 4, 5, 6, 9),  # one load brings 2 or 4 columns: whole rows, rests of 1 to 3, several
     "alpha": ("number", "by_episode", "by_visits"),
-    "outcomes": ("one", "equal", "alias"),
+    "outcomes": ("one", "few", "equal", "alias"),  # few: one a pair, at most 16 pairs, which are kept in registers
     "ties": ("random", "first", "last"),
     "record": (None, "returns", "summary"),
     "lanes": ((64, 64), (32, 32), (16, 48)),  # lanes in one vector, lanes in flight
@@ -82,6 +82,7 @@ def possible(row):
         (learner.startswith("expected_sarsa") and explore == "ucb")
         or (row.get("explore_schedule") and explore == "ucb")
         or (row.get("lambda_schedule") and learner and not traces)
+        or (row.get("outcomes") == "few" and row.get("n_actions", 1) * (2 + row.get("several_starts", False)) > 16)
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import qfast
 from benchmarks import __main__ as command
+from benchmarks.assembly import inner_loop
 from benchmarks.growth import AXES, check_jumps, jumps, points
 from benchmarks.machine import about, cache_sizes, describe, environment
 from benchmarks.references import LEARNERS, wanted
@@ -334,3 +335,30 @@ def test_peak_of_memory_grows_with_what_is_held():
 
 def test_reference_keys_tell_episodes_apart():
     assert reference_key(replace(workload("W1"), episodes=10), "sarsa") == "W1, 10 episodes, sarsa"
+
+
+ASSEMBLY = """
+.LBB0_1:
+\tmovl\t(%rdi), %eax
+\tvmovups\t(%rsi), %zmm0
+.LBB0_2:
+\tvpaddd\t%zmm1, %zmm0, %zmm0 # a comment
+\tvpermd\t(%rdx), %zmm0, %zmm2
+\tvscatterdps\t%zmm2, (%rax,%zmm0,4) {%k1}
+\tvmovups\t%zmm0, (%rsi)
+\tdecq\t%rcx
+\tjne\t.LBB0_2
+\tcmpq\t$0, %r8
+\tjne\t.LBB0_1
+"""
+
+
+def test_the_inner_loop_is_found_and_counted():
+    found = inner_loop(ASSEMBLY, 16)
+    assert found.total == 6
+    assert found.counts == {
+        "vector arithmetic": 1, "shuffle, insert or extract from memory": 1, "scatter": 1, "vector store": 1,
+        "scalar arithmetic": 2,
+    }  # fmt: skip
+    with pytest.raises(LookupError, match="no loop"):
+        inner_loop("\tretq\n", 16)
