@@ -20,14 +20,16 @@ FLOORS = [
     {"run", "describe", "blocks", "progress"},
     {"truth"},
     {"training", "rollouts"},
+    {"studies"},
     {"plots"},
+    {"reports"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ABOVE_ALL = {"__init__", "__main__"}
 
-# A Run offers what higher floors make of it, as methods that import inside.
-LATE_BINDINGS = {("run", "truth")}
+# A Run or a Study offers what higher floors make of it, as methods that import inside.
+LATE_BINDINGS = {("run", "truth"), ("studies", "plots"), ("studies", "reports")}
 
 
 def modules():

@@ -1,0 +1,1 @@
+"""Studies of seed variance: many configurations, thousands of agents each, and what they answer."""
