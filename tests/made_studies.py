@@ -15,14 +15,21 @@ ATTRIBUTES = {
 }
 
 
+def level(settings, i):
+    """Mean score of a configuration: a smooth function of alpha and epsilon where these are all that varies."""
+    if set(settings) <= {"alpha", "epsilon"}:
+        alpha, epsilon = settings.get("alpha", 0.2), settings.get("epsilon", 0.1)
+        return 4 + 2 * alpha - 3 * (alpha - 0.3) ** 2 - 4 * epsilon
+    return 4 + 0.3 * i
+
+
 def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, outcomes=None, curves=True):
-    """A dataset of the study's layout; `outcomes` maps names to (configuration, agent) arrays that replace the made ones."""
+    """A dataset of the study's layout; `outcomes` maps names to (configuration, agent) arrays to use in place of mine."""
     rng = np.random.default_rng(seed)
     vary = {"alpha": [0.1, 0.3, 0.5], "epsilon": [0.05, 0.2]} if vary is None else vary
     table = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
     C = len(table)
-    levels = np.array([4 + 2 * c.get("alpha", 0.2) - 3 * (c.get("alpha", 0.2) - 0.3) ** 2 - 4 * c.get("epsilon", 0.1)
-                       if not any(isinstance(v, str) for v in c.values()) else 4 + 0.3 * i for i, c in enumerate(table)])  # fmt: skip
+    levels = np.array([level(c, i) for i, c in enumerate(table)])
     common = rng.normal(size=n_agents)
     noise = rng.normal(size=(C, n_agents))
     auc = levels[:, None] + 0.4 * (0.5 * common + noise if paired else noise)
@@ -70,9 +77,17 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
     for name in vary:
         coordinates[name] = ("configuration", [c[name] for c in table])
     attributes = {
-        "qfast_version": "0.1.0", "seed": str(seed), "paired": int(paired), "n_agents": n_agents, "episodes": episodes,
-        "n_steps": C * n_agents * episodes * 5, "seconds": 1.5, "settings": json.dumps({"gamma": 0.9, "rule": "q_learning"}),
-        "problems": json.dumps({"corridor": "5 states, 2 actions"}), "vary": json.dumps({k: list(v) for k, v in vary.items()}),
-        "command": "qfast.study(vary={...}, seed=0)", "date": "2026-11-24",
-    }  # fmt: skip
+        "qfast_version": "0.1.0",
+        "seed": str(seed),
+        "paired": int(paired),
+        "n_agents": n_agents,
+        "episodes": episodes,
+        "n_steps": C * n_agents * episodes * 5,
+        "seconds": 1.5,
+        "settings": json.dumps({"gamma": 0.9, "rule": "q_learning"}),
+        "problems": json.dumps({"corridor": "5 states, 2 actions"}),
+        "vary": json.dumps({k: list(v) for k, v in vary.items()}),
+        "command": "qfast.study(vary={...}, seed=0)",
+        "date": "2026-11-24",
+    }
     return xr.Dataset(variables, coordinates, attributes)

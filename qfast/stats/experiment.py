@@ -11,7 +11,7 @@ from qfast.stats._scipy import special
 from qfast.stats.estimates import spread
 from qfast.stats.lattice import compositions, n_compositions
 
-__all__ = ["Sample", "enumerate_samples", "resample", "verdict"]
+__all__ = ["Sample", "enumerate_samples", "resample", "resample_means", "verdict"]
 
 # Numbers held at once by a resampling, to keep its memory at some tens of megabytes.
 _CHUNK = 2**21
@@ -76,16 +76,35 @@ def resample(
     One experiment draws max(k) seeds with replacement and is cut to its first k, so that a curve over k
     is smooth; paired populations draw the same agents.
     """
-    most = int(k.max())
+    for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
+        kept = list(drawn)
+        yield [[(_mean(d[:, :m]), spread(d[:, :m])) for d in kept] for m in k.tolist()]
+
+
+def resample_means(
+    populations: list[Floats], k: Ints, *, paired: bool, n_resamples: int, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """Chunks of the same experiments: their means alone, (population, experiment, n_k), for ascending k.
+
+    Every seed is added once, whatever the number of k, and one population is drawn at a time.
+    """
+    starts = np.concatenate([[0], k[:-1]])
+    for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
+        yield np.stack([np.cumsum(np.add.reduceat(d, starts, axis=1), axis=1) / k for d in drawn])
+
+
+def _draw(
+    populations: list[Floats], most: int, *, paired: bool, n_resamples: int, rng: np.random.Generator
+) -> Iterator[Iterator[Floats]]:
+    """Chunks of experiments: of each population in turn the scores drawn, (experiment, most)."""
     rows = max(1, min(n_resamples, _CHUNK // (most * len(populations))))
     for first in range(0, n_resamples, rows):
         size = (min(rows, n_resamples - first), most)
         if paired:
             agents = rng.integers(populations[0].size, size=size)
-            drawn = [x[agents] for x in populations]
+            yield (x[agents] for x in populations)
         else:
-            drawn = [x[rng.integers(x.size, size=size)] for x in populations]
-        yield [[(_mean(d[:, :m]), spread(d[:, :m])) for d in drawn] for m in k.tolist()]
+            yield (x[rng.integers(x.size, size=size)] for x in populations)
 
 
 def _mean(drawn: Floats) -> Floats:

@@ -267,10 +267,10 @@ class Answers:
     ) -> SeedTable:
         """Compute how many agents a question needs, from the populations that were run.
 
-        With ``half_width``: agents of each configuration (of ``a`` alone where it is given) for an interval of the mean,
-        or of a share where scores are 0 and 1, that is as narrow as asked.  Without: agents of both ``a`` and ``b`` (by
-        default of the two with the best means) for a test that finds their difference with a given power; where that is
-        at most 1,000, experiments of that size are drawn from the populations to see how many really find it.
+        With ``half_width``: agents of each configuration (of ``a`` alone where it is given) for an interval of the
+        mean, or of a share where scores are 0 and 1, that is as narrow as asked.  Without: agents of both ``a`` and
+        ``b`` (by default of the two with the best means) for a test that finds their difference with a given power;
+        where that is at most 1,000, experiments of that size are drawn from the populations to see how many find it.
 
         Parameters
         ----------

@@ -76,9 +76,9 @@ class PairComparison:
         span = f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
         crossing = c.difference.interval.low <= 0 <= c.difference.interval.high
         by = f"{number(size, error)} ± {number(error, error)}" if crossing else span
-        of = "on the same seed it does better in" if c.paired else "one of its agents does better than one of the other's in"
+        of = "on the same seed it does better" if c.paired else "one of its agents does better than one of the other's"
         return (
-            f"{first} is better than {second} in {o.title} by {by} on average; {of} {percent(chance)} of cases "
+            f"{first} is better than {second} in {o.title} by {by} on average; {of} in {percent(chance)} of cases "
             f"(ties count half; p {p_text(self.adjusted_p_value)}, {c.test}, {how})."
         )
 
@@ -162,7 +162,8 @@ class AllComparisons:
         table = []
         for pair in self.pairs:
             c = pair.comparison
-            line: dict[str, Any] = {"a": pair.label_a, "b": pair.label_b, "n_a": c.n_a, "n_b": c.n_b, "paired": c.paired}
+            line: dict[str, Any] = {"a": pair.label_a, "b": pair.label_b}
+            line |= {"n_a": c.n_a, "n_b": c.n_b, "paired": c.paired}
             for name in ("difference", "probability_of_improvement", "effect_size"):
                 e = getattr(c, name)
                 line |= {name: e.value, f"{name}_low": e.interval.low, f"{name}_high": e.interval.high}
@@ -173,7 +174,8 @@ class AllComparisons:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
-        header = ["better ranked (a)", "other (b)", "mean(a) - mean(b)", "P(a better)", "effect size", "adjusted p", "verdict"]
+        header = ["better ranked (a)", "other (b)", "mean(a) - mean(b)", "P(a better)", "effect size"]
+        header += ["adjusted p", "verdict"]
         verdicts = {"a": "a is better", "b": "b is better", None: "not told apart"}
         rows = []
         for pair in self.pairs:
@@ -191,8 +193,8 @@ class AllComparisons:
         how = "paired by agent" if c.paired else "independent agents"
         together = "all together (Bonferroni)" if self.simultaneous else "each by itself"
         return (
-            f"{c.test}, {how}; p-values corrected for {len(self):,} pairs ({self.method}), held against {self.alpha:g}; "
-            f"{100 * self.level:g} % intervals hold {together}"
+            f"{c.test}, {how}; p-values corrected for {len(self):,} pairs ({self.method}), "
+            f"held against {self.alpha:g}; {100 * self.level:g} % intervals hold {together}"
         )
 
     def __str__(self) -> str:
@@ -201,9 +203,7 @@ class AllComparisons:
         return "\n".join([*lines, *columns(*self.table())])
 
 
-def compare_pair(
-    study: StudyData, a: Any, b: Any, outcome: str | None, *, level: float
-) -> PairComparison:
+def compare_pair(study: StudyData, a: Any, b: Any, outcome: str | None, *, level: float) -> PairComparison:
     """Compare two configurations; see `Study.compare`."""
     asked, i, j = outcome_of(study, outcome), study.find(a), study.find(b)
     if i == j:
@@ -234,7 +234,7 @@ def compare_all(
     correct([0.5], method=method)  # an unknown method is refused before any work
     order = ranked(study, asked, select(study, where, one_problem=True))
     if len(order) < 2:
-        msg = f"{len(order)} configuration cannot be compared with itself; vary something, or name fewer settings in where"
+        msg = "one configuration alone cannot be compared; vary something, or name fewer settings in where"
         raise InvalidInput(msg)
     one = None if against is None else study.find(against)
     if one is not None and one not in order:

@@ -167,7 +167,8 @@ class StudyMisranking:
                 truth += " (though the study itself leaves that open)"
         else:
             best = [self.labels[i] for i in self.result.best]
-            truth = f"{' and '.join(best)} {'is' if len(best) == 1 else 'are'} the best of {len(self.labels)} in {self.outcome.title}"
+            verb = "is" if len(best) == 1 else "are"
+            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.outcome.title}"
         return f"{truth}; {', '.join(parts)}; {end}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -212,7 +213,8 @@ class StudyMisranking:
         """Print a line for each k."""
         lines = [f"{self.outcome.axis}; {self.outcome.direction}", self.words]
         if isinstance(self.result, Misranking):
-            lines.append(f"better: {self.labels[0]}; worse: {self.labels[1]}; difference {with_interval(self.result.difference)}")
+            difference = with_interval(self.result.difference)
+            lines.append(f"better: {self.labels[0]}; worse: {self.labels[1]}; difference {difference}")
             lines.append(f"missed: not found by {self.result.test} at {self.result.alpha:g}")
         else:
             lines.append(f"best of {len(self.labels)}: {' and '.join(self.labels[i] for i in self.result.best)}")
@@ -236,15 +238,14 @@ def fine_grid(
     """Numbers of seeds for a smooth curve: the usual ones, and some 25 more up to where hardly any error is left."""
     asked = outcome_of(study, outcome)
     best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
-    most = _MOST_DRAWN
-    if not best_of_all:
-        together = pairing(study, paired)
-        x, y = common_scores(study, asked, list(pair_of(study, asked, a, b, where)), paired=together)
-        variance = float((x - y).var()) if together else float(x.var() + y.var())
-        gap = abs(float(x.mean() - y.mean()))
-        # The normal limit is at one in a thousand here.
-        wanted = 10 * variance / gap**2 if gap > 0 else math.inf
-        most = int(min(max(wanted, 100), _MOST_SEEDS))
+    together = pairing(study, paired)
+    # Of the best of all, the two best are the hardest to tell apart.
+    x, y = common_scores(study, asked, list(pair_of(study, asked, a, b, where)), paired=together)
+    variance = float((x - y).var()) if together else float(x.var() + y.var())
+    gap = abs(float(x.mean() - y.mean()))
+    # The normal limit is at one in a thousand here.
+    wanted = 10 * variance / gap**2 if gap > 0 else math.inf
+    most = int(min(max(wanted, 100), _MOST_DRAWN if best_of_all else _MOST_SEEDS))
     grid = np.unique(np.rint(np.geomspace(1, most, 26)).astype(int)).tolist()
     return sorted({*grid, *(k for k in USUAL_SEEDS if k <= most)})
 

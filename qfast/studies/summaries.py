@@ -44,7 +44,7 @@ class ConfigurationSummary:
         Mean, median, interquartile mean; standard deviation, quantiles, tolerance interval; and ``share``, where a bar
         was given or the scores are 0 and 1.
     optimal : Estimate or None
-        Share of the agents whose greedy policy is optimal, with Wilson's interval; None if the study did not measure it.
+        Share of the agents whose greedy policy is optimal, with Wilson's interval; None if it was not measured.
     happened : Estimate or None
         Share of the agents for which it happened at all, where the outcome is a time that may be infinite.
     """
@@ -183,7 +183,7 @@ class StudySummary:
             one = row.summary
             error = one.std.value / 10 if one.std.value else None
             ends = [number(end, error) for end in (one.tolerance.low, one.tolerance.high)]
-            cells = [row.label, plus_minus_std(one.std)]
+            cells = [row.label, with_interval(one.std)]
             cells += [number(quantile.estimate.value, error) for quantile in one.quantiles]
             cells.append(f"{ends[0]} to {ends[1]}")
             rows.append(cells)
@@ -224,11 +224,6 @@ _NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal",
 def _family(method: str) -> str:
     """Shorten what differs from row to row: the number of equal scores."""
     return "zero width: all scores are equal" if method.startswith("zero width") else method
-
-
-def plus_minus_std(std: Estimate) -> str:
-    """A standard deviation with its interval, which is not symmetric."""
-    return with_interval(std)
 
 
 def _share_text(estimate: Estimate | None) -> str:

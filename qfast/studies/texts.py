@@ -93,11 +93,11 @@ def plus_minus(estimate: Estimate) -> str:
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right.
+    r"""Lines of a table: the first column to the left, the others to the right.
 
     Examples
     --------
-    >>> print("\\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
+    >>> print("\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
     name   n
     a     10
     bc     9
