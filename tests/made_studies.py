@@ -24,7 +24,7 @@ def level(settings, i):
 
 
 def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, outcomes=None, curves=True):
-    """A dataset of the study's layout; `outcomes` maps names to (configuration, agent) arrays to use in place of mine."""
+    """A dataset of the layout of studies; `outcomes` maps names to (configuration, agent) arrays in place of mine."""
     rng = np.random.default_rng(seed)
     vary = {"alpha": [0.1, 0.3, 0.5], "epsilon": [0.05, 0.2]} if vary is None else vary
     table = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]

@@ -53,6 +53,9 @@ def shown(
     if configurations is None:
         if n <= most:
             return list(range(n)), ""
+        if len({str(settings.get("problem")) for settings in study.configurations}) > 1:
+            msg = f"{n} configurations of several problems, whose outcomes have no common scale; name some to be drawn"
+            raise InvalidInput(msg)
         return ranked(study, outcome, range(n))[:most], f"the {most} best of {n:,} by {outcome.title}"
     if isinstance(configurations, str) or not isinstance(configurations, Sequence | np.ndarray):
         msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
@@ -84,7 +87,8 @@ def agents_text(counts: Sequence[int]) -> str:
 
 def say(ax: "Axes", *texts: str) -> None:
     """Write what a picture shows above it, in as many lines as it takes."""
-    width = max(32, int(12.5 * ax.figure.get_figwidth() * ax.get_position().width))
+    inches = ax.figure.get_window_extent().width / ax.figure.dpi * ax.get_position().width
+    width = max(32, int(14.5 * inches))
     lines: list[str] = []
     for text in filter(None, texts):
         joined = f"{lines[-1]}; {text}" if lines else text
