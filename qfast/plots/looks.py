@@ -23,7 +23,7 @@ MOST_LINES: Final = 6
 _LINES: Final = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.4)), (0, (9, 3)), (0, (5, 1.5, 1, 1.5, 1, 1.5)))
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
-_MOST_POINTS: Final = 400
+_MOST_POINTS: Final = 240
 
 
 class Look(NamedTuple):

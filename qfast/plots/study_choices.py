@@ -19,9 +19,9 @@ __all__ = ["improvement", "misranking_curve", "named_shares"]
 Floats = NDArray[np.float64]
 
 _MOST_CELLS: Final = 12
-_MOST_ROWS: Final = 40
+_MOST_ROWS: Final = 20
 _RISK: Final = 0.05
-_HATCHES: Final = ("////", "....", "\\\\\\\\", "xx", "--", "oo")
+_HATCHES: Final = ("//", "\\\\", "xx", "--", "||")
 
 
 def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Axes":
@@ -30,8 +30,8 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     Parameters
     ----------
     comparisons : AllComparisons
-        From ``study.compare_all()``; with ``against=``, or of more than 12 configurations, each pair with the best
-        one (or with the one named) gets a line with its interval, else all pairs a cell.
+        From ``study.compare_all()``; with ``against=``, or of more than 12 configurations, pairs with the best one
+        (or with the one named) get a line with its interval, at most 20 of them; else all pairs get a cell.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -98,7 +98,8 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     shared = set.intersection(*({pair.a, pair.b} for pair in comparisons.pairs))
     # Of all pairs, those with the best one; against one configuration, all.
     centre = comparisons.order[0] if len(shared) != 1 else next(iter(shared))
-    pairs = [pair for pair in comparisons.pairs if centre in (pair.a, pair.b)][:_MOST_ROWS]
+    every = [pair for pair in comparisons.pairs if centre in (pair.a, pair.b)]
+    pairs = every[:_MOST_ROWS]
     ax = axes_of(ax, (6.4, 1.3 + 0.28 * len(pairs)))
     names = []
     for row, pair in enumerate(pairs):
@@ -122,7 +123,8 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     ax.set_xlabel(f"probability of doing better than {label}")
     level = pairs[0].comparison.probability_of_improvement.interval.level
     hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
-    say(ax, _subject(comparisons), f"lines: {100 * level:.4g} % confidence intervals", "ties half", hollow)
+    some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
+    say(ax, _subject(comparisons), some, f"lines: {100 * level:.4g} % confidence intervals", "ties half", hollow)
     plain_frame(ax)
     return ax
 

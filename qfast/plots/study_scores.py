@@ -81,7 +81,7 @@ def score_distribution(
     else:
         for place, (x, label) in enumerate(zip(scores, labels, strict=True)):
             style = look(place)
-            part = thin(x.size)
+            part = thin(x.size, 160)
             height = (part + 1) / x.size
             ax.step(
                 np.concatenate([x[:1], x[part]]), np.concatenate([[0], height]), where="post", color=style.color,
@@ -178,9 +178,11 @@ def performance_profiles(
             raise InvalidInput(msg)
     ax = axes_of(ax)
     x = profile.thresholds
-    part = thin(x.size)
     for place, i in enumerate(chosen):
         p, style = profile.profiles[i], look(place)
+        # Points where the curve falls by another part of it, so that no part is coarse.
+        falls = np.searchsorted(-p.share, -np.linspace(1, 0, 160))
+        part = np.unique(np.clip([0, *falls, x.size - 1], 0, x.size - 1))
         ax.fill_between(x[part], p.low[part], p.high[part], step="post", color=style.color, alpha=0.16, linewidth=0)
         ax.step(
             x[part], p.share[part], where="post", color=style.color, linestyle=style.linestyle, marker=style.marker,

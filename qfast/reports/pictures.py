@@ -71,8 +71,8 @@ def inline(svg: str, prefix: str, alt: str) -> str:
     content = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', content)
     content = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', content)
     content = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", content)
-    # A hundredth of a point is finer than any screen.
-    content = re.sub(r"(\d+\.\d\d)\d+", r"\1", content)
+    # A hundredth of a point is finer than any screen; texts keep their digits.
+    content = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), content)
     content = re.sub(r"font: ((?:bold |italic |\d00 )*)([\d.]+px)[^;\"]*", _font, content)
     content = re.sub(r"\n\s*", "\n", content).strip()
     box = view.group(1) if view else "0 0 360 252"

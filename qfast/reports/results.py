@@ -103,7 +103,7 @@ def sensitivities(context: Context) -> Part | None:
         where = ", ".join(f"{k}={_v(settings[best][k])}" for k in two)
         text = f"The best pair is {where}."
         svg = context.sketch.draw(
-            f"Mean {o.title} over {two[0]} and {two[1]}. {text}",
+            f"{o.title} over {two[0]} and {two[1]}. {text}",
             lambda ax: plots.sensitivity_map(study, two, o.name, where=context.where, ax=ax),
             height=1.5 + 0.4 * len(context.varied[two[1]]),
         )
@@ -136,7 +136,9 @@ def distributions(context: Context) -> Part:
     )
     some = f"Shown are the {len(shown)} best of {len(context.chosen)}." if len(shown) < len(context.chosen) else ""
     parts = [figure(svg, text, some)]
-    profile = profile_study(study, o.name, thresholds=None, level=context.level, where=context.where)
+    drawn = np.unique(np.concatenate([scores_of(study, o, i) for i in context.drawn]))
+    tau = np.unique(np.quantile(drawn, np.linspace(0, 1, min(1000, drawn.size))))
+    profile = profile_study(study, o.name, thresholds=tau, level=context.level, where=context.where)
     median = best.summary.median.value
     bar = median if np.isfinite(median) else float(o.never or 0.0)
     sign = 1 if o.higher_is_better else -1
@@ -165,7 +167,7 @@ def comparisons(context: Context) -> Part | None:
     svg = context.sketch.draw(
         f"Probabilities of improvement. {text}",
         lambda ax: plots.improvement(pairs, ax=ax),
-        height=1.6 + (0.4 * len(pairs.order) if len(pairs) > len(pairs.order) - 1 else 0.26 * min(len(pairs), 40)),
+        height=1.6 + (0.4 * len(pairs.order) if len(pairs) >= len(pairs.order) else 0.26 * min(len(pairs), 20)),
     )
     told = f"{pairs.n_different:,} of {len(pairs):,} pairs are told apart."
     parts = [figure(svg, text), paragraph(told), table(f"Comparisons: {pairs.words}", *pairs.table(), text_columns=2)]
@@ -197,9 +199,11 @@ def optimality(context: Context) -> Part | None:
     if top != low:
         text += f", the most, and {percent(float(share[low]))} of those of {study.labels[low]}, the least"
     text += "."
-    drawn = context.drawn
+    drawn = sorted(context.chosen, key=lambda i: -share[i])[: len(context.drawn)]
+    drawn = [i for i in context.chosen if i in drawn]
+    note = f"Shown are the {len(drawn)} with the most." if len(drawn) < len(context.chosen) else ""
     svg = context.sketch.draw(
         f"Share of optimal agents over episodes. {text}",
         lambda ax: plots.study_share_optimal(study, drawn, ax=ax),
     )
-    return anchor, title, section(anchor, title, figure(svg, text, context.drawn_note))
+    return anchor, title, section(anchor, title, figure(svg, text, note))
