@@ -120,7 +120,7 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     ax.set_xlim(-0.02, 1.02)
     percent_axis(ax.xaxis)
     label = comparisons.labels[comparisons.order.index(centre)]
-    ax.set_xlabel(f"probability of doing better than {label}")
+    ax.set_xlabel(f"probability of doing better than\n{label}")
     level = pairs[0].comparison.probability_of_improvement.interval.level
     hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
     some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
