@@ -45,10 +45,7 @@ class Tree(Generic[Node]):
             self._nodes[level, index] = n, node
             return
         del self._nodes[level, index ^ 1]
-        if index % 2:
-            node = self._combine(*sibling, n, node)
-        else:
-            node = self._combine(n, node, *sibling)
+        node = self._combine(*sibling, n, node) if index % 2 else self._combine(n, node, *sibling)
         self.insert(first // (LEAF << level + 1) * (LEAF << level + 1), n + sibling[0], node, level + 1)
 
     def merge(self, other: "Tree[Node]") -> None:
@@ -80,4 +77,5 @@ def combine_moments(n: int, left: Moments, m: int, right: Moments) -> Moments:
 
 def add_sums(_n: int, left: NDArray[Any], _m: int, right: NDArray[Any]) -> NDArray[Any]:
     """Combine sums."""
-    return left + right
+    total: NDArray[Any] = left + right
+    return total

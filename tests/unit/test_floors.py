@@ -20,6 +20,7 @@ FLOORS = [
     {"run", "describe", "blocks", "progress"},
     {"truth"},
     {"training", "rollouts"},
+    {"studies"},
     {"plots"},
     {"cli"},
 ]
