@@ -41,7 +41,8 @@ def read_folder(path: Path) -> Study:
         job = prepare(
             problems, vary, fixed, n_agents=there["n_agents"], episodes=there["episodes"], seed=seed,
             first_agent=there["first_agent"], paired=there["paired"], outcomes=outcomes,
-            checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None, executor=None,
+            checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
+            executor=None,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError, OSError, InvalidInput) as error:
         msg = f"{path} does not hold a whole study ({error}); run it again"

@@ -78,8 +78,8 @@ def _digest(dataset: "xr.Dataset") -> str:
             array = np.frombuffer("\0".join(map(str, array.reshape(-1))).encode(), np.uint8)
         total.update(f"{name} {array.dtype.str} {dataset[name].dims} {dataset[name].shape}".encode())
         total.update(array.tobytes())
-    texts = {name: value for name, value in dataset.attrs.items() if name != "sha256"}
-    total.update(json.dumps(texts, sort_keys=True, default=float).encode())
+    about = {name: np.asarray(value).item() for name, value in dataset.attrs.items() if name != "sha256"}
+    total.update(json.dumps(about, sort_keys=True).encode())
     return total.hexdigest()
 
 
