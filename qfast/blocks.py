@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -25,11 +26,16 @@ from qfast.learner import Learner
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import explore_threshold
 
-__all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
+__all__ = [
+    "Block", "BlockStopped", "Memory", "Plan", "Recorder", "block_size", "compile_plan", "in_order", "run_block",
+    "run_blocks",
+]  # fmt: skip
 
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
+
+Result = TypeVar("Result")
 
 
 class BlockStopped(Exception):
@@ -51,6 +57,13 @@ class Checks(Protocol):
         """Begin with agents: give what turns their Q (n, S, A) at each checkpoint into measures (n, 4)."""
 
 
+class Recorder(Protocol):
+    """What sums up the records of a block's agents, a stretch of episodes at a time."""
+
+    def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
+        """Take the records (agents, episodes) of the agents from number ``first`` on."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the agents of a run have in common, ready for the kernel; small, and picklable.
@@ -70,10 +83,14 @@ class Plan:
     episodes : int
         Episodes that each agent has to go.
     record : {None, "returns", "summary", "score"}
+        "summary": records go to a recorder, a stretch of episodes at a time, and are not kept.
     forbidden : ndarray of bool, shape (S, A), or None
         Pairs whose Q is -inf.
     checks : Checks or None
         What is measured on the way.
+    recorder : callable or None
+        Makes what takes the records with ``record="summary"``, from the number of episodes; by default a
+        `SummaryBuilder`.
     """
 
     spec: Spec
@@ -86,6 +103,7 @@ class Plan:
     record: str | None
     forbidden: NDArray[np.bool_] | None
     checks: Checks | None = None
+    recorder: Callable[[int], Recorder] | None = None
 
     @property
     def draws_per_step(self) -> int:
@@ -174,13 +192,13 @@ class Block:
         Number of its first agent within the run.
     memory : Memory or None
         None where the agents' arrays were written in place.
-    summary : SummaryBuilder or None
+    summary : SummaryBuilder, another recorder, or None
     n_agents, n_steps : int
     """
 
     first: int
     memory: Memory | None
-    summary: SummaryBuilder | None
+    summary: Any
     n_agents: int
     n_steps: int
 
@@ -274,7 +292,7 @@ def run_block(
     rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)
     stop = np.zeros(1, np.int64) if stop is None else stop
     in_cache = plan.record == "summary"
-    summary = SummaryBuilder(plan.episodes) if in_cache else None
+    summary = (plan.recorder or SummaryBuilder)(plan.episodes) if in_cache else None
     stretches = list(windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
     buffer = (np.empty(0, dtype), np.empty(0, np.int32))
     if in_cache:
@@ -372,19 +390,40 @@ def run_blocks(
     ------
     Block
     """
-    pending: deque[Future[Block]] = deque()
     local = {"into": into, "stop": stop, "report": report}
-    starts = iter(range(0, n_agents, size))
+
+    def calls() -> Iterator[Callable[[], Future[Block]]]:
+        for first in range(0, n_agents, size):
+            count = min(size, n_agents - first)
+            arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
+            if into is not None:
+                arguments["into"] = into.part(first, count)
+            if before is not None:
+                arguments["before"] = before.part(first, count)
+            yield partial(executor.submit, run_block, plan, first, count, **arguments)
+
+    yield from in_order(calls(), ahead=ahead, tick=tick, stopped=stopped)
+
+
+def in_order(
+    calls: Iterator[Callable[[], "Future[Result]"]],
+    *,
+    ahead: int,
+    tick: Callable[[], None] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Result]:
+    """Submit calls to an executor and give their results in the order of the calls; see `run_blocks`.
+
+    Yields
+    ------
+    object
+        What each call's future gives.
+    """
+    pending: deque[Future[Result]] = deque()
     try:
         while True:
-            while len(pending) < ahead and (first := next(starts, None)) is not None:
-                count = min(size, n_agents - first)
-                arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
-                if into is not None:
-                    arguments["into"] = into.part(first, count)
-                if before is not None:
-                    arguments["before"] = before.part(first, count)
-                pending.append(executor.submit(run_block, plan, first, count, **arguments))
+            while len(pending) < ahead and (submit := next(calls, None)) is not None:
+                pending.append(submit())
             if not pending:
                 return
             while not pending[0].done():  # a wait without end would not notice Ctrl-C on every system
@@ -393,10 +432,10 @@ def run_blocks(
                 if stopped():
                     return
             try:
-                block = pending.popleft().result()
+                result = pending.popleft().result()
             except BlockStopped:
                 return
-            yield block
+            yield result
             if stopped():
                 return
     finally:

@@ -65,3 +65,47 @@ def count_values(values, row, bits, at, slot_of, n_slots, counts):
             e += 1
         agent, e = agent + 1, 0
     return n * episodes, n_slots
+
+
+@njit(**KERNEL)
+def add_rows(values, begin, totals):
+    """Add to `totals` (n,) float64 the sums of the rows of `values` (n, episodes) from column `begin` on.
+
+    Eight partial sums run side by side and are added in a fixed order: a chain of dependent additions would take four
+    cycles a value, and the bits are the same whether LLVM makes a vector of them or not.
+    """
+    n, episodes = values.shape
+    whole = begin + (episodes - begin) // 8 * 8
+    for agent in range(n):
+        s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for e in range(begin, whole, 8):
+            s0 += values[agent, e]
+            s1 += values[agent, e + 1]
+            s2 += values[agent, e + 2]
+            s3 += values[agent, e + 3]
+            s4 += values[agent, e + 4]
+            s5 += values[agent, e + 5]
+            s6 += values[agent, e + 6]
+            s7 += values[agent, e + 7]
+        for e in range(whole, episodes):
+            s0 += values[agent, e]
+        totals[agent] += ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
+
+
+@njit(**KERNEL)
+def shifted_moments(values, mean, squares):
+    """Like `add_moments`, in one pass: sums of differences from the first agent's value, and of their squares.
+
+    The differences are small where the spread is, so that little is lost to rounding.
+    """
+    n, episodes = values.shape
+    mean[:] = 0
+    squares[:] = 0
+    for agent in range(1, n):
+        for e in range(episodes):
+            deviation = np.float64(values[agent, e]) - np.float64(values[0, e])
+            mean[e] += deviation
+            squares[e] += deviation * deviation
+    for e in range(episodes):
+        squares[e] = max(squares[e] - mean[e] * mean[e] / n, 0.0)
+        mean[e] = np.float64(values[0, e]) + mean[e] / n

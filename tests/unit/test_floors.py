@@ -16,7 +16,7 @@ FLOORS = [
     {"kernel", "errors"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"},
     {"problems"},
-    {"tables", "curve", "stats", "exact"},
+    {"tables", "moments", "curve", "stats", "exact"},
     {"run", "describe", "blocks", "progress"},
     {"truth"},
     {"training", "rollouts"},
