@@ -9,13 +9,13 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say
 from qfast.stats import estimate_mean
-from qfast.studies.asked import Outcome, StudyData, outcome_of, ranked, scores_of, select
+from qfast.studies.asked import Outcome, StudyData, full_settings, outcome_of, ranked, scores_of, select
 from qfast.studies.texts import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["sensitivity", "sensitivity_map"]
+__all__ = ["sensitivity", "sensitivity_map", "slice_of"]
 
 
 def sensitivity(
@@ -78,10 +78,10 @@ def sensitivity(
     else:
         few = [name for name in values if name != x_name and 1 < len(values[name]) <= MOST_LINES]
         lines = next((name for name in few if name not in (where or {})), None)
-    chosen, fixed = _slice(study, asked, [x_name, *([lines] if lines else [])], where)
+    chosen, fixed = slice_of(study, asked, [x_name, *([lines] if lines else [])], where)
     ax = axes_of(ax)
     axis = _Axis(values[x_name])
-    settings = study.configurations
+    settings = full_settings(study)
     groups: list[tuple[str, list[int]]] = [("", chosen)]
     if lines:
         found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
@@ -168,8 +168,9 @@ def sensitivity_map(
     if len(names) != 2 or names[0] == names[1]:
         msg = f"settings={settings!r} are not two that were varied; a map needs two of {', '.join(map(repr, values))}"
         raise InvalidInput(msg)
-    chosen, fixed = _slice(study, asked, names, where)
-    ran = [{study.configurations[i][name] for i in chosen} for name in names]
+    chosen, fixed = slice_of(study, asked, names, where)
+    settings_of = full_settings(study)
+    ran = [{settings_of[i][name] for i in chosen} for name in names]
     columns, rows = (_ordered([v for v in values[n] if v in seen]) for n, seen in zip(names, ran, strict=True))
     grid = np.full((len(rows), len(columns)), np.nan)
     counts, half = [], []
@@ -177,7 +178,7 @@ def sensitivity_map(
         mean = scores_of(study, asked, i)
         counts.append(mean.size)
         half.append(estimate_mean(mean).interval.half_width)
-        at = study.configurations[i]
+        at = settings_of[i]
         grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = mean.mean()
     ax = axes_of(ax, (2.2 + 0.62 * len(columns), 1.4 + 0.45 * len(rows)))
     good = "cividis" if asked.higher_is_better else "cividis_r"
@@ -225,17 +226,19 @@ def _known(name: str, values: Mapping[str, Any], option: str) -> str:
     return name
 
 
-def _slice(
+def slice_of(
     study: StudyData, outcome: Outcome, free: Sequence[str], where: Mapping[str, Any] | None
 ) -> tuple[list[int], str]:
-    """Configurations that differ in the free settings only, and how the others stand."""
-    chosen = select(study, where)
-    best = study.configurations[ranked(study, outcome, chosen)[0]]
-    others = [name for name in best if name not in free]
-    settings = study.configurations
-    fixed = [name for name in others if len({settings[i][name] for i in range(len(settings))}) > 1]
+    """Configurations that differ in the free settings only, and how the others stand: as in the best of them."""
+    settings = full_settings(study)
+    chosen = [i for i in select(study, where) if all(settings[i][name] is not None for name in free)]
+    if not chosen:
+        msg = f"where={dict(where or {})!r} leaves no configuration that has {' and '.join(free)}; name others"
+        raise InvalidInput(msg)
+    best = settings[ranked(study, outcome, chosen)[0]]
+    fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
     chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
-    return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed)
+    return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)
 
 
 def _text(value: Any) -> str:

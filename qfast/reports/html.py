@@ -47,7 +47,9 @@ footer{margin-top:3rem;border-top:1px solid var(--line);color:var(--soft);font-s
 @media (min-width:60rem){.gallery{display:grid;grid-template-columns:1fr 1fr;gap:.5rem 2.2rem;align-items:start}}
 @media (max-width:30rem){body{padding:.6rem .8rem 2rem}dl{grid-template-columns:1fr;gap:0}dt{margin-top:.4rem}}
 @media print{@page{margin:16mm}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
-h2,h3{break-after:avoid}figure,tr,.finding{break-inside:avoid}.gallery{display:grid;grid-template-columns:1fr 1fr;gap:0 .6cm}figure{max-width:11cm}figure.table{max-width:none;break-inside:auto}.scroll{overflow:visible}
+h2,h3{break-after:avoid}figure,tr,.finding{break-inside:avoid}
+.gallery{display:grid;grid-template-columns:1fr 1fr;gap:0 .6cm}
+figure{max-width:11cm}figure.table{max-width:none;break-inside:auto}.scroll{overflow:visible}
 table{font-size:7.5pt}th,td{white-space:normal;padding-right:.5rem}a{color:inherit;text-decoration:none}}
 """.strip()
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from qfast import plots
+from qfast.plots.study_settings import slice_of
 from qfast.reports.context import Context
 from qfast.reports.html import figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
-from qfast.studies.asked import scores_of
+from qfast.studies.asked import full_settings, ranked, scores_of
 from qfast.studies.profiles import profile_study
 from qfast.studies.texts import number, percent, with_interval
 from qfast.studies.winners import Winner
@@ -76,20 +77,17 @@ def sensitivities(context: Context) -> Part | None:
     anchor, title = context.anchor("sensitivity"), context.heading("Sensitivity to the settings")
     study, o = context.study, context.outcome
     means = {i: float(scores_of(study, o, i).mean()) for i in context.chosen}
-    best = context.order[0]
-    settings = study.configurations
+    settings = full_settings(study)
     std = context.summary.best.summary.std.value
     parts = []
     names = [name for name in context.varied if name != "problem"]
     for name in names:
-        # The others stand as in the best configuration.
-        line = [i for i in context.chosen if all(settings[i][k] == settings[best][k] for k in names if k != name)]
+        line, others = slice_of(study, o, [name], context.where)
         low, high = min(line, key=means.__getitem__), max(line, key=means.__getitem__)
-        text = (
-            f"Over {name} the mean goes from {number(means[low], std / 10 or None)} ({name}={_v(settings[low][name])}) "
-        )
-        text += f"to {number(means[high], std / 10 or None)} ({name}={_v(settings[high][name])})"
-        others = ", ".join(f"{k}={_v(settings[best][k])}" for k in names if k != name)
+        if low == high:
+            continue
+        ends = [f"{number(means[i], std / 10 or None)} ({name}={_v(settings[i][name])})" for i in (low, high)]
+        text = f"Over {name} the mean goes from {ends[0]} to {ends[1]}"
         text += f" with {others}" if others else ""
         ratio = (means[high] - means[low]) / std if std else 0.0
         text += f": {ratio:.2g} times the standard deviation over agents." if ratio else "."
@@ -100,14 +98,18 @@ def sensitivities(context: Context) -> Part | None:
         parts.append(figure(svg, text))
     if len(names) >= 2:
         two = sorted(names, key=lambda n: -len(context.varied[n]))[:2]
+        plane, others = slice_of(study, o, two, context.where)
+        best = ranked(study, o, plane)[0]
         where = ", ".join(f"{k}={_v(settings[best][k])}" for k in two)
-        text = f"The best pair is {where}."
+        text = f"The best pair is {where}" + (f", with {others}." if others else ".")
         svg = context.sketch.draw(
             f"{o.title} over {two[0]} and {two[1]}. {text}",
             lambda ax: plots.sensitivity_map(study, two, o.name, where=context.where, ax=ax),
             height=1.5 + 0.4 * len(context.varied[two[1]]),
         )
         parts.append(figure(svg, text, "Light is good."))
+    if not parts:
+        return None
     return anchor, title, section(anchor, title, gallery(*parts))
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Outcome",
     "StudyData",
     "common_scores",
+    "full_settings",
     "outcome_of",
     "pairing",
     "ranked",
@@ -176,6 +177,12 @@ def common_scores(
     return [_restricted(row, outcome) for row in rows]
 
 
+def full_settings(study: StudyData) -> list[dict[str, Any]]:
+    """What varied, one mapping a configuration with all names in each: None for what a configuration does not have."""
+    names = list(dict.fromkeys(name for settings in study.configurations for name in settings))
+    return [{name: settings.get(name) for name in names} for settings in study.configurations]
+
+
 def pairing(study: StudyData, paired: bool | None) -> bool:
     """Whether an experiment that is planned shares random numbers; by default as the study did.
 
@@ -212,8 +219,8 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     InvalidInput
         If there is no such setting or value, or nothing is left.
     """
-    configurations = list(study.configurations)
-    names = list(configurations[0]) if configurations else []
+    configurations = full_settings(study)
+    names = list(configurations[0])
     chosen = list(range(len(configurations)))
     if where is not None and not isinstance(where, Mapping):
         msg = f"where={where!r:.60} is not a mapping; give settings and values, such as {{{names[0]!r}: ...}}"
@@ -223,7 +230,7 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
             msg = f"where names {name!r}, which did not vary; use {', '.join(map(repr, names))}"
             raise InvalidInput(msg)
         values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence | np.ndarray) else list(wanted)
-        known = {c[name] for c in configurations}
+        known = {c[name] for c in configurations} - {None}
         missing = [value for value in values if not any(_same(value, k) for k in known)]
         if missing:
             shown = ", ".join(map(repr, sorted(known, key=str)))
@@ -233,7 +240,7 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     if not chosen:
         msg = f"where={dict(where or {})!r} leaves no configuration; name fewer settings"
         raise InvalidInput(msg)
-    problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in configurations[i]})
+    problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in names})
     if one_problem and len(problems) > 1:
         msg = (
             f"the study has the problems {', '.join(map(repr, problems))}, whose outcomes have no common scale; "
