@@ -49,10 +49,11 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     --------
     >>> import qfast
     >>> from matplotlib.figure import Figure
-    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
     >>> ax = improvement(study.compare_all(), ax=Figure().add_subplot())
     >>> sorted(text.get_text() for text in ax.texts)
-    ['0 %', '100 %']
+    ['44 %', '56 %']
     """
     n = len(comparisons.order)
     complete = len(comparisons) == n * (n - 1) // 2
@@ -158,7 +159,8 @@ def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes |
     --------
     >>> import qfast
     >>> from matplotlib.figure import Figure
-    >>> study = qfast.study(vary={"alpha": [0.1, 0.3]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
     >>> misranking_curve(study.misranking(rng=0), ax=Figure().add_subplot()).get_xlabel()
     'seeds of each configuration in an experiment'
     """
@@ -274,7 +276,8 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     --------
     >>> import qfast
     >>> from matplotlib.figure import Figure
-    >>> study = qfast.study(vary={"alpha": [0.1, 0.2, 0.3]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.2, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
     >>> named_shares(study.misranking(rng=0), ax=Figure().add_subplot()).get_ylabel()
     'share of experiments that name it'
     """

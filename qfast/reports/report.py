@@ -66,7 +66,7 @@ def write_report(
     >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     text = write_report(study, folder + "/study.html", rerun=False).read_text("utf-8")
-    >>> text[:15], "http" in text
+    >>> text[:15], "://" in text
     ('<!DOCTYPE html>', False)
     """
     target = check_target(path)

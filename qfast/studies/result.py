@@ -15,6 +15,7 @@ from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.studies.answers import Answers
 from qfast.studies.design import PROBLEM
+from qfast.studies.drawing import Drawing
 from qfast.studies.outcomes import Outcome
 from qfast.studies.settings import is_number
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Study"]
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(Answers):
+class Study(Answers, Drawing):
     """What `qfast.study` gives: outcomes of every agent and curves of every configuration.
 
     Attributes
