@@ -159,7 +159,8 @@ class Answers:
         --------
         >>> import qfast
         >>> lake = qfast.problems.frozen_lake(slip=0.0)
-        >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.2, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+        >>> vary = {"epsilon": [0.1, 0.2, 0.4]}
+        >>> study = qfast.study(lake, vary=vary, n_agents=200, episodes=50, seed=0, progress=False)
         >>> pairs = study.compare_all()
         >>> len(pairs), pairs.labels[0], pairs.n_different
         (3, 'epsilon=0.1', 1)
@@ -379,7 +380,7 @@ class Answers:
         >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
         >>> found = study.misranking(k=[1, 3, 10], rng=0)
         >>> found.labels, found.wrong.round(2).tolist()
-        (('epsilon=0.1', 'epsilon=0.4'), [0.43, 0.37, 0.25])
+        (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.37, 0.25])
         """
         return misrank(
             self, a, b, outcome, k=k, alpha=alpha, paired=paired, n_resamples=n_resamples, rng=rng, where=where

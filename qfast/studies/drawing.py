@@ -76,8 +76,8 @@ class Drawing:
         >>> from matplotlib.figure import Figure
         >>> lake = qfast.problems.frozen_lake(slip=0.0)
         >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
-        >>> study.plot_sensitivity("alpha", "steps", ax=Figure().add_subplot()).get_xlabel()
-        'alpha'
+        >>> study.plot_sensitivity("epsilon", "steps", ax=Figure().add_subplot()).get_xlabel()
+        'epsilon'
         """
         from qfast.plots import sensitivity
 
@@ -124,7 +124,7 @@ class Drawing:
         >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
         >>> ax = study.plot_distribution("steps", ax=Figure().add_subplot())
         >>> [text.get_text() for text in ax.get_yticklabels()]
-        ['alpha=0.1', 'alpha=0.5']
+        ['epsilon=0.1', 'epsilon=0.4']
         """
         from qfast.plots import score_distribution
 
