@@ -91,6 +91,8 @@ class Plan:
     recorder : callable or None
         Makes what takes the records with ``record="summary"``, from the number of episodes; by default a
         `SummaryBuilder`.
+    stretches : tuple of (int, int), or None
+        The stretches of episodes, each from its first one up to before its end, that a recorder is given one by one.
     """
 
     spec: Spec
@@ -104,6 +106,7 @@ class Plan:
     forbidden: NDArray[np.bool_] | None
     checks: Checks | None = None
     recorder: Callable[[int], Recorder] | None = None
+    stretches: tuple[tuple[int, int], ...] | None = None
 
     @property
     def draws_per_step(self) -> int:
@@ -293,10 +296,10 @@ def run_block(
     stop = np.zeros(1, np.int64) if stop is None else stop
     in_cache = plan.record == "summary"
     summary = (plan.recorder or SummaryBuilder)(plan.episodes) if in_cache else None
-    stretches = list(windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
+    stretches = list(plan.stretches or windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
     buffer = (np.empty(0, dtype), np.empty(0, np.int32))
     if in_cache:
-        longest = count * (stretches[0][1] - stretches[0][0])
+        longest = count * max(end - begin for begin, end in stretches)
         buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
     agents = Agents(
         q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,

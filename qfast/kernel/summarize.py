@@ -68,17 +68,21 @@ def count_values(values, row, bits, at, slot_of, n_slots, counts):
 
 
 @njit(**KERNEL)
-def add_rows(values, begin, totals):
-    """Add to `totals` (n,) float64 the sums of the rows of `values` (n, episodes) from column `begin` on.
+def add_rows(values, begin, at, sums):
+    """Add the rows of `values` (n, episodes) from column `begin` on to `sums` (n, 8); column 0 is episode `at`.
 
-    Eight partial sums run side by side and are added in a fixed order: a chain of dependent additions would take four
-    cycles a value, and the bits are the same whether LLVM makes a vector of them or not.
+    Episode e goes to sum e % 8, so that the eight sums depend on the values alone, not on the stretches in which they
+    came.  A single sum would be a chain of dependent additions, four cycles a value.
     """
     n, episodes = values.shape
-    whole = begin + (episodes - begin) // 8 * 8
+    lead = min(begin + (-(at + begin)) % 8, episodes)
+    whole = lead + (episodes - lead) // 8 * 8
     for agent in range(n):
-        s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for e in range(begin, whole, 8):
+        for e in range(begin, lead):
+            sums[agent, (at + e) % 8] += values[agent, e]
+        s0, s1, s2, s3 = sums[agent, 0], sums[agent, 1], sums[agent, 2], sums[agent, 3]
+        s4, s5, s6, s7 = sums[agent, 4], sums[agent, 5], sums[agent, 6], sums[agent, 7]
+        for e in range(lead, whole, 8):
             s0 += values[agent, e]
             s1 += values[agent, e + 1]
             s2 += values[agent, e + 2]
@@ -87,25 +91,31 @@ def add_rows(values, begin, totals):
             s5 += values[agent, e + 5]
             s6 += values[agent, e + 6]
             s7 += values[agent, e + 7]
+        sums[agent, 0], sums[agent, 1], sums[agent, 2], sums[agent, 3] = s0, s1, s2, s3
+        sums[agent, 4], sums[agent, 5], sums[agent, 6], sums[agent, 7] = s4, s5, s6, s7
         for e in range(whole, episodes):
-            s0 += values[agent, e]
-        totals[agent] += ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
+            sums[agent, (at + e) % 8] += values[agent, e]
 
 
 @njit(**KERNEL)
-def shifted_moments(values, mean, squares):
-    """Like `add_moments`, in one pass: sums of differences from the first agent's value, and of their squares.
+def leaf_moments(values, leaf, mean, squares):
+    """Like `add_moments`, for each `leaf` agents in a row: into `mean` and `squares` (leaves, episodes).
 
-    The differences are small where the spread is, so that little is lost to rounding.
+    One pass: sums of differences from the leaf's first agent, and of their squares.  The differences are small where
+    the spread is, so that little is lost to rounding.
     """
     n, episodes = values.shape
-    mean[:] = 0
-    squares[:] = 0
-    for agent in range(1, n):
+    for first in range(0, n, leaf):
+        i, end = first // leaf, min(first + leaf, n)
         for e in range(episodes):
-            deviation = np.float64(values[agent, e]) - np.float64(values[0, e])
-            mean[e] += deviation
-            squares[e] += deviation * deviation
-    for e in range(episodes):
-        squares[e] = max(squares[e] - mean[e] * mean[e] / n, 0.0)
-        mean[e] = np.float64(values[0, e]) + mean[e] / n
+            mean[i, e] = 0
+            squares[i, e] = 0
+        for agent in range(first + 1, end):
+            for e in range(episodes):
+                deviation = np.float64(values[agent, e]) - np.float64(values[first, e])
+                mean[i, e] += deviation
+                squares[i, e] += deviation * deviation
+        count = end - first
+        for e in range(episodes):
+            squares[i, e] = max(squares[i, e] - mean[i, e] * mean[i, e] / count, 0.0)
+            mean[i, e] = np.float64(values[first, e]) + mean[i, e] / count

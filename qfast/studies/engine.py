@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.blocks import default_threads, in_order
-from qfast.curve import WINDOW
 from qfast.errors import InvalidInput
 from qfast.moments import LEAF
 from qfast.progress import Progress, Reporter, default_reporter
@@ -24,8 +23,8 @@ from qfast.training import ctrl_c
 
 __all__ = ["check_picklable", "execute"]
 
-_MOST: Final = 1024  # agents in a block
-_RECORDS: Final = 2**19  # records of episodes that stay in the cache
+_MOST: Final = 2048  # agents in a block
+_RECORDS: Final = 2**22  # records of episodes that are kept of a block at a time
 _LARGEST_INDEX: Final = 2**31 - 1
 
 
@@ -64,7 +63,7 @@ def check_picklable(tasks: Sequence[Task], executor: Executor | None) -> None:
 
 def block_size(task: Task, n_agents: int, n_configurations: int, threads: int) -> int:
     """Agents in a block: a power of 2, few enough to keep all threads busy and the records in the cache."""
-    episodes = task.plan.episodes if task.wanted.keep else min(task.plan.episodes, WINDOW)
+    episodes = task.plan.episodes if task.wanted.keep else 1
     share = n_agents * n_configurations // (4 * threads)
     indices = _LARGEST_INDEX // (task.plan.shape[0] * task.plan.shape[1])
     most = max(LEAF, min(share, _RECORDS // max(1, episodes), indices, _MOST))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ __all__ = ["Job", "prepare"]
 
 #: Episodes whose quantiles over agents are kept, unless all are asked for.
 _QUANTILE_EPISODES: Final = 50
+
+#: Episodes that are recorded before they are summed up, at most.
+_STRETCH: Final = 128
 
 #: The default number of checkpoints.
 _CHECKPOINTS: Final = 20
@@ -214,7 +218,8 @@ def _task(
     plan = make_plan(
         configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
     )
-    plan = replace(plan, recorder=partial(Records, wanted=wanted))
+    stretches = _stretches(checkpoints, episodes)
+    plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
     if checkpoints or any(outcome.name in TRUTH for outcome in outcomes):
         from qfast.truth.judge import make_judge
 
@@ -225,6 +230,16 @@ def _task(
             raise InvalidInput(msg) from error
         plan = replace(plan, checks=Watch(judge, tuple(sorted({*checkpoints, episodes}))))
     return Task(plan, wanted, outcomes, checkpoints, configuration.arguments, configuration.mdp)
+
+
+def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, int], ...]:
+    """Divide the episodes into short stretches, whose records stay in the cache; they end at the checkpoints."""
+    ends = [0]
+    for stop in (*checkpoints, episodes):
+        parts = -(-(stop - ends[-1]) // _STRETCH)
+        begin = ends[-1]
+        ends += [begin + (stop - begin) * (i + 1) // parts for i in range(parts)]
+    return tuple(pairwise(ends))
 
 
 def _check_memory(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.blocks import Plan, mean_table, run_block
-from qfast.curve import windows
 from qfast.errors import InvalidInput
 from qfast.moments import LEAF, Moments, Tree, add_sums, combine_moments
 from qfast.studies.outcomes import AgentBlock, Outcome
@@ -102,49 +101,55 @@ class Records:
     ----------
     episodes : int
     wanted : Wanted
+    stretches : tuple of (int, int)
+        As in `qfast.blocks.Plan`.
     """
 
-    def __init__(self, episodes: int, wanted: Wanted) -> None:
-        self._stretches = list(windows(episodes))
-        self._episodes, self._wanted = episodes, wanted
-        self.leaves: list[tuple[int, int, list[Moments]]] = []
+    def __init__(self, episodes: int, wanted: Wanted, stretches: tuple[tuple[int, int], ...]) -> None:
+        self._episodes, self._wanted, self._stretches = episodes, wanted, stretches
         self.kept: list[tuple[NDArray[Any], NDArray[np.int32]]] = []
+        self._first = self._n = 0
         self._returns: list[NDArray[Any]] = []
-        self.total = self.last = np.zeros(0)
-        self.steps = np.zeros(0)
+        self._moments: list[Moments] = []
+        self._sums = np.zeros((3, 0, 8))
 
     def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
         """Take the records (agents, episodes) of a stretch of episodes."""
-        from qfast.kernel.summarize import add_rows, shifted_moments
+        from qfast.kernel.summarize import add_rows, leaf_moments
 
         wanted, (begin, end) = self._wanted, self._stretches[window]
         n = len(returns)
         if window == 0:
-            self.total, self.last, self.steps = np.zeros(n), np.zeros(n), np.zeros(n)
-            self.leaves = [(first + i, min(LEAF, n - i), []) for i in range(0, n, LEAF)]
-        add_rows(returns, 0, self.total)
-        add_rows(lengths, 0, self.steps)
+            self._first, self._n = first, n
+            self._sums = np.zeros((3, n, 8))
+        add_rows(returns, 0, begin, self._sums[0])
+        add_rows(lengths, 0, begin, self._sums[2])
         tail = max(self._episodes - wanted.last - begin, 0)
         if tail < end - begin:
-            add_rows(returns, tail, self.last)
+            add_rows(returns, tail, begin, self._sums[1])
         if wanted.curves:
-            if not n:  # compile what an empty block would leave out
-                shifted_moments(np.zeros((1, 1), returns.dtype), np.zeros(1), np.zeros(1))
-            for i, (_, count, moments) in enumerate(self.leaves):
-                mean, squares = np.empty(end - begin), np.empty(end - begin)
-                shifted_moments(returns[i * LEAF : i * LEAF + count], mean, squares)
-                moments.append((mean, squares))
+            moments = np.empty((2, -(-n // LEAF), end - begin))
+            leaf_moments(returns, LEAF, moments[0], moments[1])
+            self._moments.append((moments[0], moments[1]))
         here = [episode - begin for episode in wanted.quantile_episodes if begin <= episode < end]
         self._returns.append(np.ascontiguousarray(returns[:, here].T))
         if wanted.keep:
             self.kept.append((returns.copy(), lengths.copy()))
 
+    def totals(self) -> NDArray[np.float64]:
+        """Sums over all episodes, of the returns, the last returns and the steps, shape (3, n)."""
+        sums = self._sums  # added in a fixed order, whatever NumPy would choose
+        s = [sums[:, :, i] + sums[:, :, i + 4] for i in range(4)]
+        total: NDArray[np.float64] = (s[0] + s[2]) + (s[1] + s[3])
+        return total
+
     def curve(self) -> Tree[Moments]:
         """The moments over agents of all episodes."""
         tree: Tree[Moments] = Tree(combine_moments)
-        for first, count, moments in self.leaves if self._wanted.curves else ():
-            mean, squares = (np.concatenate(parts) for parts in zip(*moments, strict=True))
-            tree.insert(first, count, (mean, squares))
+        if self._moments:
+            mean, squares = (np.concatenate(parts, axis=1) for parts in zip(*self._moments, strict=True))
+            for i in range(len(mean)):
+                tree.insert(self._first + i * LEAF, min(LEAF, self._n - i * LEAF), (mean[i], squares[i]))
         return tree
 
     def at_quantiles(self) -> NDArray[Any]:
@@ -208,11 +213,8 @@ def run_part(
 
 def _measured(task: Task, records: Records, checks: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """The outcomes that are built in, by name; only those of the truth if that is known."""
-    measured = {
-        "auc": records.total / task.plan.episodes,
-        "final_return": records.last / task.wanted.last,
-        "steps": records.steps,
-    }
+    total, last, steps = records.totals()
+    measured = {"auc": total / task.plan.episodes, "final_return": last / task.wanted.last, "steps": steps}
     if task.plan.checks is not None:
         end = checks[:, -1]
         measured |= {"regret": end[:, REGRET], "optimal": end[:, OPTIMAL], "greedy_return": end[:, GREEDY_RETURN]}

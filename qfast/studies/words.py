@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qfast.studies.result import Study
 
-__all__ = ["describe_study", "streams_in_words", "table"]
+__all__ = ["describe_study", "streams_in_words", "table", "values_in_words"]
 
 _ROWS = 12  # configurations that are shown
 _WIDTH = 40  # of a label
@@ -47,14 +47,14 @@ def describe_study(study: "Study") -> str:
     steps, seconds = int(attributes["n_steps"]), float(attributes["seconds"])
     speed = f", {steps / seconds / 1e6:,.0f} million a second" if seconds > 0 else ""
     problems = json.loads(attributes["problems"])
-    run = study.dataset["agents_run"].values
+    run = study.dataset["agents_run"].to_numpy()
     agents = f"{study.n_agents:,} agents each"
     if (run < study.n_agents).any():
         agents = f"{run.min():,} to {run.max():,} of at most {study.n_agents:,} agents each"
     lines = [
         f"Study of {n:,} configuration{'s' * (n > 1)}, {agents}, {study.episodes:,} episodes",
         *(f"  problem    {name}: {text}" for name, text in problems.items()),
-        f"  varied     {', '.join(_values(study, name) for name in study.varied) or 'nothing'}",
+        f"  varied     {', '.join(values_in_words(study, name) for name in study.varied) or 'nothing'}",
         f"  streams    seed {study.seed}; {streams_in_words(study)}",
         f"  steps      {steps:,} in {seconds:.3g} s{speed}",
         f"  outcomes   {', '.join(study.outcomes)}",
@@ -70,8 +70,9 @@ def describe_study(study: "Study") -> str:
     return "\n".join(lines)
 
 
-def _values(study: "Study", name: str) -> str:
-    values = list(dict.fromkeys(study.dataset[name].values.tolist()))
+def values_in_words(study: "Study", name: str) -> str:
+    """What a setting varies over."""
+    values = list(dict.fromkeys(one[name] for one in study.configurations if name in one))
     shown = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
     text = ", ".join(shown) if len(shown) <= 5 else f"{shown[0]}, {shown[1]}, …, {shown[-1]} ({len(shown)} values)"
     return f"{name} ({text})"
