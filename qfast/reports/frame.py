@@ -104,6 +104,8 @@ def settings(context: Context) -> Part:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):  # a schedule
+        return str(value.get("text", value))
     if isinstance(value, float):
         return f"{value:g}"
     return "-" if value is None else str(value)
