@@ -85,10 +85,10 @@ def agents_text(counts: Sequence[int]) -> str:
     return f"{low:,} agent{'' if low == 1 else 's'}{each}"
 
 
-def say(ax: "Axes", *texts: str) -> None:
-    """Write what a picture shows above it, in as many lines as it takes."""
+def say(ax: "Axes", *texts: str, labels: Sequence[str] = ()) -> None:
+    """Write what a picture shows above it, in as many lines as it takes; long labels on the left leave less room."""
     inches = ax.figure.get_window_extent().width / ax.figure.dpi * ax.get_position().width
-    width = max(32, int(14.5 * inches))
+    width = max(30, int(14.5 * inches) - max((len(label) - 8 for label in labels), default=0))
     lines: list[str] = []
     for text in filter(None, texts):
         joined = f"{lines[-1]}; {text}" if lines else text

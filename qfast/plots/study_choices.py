@@ -71,7 +71,7 @@ def _subject(comparisons: AllComparisons) -> str:
 def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     n = len(comparisons.order)
     p = comparisons.probability_of_improvement()
-    ax = axes_of(ax, (2.6 + 0.62 * n, 1.6 + 0.5 * n))
+    ax = axes_of(ax, (3.0 + 0.62 * n, 1.4 + 0.42 * n))
     image = ax.imshow(p, cmap=colormap_of("cividis"), vmin=0, vmax=1, aspect="auto")
     place = {c: i for i, c in enumerate(comparisons.order)}
     for pair in comparisons.pairs:
@@ -83,15 +83,17 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
                 column, row, text if pair.better is not None else f"({text})", ha="center", va="center",
                 fontsize="small", color="black" if value > 0.55 else "white",
             )  # fmt: skip
-    ax.set_xticks(range(n), comparisons.labels, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(n), comparisons.labels)
+    # Numbers to the right, names and numbers on the left: names twice would leave no room for the cells.
+    names = [f"{label}   {i}" for i, label in enumerate(comparisons.labels, 1)]
+    ax.set_xticks(range(n), [str(i) for i in range(1, n + 1)])
+    ax.set_yticks(range(n), names)
     ax.set_ylabel("this one does better …")
     ax.set_xlabel("… than this one")
     bar = ax.figure.colorbar(image, ax=ax, label="share of cases, ties half")
     percent_axis(bar.ax.yaxis)
     same = "on the same seed" if comparisons.pairs[0].comparison.paired else "agent against agent"
     brackets = "in brackets: not told apart" if comparisons.n_different < len(comparisons) else ""
-    say(ax, _subject(comparisons), same, brackets)
+    say(ax, _subject(comparisons), same, brackets, labels=names)
     return ax
 
 
@@ -125,7 +127,15 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     level = pairs[0].comparison.probability_of_improvement.interval.level
     hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
     some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
-    say(ax, _subject(comparisons), some, f"lines: {100 * level:.4g} % confidence intervals", "ties half", hollow)
+    say(
+        ax,
+        _subject(comparisons),
+        some,
+        f"lines: {100 * level:.4g} % confidence intervals",
+        "ties half",
+        hollow,
+        labels=names,
+    )
     plain_frame(ax)
     return ax
 

@@ -97,7 +97,7 @@ def score_distribution(
     ax.set_xlabel(f"{asked.axis}{never}")
     plain_frame(ax)
     texts = [selection, agents_text([x.size for x in scores]), text]
-    say(ax, *texts)
+    say(ax, *texts, labels=labels if kind == "violin" else ())
     return ax
 
 

@@ -1,5 +1,6 @@
 """Pictures of an outcome over the settings that were varied: lines over one, a map over two."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ def sensitivity(
     Returns
     -------
     matplotlib.axes.Axes
-        Bars are 95 % confidence intervals of the mean (Student's t), the band holds the middle 90 % of the agents.
+        Caps are 95 % confidence intervals of the mean (Student's t); the band, or a bar where the setting has names,
+        holds the middle 90 % of the agents.
 
     Raises
     ------
@@ -97,19 +99,26 @@ def sensitivity(
         value = np.array([e.value for e in means])
         half = np.array([e.interval.half_width for e in means])
         low, high = (np.array([np.quantile(x, p) for x in scores]) for p in (0.05, 0.95))
-        ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
+        half = np.where(np.isfinite(half), half, 0.0)
+        if axis.numeric:
+            ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
+        else:  # names have nothing between them
+            at += 0.12 * (place - (len(groups) - 1) / 2)
+            ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
         ax.errorbar(
-            at, value, np.where(np.isfinite(half), half, 0.0), color=style.color, linestyle=style.linestyle,
+            at, value, half, color=style.color, linestyle=style.linestyle if axis.numeric else "none",
             marker=style.marker, markersize=5, capsize=3, label=label or "mean",
         )  # fmt: skip
+    if not axis.numeric:
+        ax.set_xlim(-0.5, len(axis.values) - 0.5)
     axis.mark(ax.xaxis, ax.set_xscale)
     ax.set_xlabel(x_name)
     ax.set_ylabel(asked.axis)
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     plain_frame(ax)
-    bands = "bars: 95 % confidence interval of the mean; bands: 90 % of the agents"
-    texts = [fixed, agents_text([*counts, counts[0]]), bands]
+    bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
+    texts = [fixed, agents_text([*counts, counts[0]]), "caps: 95 % confidence interval of the mean", bands]
     say(ax, *texts)
     if lines:
         ax.legend(frameon=False, fontsize="small")
@@ -202,11 +211,11 @@ def sensitivity_map(
     ax.set_yticks(range(len(rows)), [_text(v) for v in rows])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.figure.colorbar(image, ax=ax, label=f"mean of {asked.axis}")
+    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"mean of {asked.axis}", 24))
     widest = max(half)
     known = f"means known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
     texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best"]
-    say(ax, *texts)
+    say(ax, *texts, labels=[_text(v) for v in rows])
     return ax
 
 

@@ -167,7 +167,7 @@ class Context:
         names = list(json.loads(self.study.dataset.attrs.get("vary", "{}"))) or list(self.varied)
         names = [name for name in names if name != "problem"]
         fixed = settings_json(self.study, "problems")
-        problems = " and ".join(map(str, fixed)) if fixed else "the problem"
+        problems = " and ".join(name if name != "problem" else "the problem" for name in fixed) or "the problem"
         if not names:
             return f"How does learning vary over seeds on {problems}?"
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -11,7 +11,7 @@ STYLE = """
 :root{color-scheme:light;--ink:#1b1b1b;--soft:#555;--line:#d4d4d4;--wash:#f4f6f8;--accent:#005a8f}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0 auto;max-width:68rem;padding:1rem 1.1rem 3rem;color:var(--ink);background:#fff;
+body{margin:0 auto;max-width:72rem;padding:1rem 1.1rem 3rem;color:var(--ink);background:#fff;
 font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:1.65rem;line-height:1.2;margin:.6rem 0 .3rem}
 h2{font-size:1.25rem;margin:2.4rem 0 .5rem;padding-top:.6rem;border-top:2px solid var(--ink)}

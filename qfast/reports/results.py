@@ -43,7 +43,12 @@ def curves(context: Context) -> Part | None:
     ends = f"At the end of training {label[top]} has the highest mean return, {number(float(last[top]), 0.01)}"
     ends += f", and {label[low]} the lowest of those shown, {number(float(last[low]), 0.01)}." if top != low else "."
     parts = []
-    if "return_quantile" in data:
+    if "return_quantile" in data and np.unique(data["return_quantile"].to_numpy()[context.drawn]).size <= 2:
+        parts.append(paragraph(
+            "Returns of single episodes take two values only, so that bands over agents would say nothing; how the "
+            "agents differ is shown below."
+        ))  # fmt: skip
+    elif "return_quantile" in data:
         quantiles = data["return_quantile"].to_numpy()[..., -1]
         widths = quantiles[:, -1] - quantiles[:, 0]
         wide = max(context.drawn, key=lambda i: widths[i])
@@ -67,7 +72,9 @@ def curves(context: Context) -> Part | None:
     )
     how = f"Bands: 95 % confidence interval of the mean, which says nothing of single agents. {context.drawn_note}"
     parts.append(figure(svg, ends, how))
-    return anchor, title, section(anchor, title, gallery(*parts))
+    pictures = [part for part in parts if part.startswith("<figure")]
+    texts = [part for part in parts if part not in pictures]
+    return anchor, title, section(anchor, title, *texts, gallery(*pictures))
 
 
 def sensitivities(context: Context) -> Part | None:
@@ -105,7 +112,7 @@ def sensitivities(context: Context) -> Part | None:
         svg = context.sketch.draw(
             f"{o.title} over {two[0]} and {two[1]}. {text}",
             lambda ax: plots.sensitivity_map(study, two, o.name, where=context.where, ax=ax),
-            height=1.5 + 0.4 * len(context.varied[two[1]]),
+            height=max(2.7, 1.5 + 0.4 * len(context.varied[two[1]])),
         )
         parts.append(figure(svg, text, "Light is good."))
     if not parts:
@@ -144,8 +151,8 @@ def distributions(context: Context) -> Part:
     median = best.summary.median.value
     bar = median if np.isfinite(median) else float(o.never or 0.0)
     sign = 1 if o.higher_is_better else -1
-    shares = {i: float((sign * scores_of(study, o, i) > sign * bar).mean()) for i in context.drawn}
-    word = "above" if o.higher_is_better else "below"
+    shares = {i: float((sign * scores_of(study, o, i) >= sign * bar).mean()) for i in context.drawn}
+    word = "at or above" if o.higher_is_better else "at or below"
     listed = "; ".join(f"{study.labels[i]}: {percent(share)}" for i, share in shares.items())
     text = (
         f"Share of agents {word} {number(bar, std.value / 10 or None)}, the median of the best configuration: {listed}."
@@ -169,7 +176,7 @@ def comparisons(context: Context) -> Part | None:
     svg = context.sketch.draw(
         f"Probabilities of improvement. {text}",
         lambda ax: plots.improvement(pairs, ax=ax),
-        height=1.6 + (0.4 * len(pairs.order) if len(pairs) >= len(pairs.order) else 0.26 * min(len(pairs), 20)),
+        height=1.5 + (0.34 * len(pairs.order) if len(pairs) >= len(pairs.order) else 0.26 * min(len(pairs), 20)),
     )
     told = f"{pairs.n_different:,} of {len(pairs):,} pairs are told apart."
     parts = [figure(svg, text), paragraph(told), table(f"Comparisons: {pairs.words}", *pairs.table(), text_columns=2)]
