@@ -53,7 +53,7 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
     >>> ax = improvement(study.compare_all(), ax=Figure().add_subplot())
     >>> sorted(text.get_text() for text in ax.texts)
-    ['44 %', '56 %']
+    ['44', '56']
     """
     n = len(comparisons.order)
     complete = len(comparisons) == n * (n - 1) // 2
@@ -78,13 +78,13 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
         i, j = place[pair.a], place[pair.b]
         for row, column in ((i, j), (j, i)):
             value = float(p[row, column])
-            text = percent(value, 0 if 0.005 <= value <= 0.995 or value in (0.0, 1.0) else 1)
+            text = percent(value, 0).removesuffix(" %")
             ax.text(
                 column, row, text if pair.better is not None else f"({text})", ha="center", va="center",
                 fontsize="small", color="black" if value > 0.55 else "white",
             )  # fmt: skip
     # Numbers to the right, names and numbers on the left: names twice would leave no room for the cells.
-    names = [f"{label}   {i}" for i, label in enumerate(comparisons.labels, 1)]
+    names = [f"{i}: {label}" for i, label in enumerate(comparisons.labels, 1)]
     ax.set_xticks(range(n), [str(i) for i in range(1, n + 1)])
     ax.set_yticks(range(n), names)
     ax.set_ylabel("this one does better …")
@@ -93,7 +93,7 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     percent_axis(bar.ax.yaxis)
     same = "on the same seed" if comparisons.pairs[0].comparison.paired else "agent against agent"
     brackets = "in brackets: not told apart" if comparisons.n_different < len(comparisons) else ""
-    say(ax, _subject(comparisons), same, brackets, labels=names)
+    say(ax, _subject(comparisons), same, "cells in %", brackets, labels=names)
     return ax
 
 
