@@ -6,6 +6,8 @@ import json
 import numpy as np
 import xarray as xr
 
+from qfast.studies import Study
+
 ATTRIBUTES = {
     "final_return": ("final return", "reward", 1, "mean return of the last 10 % of the episodes"),
     "auc": ("mean return", "reward", 1, "mean return over all episodes: the area under the learning curve"),
@@ -76,6 +78,8 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
     }
     for name in vary:
         coordinates[name] = ("configuration", [c[name] for c in table])
+    coordinates["first_agent"] = ("configuration", np.zeros(C, np.int64))
+    coordinates["agents_run"] = ("configuration", np.full(C, n_agents))
     attributes = {
         "qfast_version": "0.1.0",
         "seed": str(seed),
@@ -89,5 +93,21 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
         "vary": json.dumps({k: list(v) for k, v in vary.items()}),
         "command": "qfast.study(vary={...}, seed=0)",
         "date": "2026-11-24",
+        "varied": json.dumps(list(vary)),
+        "outcomes": json.dumps(list(found)),
     }
     return xr.Dataset(variables, coordinates, attributes)
+
+
+def made_study(vary=None, **options):
+    """A study of made numbers."""
+    return Study(made_dataset(vary, **options))
+
+
+class Again(Study):
+    """A study whose configurations can be run again, with numbers of another seed."""
+
+    def rerun(self, configuration, n_agents=None, seed=None, **_):
+        vary = json.loads(self.dataset.attrs["vary"])
+        fresh = made_dataset(vary, n_agents=n_agents or self.n_agents, seed=1 if seed is None else seed)
+        return Study(fresh.isel(configuration=[self.find(configuration)]))
