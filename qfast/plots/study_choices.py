@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
 from qfast.plots.looks import look, say
+from qfast.stats._check import check_count
 from qfast.studies.comparisons import AllComparisons
 from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking
 from qfast.studies.texts import percent
@@ -279,6 +280,8 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
 
     Raises
     ------
+    InvalidInput
+        If top is no whole number of at least 1.
     MissingExtra
         If matplotlib is not installed.
 
@@ -291,11 +294,12 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     >>> named_shares(study.misranking(rng=0), ax=Figure().add_subplot()).get_ylabel()
     'share of experiments that name it'
     """
+    most = check_count(top, "top")
     order = np.argsort(found.k, kind="stable")
     k, named = found.k[order], found.named[order]
     best = list(getattr(found.result, "best", (0,)))
     others = [i for i in np.argsort(-named.max(axis=0), kind="stable").tolist() if i not in best]
-    own = [i for i in others[: max(int(top), 1)] if named[:, i].max() > 0]
+    own = [i for i in others[:most] if named[:, i].max() > 0]
     rest = [i for i in others if i not in own]
     right = named[:, best].sum(axis=1)
     layers: list[tuple[Floats, str, str, str | None]] = [

@@ -40,18 +40,18 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     if target.suffix.lower() not in _ENDINGS:
         msg = f"{target} does not end in .html or .htm; a report is an HTML page, such as {target.stem or 'study'}.html"
         raise InvalidInput(msg)
-    if target.is_dir():
-        msg = f"{target} is a folder; name a file in it, such as {target / 'study.html'}"
-        raise InvalidInput(msg)
-    if target.exists() and not target.is_file():
-        msg = f"{target} is a device or a pipe, which writing would replace; name a file"
-        raise InvalidInput(msg)
     try:
+        if target.is_dir():
+            msg = f"{target} is a folder; name a file in it, such as {target / 'study.html'}"
+            raise InvalidInput(msg)
+        if target.exists() and not target.is_file():
+            msg = f"{target} is a device or a pipe, which writing would replace; name a file"
+            raise InvalidInput(msg)
         trial = _beside(target)
         trial.open("xb").close()
         trial.unlink()
     except OSError as error:
-        msg = f"{target} cannot be written ({error.strerror}); name a file in a folder that you may write to"
+        msg = f"{target!s:.80} cannot be written ({error.strerror}); name a file in a folder that you may write to"
         raise InvalidInput(msg) from error
     return target
 
