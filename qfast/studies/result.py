@@ -191,6 +191,11 @@ class Study:
             raise InvalidInput(msg)
         return self.dataset[outcome]
 
+    def is_constant(self, outcome: str) -> bool:
+        """Tell whether an outcome is the same for every agent of every configuration, and tells nothing."""
+        values = self.scores(outcome)
+        return bool((values == values.flat[0]).all())
+
     def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
         """Give a variable with one dimension for each setting that varies, in place of ``configuration``.
 
@@ -302,6 +307,29 @@ class Study:
             name = label.partition(", ")[2] if PROBLEM in self.varied else label
             columns.setdefault(name or outcome, []).append(scores[number])
         return {name: np.stack(tasks, axis=1) for name, tasks in columns.items()}
+
+    def to_rl_evaluation(self) -> "pd.DataFrame":
+        """Give the outcomes in the layout of rl-evaluation (rlai-lab): a row for each run.
+
+        ``polars.from_pandas`` of it, with ``data_definition(hyper_cols=study.varied, seed_col="seed",
+        time_col="frame")``, is what its functions take; each outcome is a metric.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: what varies, ``seed`` (the agent's number), ``frame`` (the episodes, the same in all rows: an
+            outcome is one number of a whole run), and the outcomes as numbers.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
+        >>> study.to_rl_evaluation().columns[:4].tolist(), len(study.to_rl_evaluation())
+        (['alpha', 'seed', 'frame', 'auc'], 128)
+        """
+        frame = self.to_dataframe().drop(columns=["configuration", "label"]).rename(columns={"agent": "seed"})
+        frame.insert(len(self.varied) + 1, "frame", self.episodes)
+        return frame.astype(dict.fromkeys(self.outcomes, np.float64))
 
     def rerun(
         self,
