@@ -107,6 +107,8 @@ class Job:
     def result(self) -> Study:
         """Name what has come in."""
         for number in range(len(self.design)):
+            if not self.totals.done[number]:  # the study was cut short
+                self.totals.finished[number] = self.shapes.unknown()
             self.totals.finish(number)
         dataset = make_dataset(
             self.design.configurations, self.design.names, self.outcomes, self.totals, episodes=self.about["episodes"],

@@ -236,7 +236,8 @@ class Study:
         if not names:
             return array.isel(configuration=0, drop=True)
         # Placed by hand: unstacking would sort the values, and their order was the user's.
-        keys = {name: self.dataset[name].to_series().fillna("").tolist() for name in names}
+        given = {name: self.dataset[name].to_numpy().tolist() for name in names}
+        keys = {name: ["" if _absent(value) else value for value in values] for name, values in given.items()}
         axes = {name: list(dict.fromkeys(values)) for name, values in keys.items()}
         array = array.transpose("configuration", ...)
         shape = tuple(len(values) for values in axes.values())
@@ -245,7 +246,9 @@ class Study:
         values = np.empty(size, array.dtype) if whole else np.full(size, np.nan)
         for number in range(len(self)):
             values[tuple(axes[name].index(keys[name][number]) for name in names)] = array.to_numpy()[number]
-        axes = {name: [np.nan if value == "" else value for value in values] for name, values in axes.items()}
+        for name, places in axes.items():
+            if self.dataset[name].dtype.kind == "f":
+                axes[name] = [np.nan if place == "" else place for place in places]
         others = {name: array.coords[name] for name in array.dims[1:] if name in array.coords}
         return xr.DataArray(values, {**axes, **others}, (*names, *array.dims[1:]), array.name, array.attrs)
 

@@ -56,7 +56,8 @@ def describe_study(study: "Study") -> str:
     run = study.dataset["agents_run"].to_numpy()
     agents = f"{study.n_agents:,} agents each"
     if (run < study.n_agents).any():
-        agents = f"{run.min():,} to {run.max():,} of at most {study.n_agents:,} agents each"
+        several = f"{run.min():,} to {run.max():,}" if run.min() < run.max() else f"{run.min():,}"
+        agents = f"{several} of at most {study.n_agents:,} agents each"
     lines = [
         f"Study of {n:,} configuration{'s' * (n > 1)}, {agents}, {study.episodes:,} episodes",
         *(f"  problem    {name}: {text}" for name, text in problems.items()),
