@@ -5,7 +5,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qfast.cli.screen import Block, Facts, Line, Table
-from qfast.studies.words import streams_in_words, values_in_words
+from qfast.studies.settings import decode
+from qfast.studies.words import as_code, streams_in_words, values_in_words
 
 if TYPE_CHECKING:
     from qfast.studies import Study
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["study_json", "study_page"]
 
 _SHOWN = ("auc", "final_return", "greedy_return", "steps")
+_COLUMNS = 2  # outcomes beside each other: more do not fit a terminal
 
 
 def study_page(study: "Study", *, rows: int) -> list[Block]:
@@ -34,7 +36,7 @@ def study_page(study: "Study", *, rows: int) -> list[Block]:
     facts = [
         ("problem", "\n".join(f"{name}: {text}" for name, text in problems.items())),
         ("varied", "\n".join(values_in_words(study, name) for name in study.varied) or "nothing"),
-        ("fixed", ", ".join(f"{name} {_word(value)}" for name, value in json.loads(attributes["settings"]).items())),
+        ("fixed", _fixed(json.loads(attributes["settings"]))),
         ("streams", f"seed {study.seed}; {streams_in_words(study)}"),
         ("work", _work(attributes)),
     ]
@@ -59,13 +61,18 @@ def _work(attributes: dict[str, Any]) -> str:
     return f"{steps:,} agent-steps in {seconds:.3g} s{speed}"
 
 
-def _word(value: Any) -> str:
-    return value["text"] if isinstance(value, dict) and "text" in value else str(value)
+def _fixed(settings: dict[str, Any]) -> str:
+    """The settings that do not vary, without those that say nothing."""
+    told = [f"{name} {as_code(decode(value))}" for name, value in settings.items() if value is not None]
+    return ", ".join(text.replace("'", "") for text in told if text != "n 1" and not text.endswith("initial_q 0.0"))
 
 
 def _table(study: "Study", rows: int) -> Table:
-    names = [name for name in _SHOWN if name in study.outcomes] or study.outcomes[:3]
-    names = [name for name in names if name != "optimal"]
+    names = [name for name in _SHOWN if name in study.outcomes]
+    names += [name for name in study.outcomes if name not in names and name not in ("optimal", "first_optimal")]
+    # What is the same for every agent of every configuration, as the return of the corridor is, tells nothing.
+    telling = [name for name in names if not study.is_constant(name)]
+    names = (telling or names)[:_COLUMNS]
     columns: list[str] = []
     for name in names:
         columns += [f"{name} mean", "std"]

@@ -119,3 +119,66 @@ def leaf_moments(values, leaf, mean, squares):
         for e in range(episodes):
             squares[i, e] = max(squares[i, e] - mean[i, e] * mean[i, e] / count, 0.0)
             mean[i, e] = np.float64(values[first, e]) + mean[i, e] / count
+
+
+@njit(**KERNEL)
+def select_ranks(bits, ranks, counts, keys, out):
+    """For each row of `bits` (K, n), float32 as uint32, the values at `ranks` (R,) in increasing order, exactly.
+
+    Into `out` (R, K), as bits again.  A value's key is its bits, turned so that keys have the values' order.  The upper
+    halves of the keys are counted, in `counts` (65536,), which are and end as 0; what is in the box of a rank goes to
+    `keys` (n,), and is told apart a byte at a time.  Sorting takes ten times as long.
+    """
+    sign = np.uint32(0x80000000)
+    n = bits.shape[1]
+    for k in range(bits.shape[0]):
+        first, last = 65535, 0
+        for i in range(n):
+            key = bits[k, i]
+            key = ~key if key & sign else key | sign
+            box = np.intp(key >> np.uint32(16))
+            counts[box] += 1
+            first, last = min(first, box), max(last, box)
+        box, before, known, m = first, 0, -1, 0
+        for r in range(ranks.shape[0]):
+            while before + counts[box] <= ranks[r]:
+                before += counts[box]
+                box += 1
+            if box != known:
+                m = 0
+                for i in range(n):
+                    key = bits[k, i]
+                    key = ~key if key & sign else key | sign
+                    keys[m] = key
+                    m += np.intp(key >> np.uint32(16)) == box
+                known = box
+            key = nth(keys, m, ranks[r] - before)
+            out[r, k] = key & ~sign if key & sign else ~key
+        for box in range(first, last + 1):
+            counts[box] = 0
+
+
+@njit(**KERNEL)
+def nth(keys, m, rank):
+    """The key at `rank` in increasing order among the first m, which agree in their upper halves."""
+    least = most = keys[0]
+    for i in range(m):
+        least, most = min(least, keys[i]), max(most, keys[i])
+    if least == most:  # whole numbers up to 256 are alone in their box
+        return least
+    prefix = least >> np.uint32(16)
+    for shift in (8, 0):
+        # The smallest byte such that enough keys have it or a smaller one: by bisection, eight short passes.
+        low, high = np.uint32(0), np.uint32(255)
+        while low < high:
+            middle = (low + high) >> np.uint32(1)
+            limit = (prefix << np.uint32(8)) | middle
+            below = np.intp(0)
+            for i in range(m):
+                below += (keys[i] >> np.uint32(shift)) <= limit
+            if below > rank:
+                high = middle
+            else:
+                low = middle + np.uint32(1)
+        prefix = (prefix << np.uint32(8)) | low
+    return prefix

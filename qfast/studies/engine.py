@@ -110,7 +110,7 @@ def execute(
     done_before, steps_before, seconds_before = int(totals.done.sum()), int(totals.n_steps.sum()), totals.seconds
     with default_reporter(progress) as report:
         report(Progress("compiling", done_before, everything, 0, 0.0))
-        if executor is None and (totals.done < n_agents).any():
+        if executor is None and len(totals.finished) < len(tasks):
             _compile(tasks)
         began = time.perf_counter()
 

@@ -28,9 +28,10 @@ from qfast.studies.outcomes import TRUTH, Outcome, choose_outcomes, final_window
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
-from qfast.studies.settings import encode
+from qfast.studies.settings import DEFAULTS, as_key, decode, encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
+from qfast.studies.words import as_code
 from qfast.training import check_problem, make_plan
 
 __all__ = ["Job", "prepare"]
@@ -106,6 +107,8 @@ class Job:
     def result(self) -> Study:
         """Name what has come in."""
         for number in range(len(self.design)):
+            if not self.totals.done[number]:  # the study was cut short
+                self.totals.finished[number] = self.shapes.unknown()
             self.totals.finish(number)
         dataset = make_dataset(
             self.design.configurations, self.design.names, self.outcomes, self.totals, episodes=self.about["episodes"],
@@ -321,5 +324,27 @@ def _in_words(mdp: MDP) -> str:
 
 
 def _call(design: Design, about: dict[str, Any]) -> str:
-    """The call that makes the study again, with the problem as the reader has it."""
-    return f"qfast.study({', '.join(design.problems)}, vary={design.vary[0]!r}, seed={about['seed']['entropy']})"
+    """The call that makes the study again, with the problems as the reader has them."""
+    names = list(design.problems)
+    problems = names[0] if len(names) == 1 else f"{{{', '.join(f'{name!r}: …' for name in names)}}}"
+    grids = [
+        "{" + ", ".join(f"{n!r}: [{', '.join(as_code(decode(v)) for v in values)}]" for n, values in grid.items()) + "}"
+        for grid in design.vary
+    ]
+    fixed = {name: decode(value) for name, value in design.fixed.items()}
+    changed = {name: value for name, value in fixed.items() if as_key(value) != as_key(DEFAULTS[name])}
+    seed = about["seed"]
+    options: dict[str, Any] = {"n_agents": about["n_agents"], "episodes": about["episodes"], **changed}
+    options |= {"first_agent": about["first_agent"]} if about["first_agent"] else {}
+    options |= {} if about["paired"] else {"paired": False}
+    texts = [f"{name}={as_code(value)}" for name, value in options.items()]
+    texts.append(
+        f"seed=numpy.random.SeedSequence({seed['entropy']}, spawn_key={tuple(seed['spawn_key'])})"
+        if seed["spawn_key"]
+        else f"seed={seed['entropy']}"
+    )
+    if about["precision"] is not None:
+        goal = about["precision"]
+        texts.append(f"precision={{{goal['outcome']!r}: {goal['half_width']!r}}}")
+    vary = grids[0] if len(grids) == 1 else f"[{', '.join(grids)}]"
+    return f"qfast.study({problems}, vary={vary}, {', '.join(texts)})"

@@ -193,6 +193,11 @@ class Study(Answers, Drawing):
             raise InvalidInput(msg)
         return self.dataset[outcome]
 
+    def is_constant(self, outcome: str) -> bool:
+        """Tell whether an outcome is the same for every agent of every configuration, and tells nothing."""
+        values = self.scores(outcome)
+        return bool((values == values.flat[0]).all())
+
     def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
         """Give a variable with one dimension for each setting that varies, in place of ``configuration``.
 
@@ -233,7 +238,8 @@ class Study(Answers, Drawing):
         if not names:
             return array.isel(configuration=0, drop=True)
         # Placed by hand: unstacking would sort the values, and their order was the user's.
-        keys = {name: self.dataset[name].to_series().fillna("").tolist() for name in names}
+        given = {name: self.dataset[name].to_numpy().tolist() for name in names}
+        keys = {name: ["" if _absent(value) else value for value in values] for name, values in given.items()}
         axes = {name: list(dict.fromkeys(values)) for name, values in keys.items()}
         array = array.transpose("configuration", ...)
         shape = tuple(len(values) for values in axes.values())
@@ -242,7 +248,9 @@ class Study(Answers, Drawing):
         values = np.empty(size, array.dtype) if whole else np.full(size, np.nan)
         for number in range(len(self)):
             values[tuple(axes[name].index(keys[name][number]) for name in names)] = array.to_numpy()[number]
-        axes = {name: [np.nan if value == "" else value for value in values] for name, values in axes.items()}
+        for name, places in axes.items():
+            if self.dataset[name].dtype.kind == "f":
+                axes[name] = [np.nan if place == "" else place for place in places]
         others = {name: array.coords[name] for name in array.dims[1:] if name in array.coords}
         return xr.DataArray(values, {**axes, **others}, (*names, *array.dims[1:]), array.name, array.attrs)
 
@@ -304,6 +312,29 @@ class Study(Answers, Drawing):
             name = label.partition(", ")[2] if PROBLEM in self.varied else label
             columns.setdefault(name or outcome, []).append(scores[number])
         return {name: np.stack(tasks, axis=1) for name, tasks in columns.items()}
+
+    def to_rl_evaluation(self) -> "pd.DataFrame":
+        """Give the outcomes in the layout of rl-evaluation (rlai-lab): a row for each run.
+
+        ``polars.from_pandas`` of it, with ``data_definition(hyper_cols=study.varied, seed_col="seed",
+        time_col="frame")``, is what its functions take; each outcome is a metric.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: what varies, ``seed`` (the agent's number), ``frame`` (the episodes, the same in all rows: an
+            outcome is one number of a whole run), and the outcomes as numbers.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
+        >>> study.to_rl_evaluation().columns[:4].tolist(), len(study.to_rl_evaluation())
+        (['alpha', 'seed', 'frame', 'auc'], 128)
+        """
+        frame = self.to_dataframe().drop(columns=["configuration", "label"]).rename(columns={"agent": "seed"})
+        frame.insert(len(self.varied) + 1, "frame", self.episodes)
+        return frame.astype(dict.fromkeys(self.outcomes, np.float64))
 
     def rerun(
         self,

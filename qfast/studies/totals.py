@@ -1,8 +1,8 @@
 """What has come in of a study: outcomes of every agent, and curves of every configuration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,9 @@ __all__ = ["Curves", "Open", "Totals", "quantiles_of"]
 
 Floats = NDArray[np.float64]
 
-#: The curves of a configuration.
-CURVES: Final = ("return_mean", "return_std", "return_quantile", "share_optimal", "regret_mean")
-
-
 @dataclass(frozen=True)
 class Curves:
-    """The curves of one configuration, in the order of `CURVES`; those that are not kept have no elements.
+    """The curves of one configuration; those that are not kept have no elements.
 
     Attributes
     ----------
@@ -35,6 +31,10 @@ class Curves:
     return_quantile: Floats
     share_optimal: Floats
     regret_mean: Floats
+
+    def unknown(self) -> "Curves":
+        """Curves of the same shapes that are NaN."""
+        return Curves(**{part.name: np.full_like(getattr(self, part.name), np.nan) for part in fields(Curves)})
 
 
 @dataclass
@@ -86,7 +86,15 @@ def quantiles_of(values: NDArray[Any], levels: Sequence[float]) -> Floats:
     """
     n = values.shape[1]
     ranks = [max(1, int(np.ceil(level * n - 1e-9))) - 1 for level in levels]
-    return np.sort(values, axis=1)[:, ranks].T.astype(np.float64)
+    if values.dtype != np.float32:
+        return np.partition(values, sorted(set(ranks)), axis=1)[:, ranks].T.astype(np.float64)
+    from qfast.kernel.summarize import select_ranks
+
+    found = np.empty((len(ranks), len(values)), np.uint32)
+    # One key more: the kernel writes each key before it knows whether it is one.
+    counts, keys = np.zeros(2**16, np.int32), np.empty(n + 1, np.uint32)
+    select_ranks(np.ascontiguousarray(values).view(np.uint32), np.array(ranks), counts, keys, found)
+    return found.view(np.float32).astype(np.float64)
 
 
 class Totals:

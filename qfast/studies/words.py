@@ -1,15 +1,20 @@
 """Studies in words: what a person reads first."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qfast.rates import Rate, Shape
+from qfast.studies.settings import value_in_words
 
 if TYPE_CHECKING:
     from qfast.studies.result import Study
 
-__all__ = ["describe_study", "streams_in_words", "table", "values_in_words"]
+__all__ = ["as_code", "describe_study", "streams_in_words", "table", "values_in_words"]
 
 _ROWS = 12  # configurations that are shown
-_WIDTH = 40  # of a label
+_WIDTH = 56  # of a label
 
 
 def streams_in_words(study: "Study") -> str:
@@ -23,7 +28,8 @@ def table(study: "Study", *, rows: int = _ROWS) -> list[tuple[str, ...]]:
     """The configurations as rows of cells, with a row of headings: means, spreads, and the share of optimal agents."""
     heads = ["configuration"]
     usual = ("auc", "final_return", "greedy_return", "regret", "steps")
-    outcomes: list[str] = [name for name in usual if name in study.outcomes][:2]
+    outcomes: list[str] = [name for name in usual if name in study.outcomes]
+    outcomes = ([name for name in outcomes if not study.is_constant(name)] or outcomes)[:2]
     outcomes = outcomes or [name for name in study.outcomes if name not in ("optimal", "first_optimal")][:2]
     for name in outcomes:
         heads += [f"{name} mean", "std"]
@@ -50,7 +56,8 @@ def describe_study(study: "Study") -> str:
     run = study.dataset["agents_run"].to_numpy()
     agents = f"{study.n_agents:,} agents each"
     if (run < study.n_agents).any():
-        agents = f"{run.min():,} to {run.max():,} of at most {study.n_agents:,} agents each"
+        several = f"{run.min():,} to {run.max():,}" if run.min() < run.max() else f"{run.min():,}"
+        agents = f"{several} of at most {study.n_agents:,} agents each"
     lines = [
         f"Study of {n:,} configuration{'s' * (n > 1)}, {agents}, {study.episodes:,} episodes",
         *(f"  problem    {name}: {text}" for name, text in problems.items()),
@@ -68,6 +75,13 @@ def describe_study(study: "Study") -> str:
         lines.append(f"  … and {n - _ROWS:,} more")
     lines.append("  (std: the spread of the agents, not the error of the mean)")
     return "\n".join(lines)
+
+
+def as_code(value: Any) -> str:
+    """A setting's value as Python code; rows of numbers and tabulated rates in words."""
+    if isinstance(value, (Shape, Rate)):
+        return f"qfast.{value!r}"
+    return f"<{value_in_words(value)}>" if isinstance(value, np.ndarray) else repr(value)
 
 
 def values_in_words(study: "Study", name: str) -> str:
