@@ -69,7 +69,8 @@ def test_mistakes_are_told_in_one_line(study_file, tmp_path, capsys, options, me
 
 
 def test_a_page_about_a_study(command, study_file, tmp_path):
-    done = command("report", study_file, "--out", "study.html", "--outcome", "final_return", "--title", "Which?", "--no-rerun")
+    options = ["--outcome", "final_return", "--title", "Which?", "--no-rerun"]
+    done = command("report", study_file, "--out", "study.html", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "report of 4 configurations written to study.html\n"
     text = (tmp_path / "study.html").read_text("utf-8")
