@@ -245,7 +245,7 @@ def summarize_study(
 ) -> StudySummary:
     """Sum up every configuration; see `Study.summary`."""
     asked = outcome_of(study, outcome)
-    rows = []
+    rows, labels, configurations = [], list(study.labels), list(study.configurations)
     for i in select(study, where):
         scores = scores_of(study, asked, i)
         one = summarize(scores, level=level, quantiles=quantiles, content=content, at_least=at_least)
@@ -258,10 +258,8 @@ def summarize_study(
         if "optimal" in study.outcomes:
             found = raw_scores(study, outcome_of(study, "optimal"), i)
             optimal = estimate_share(int(found.sum()), found.size, level=level)
-        rows.append(
-            ConfigurationSummary(i, str(study.labels[i]), dict(study.configurations[i]), one, optimal, happened)
-        )
-    return StudySummary(asked, tuple(rows), float(level), len(study.labels))
+        rows.append(ConfigurationSummary(i, str(labels[i]), dict(configurations[i]), one, optimal, happened))
+    return StudySummary(asked, tuple(rows), float(level), len(labels))
 
 
 def _with_never(summary: Summary, raw: Floats) -> Summary:
