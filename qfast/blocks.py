@@ -53,8 +53,8 @@ class Checks(Protocol):
     def keep_q(self) -> bool:
         """Whether Q is kept as well."""
 
-    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-        """Begin with agents: give what turns their Q (n, S, A) at each checkpoint into measures (n, 4)."""
+    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
+        """Begin with agents: give what measures their Q (n, S, A) at each checkpoint in turn, into (n, C, 4)."""
 
 
 class Recorder(Protocol):
@@ -350,13 +350,13 @@ def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
     checks = plan.checks
     if checks is None:
         return lambda _episode: None
-    measure = checks.watch(first, len(memory.state))
+    measure = checks.watch(first, memory.checks)
 
     def check(episode: int) -> None:
         if episode in checks.episodes:
             column = checks.episodes.index(episode)
             q = memory.q if memory.q.ndim == 3 else mean_table(memory.q)
-            memory.checks[:, column] = measure(q)
+            measure(column, q)
             if checks.keep_q:
                 memory.kept[:, column] = q
 
