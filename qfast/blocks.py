@@ -53,8 +53,8 @@ class Checks(Protocol):
     def keep_q(self) -> bool:
         """Whether Q is kept as well."""
 
-    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-        """Begin with agents: give what turns their Q (n, S, A) at each checkpoint into measures (n, 4)."""
+    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
+        """Begin with agents: give what measures their Q (n, S, A) at each checkpoint in turn, into (n, C, 4)."""
 
 
 class Recorder(Protocol):
@@ -197,6 +197,8 @@ class Block:
         None where the agents' arrays were written in place.
     summary : SummaryBuilder, another recorder, or None
     n_agents, n_steps : int
+    steps : ndarray of int64, shape (n,)
+        Steps of each agent.
     """
 
     first: int
@@ -204,6 +206,7 @@ class Block:
     summary: Any
     n_agents: int
     n_steps: int
+    steps: NDArray[np.int64]
 
 
 def block_size(plan: Plan, n_agents: int, threads: int) -> int:
@@ -312,7 +315,7 @@ def run_block(
         lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
-    n_steps = 0
+    steps = np.zeros(count, np.int64)
     check = _checker(plan, first, memory)
     check(0)
     for window, (begin, end) in enumerate(stretches):
@@ -322,21 +325,20 @@ def run_block(
         for until in _stops(plan, begin, end):
             unfinished = 1
             while unfinished:
-                counter, rests = rng[3].copy(), agents.rests.sum()
+                counter, rests = rng[3].copy(), agents.rests.copy()
                 unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, until, SLICE, stop)
                 if stop[0]:
                     raise BlockStopped
-                words = int((rng[3] - counter).sum(dtype=np.int64))
-                done = words // plan.draws_per_step - int(agents.rests.sum() - rests)
-                n_steps += done
+                done = (rng[3] - counter) // plan.draws_per_step - (agents.rests - rests)
+                steps += done
                 if report is not None:
-                    report(done)
+                    report(int(done.sum()))
             check(until)
         if summary is not None:
             shape = (count, end - begin)
             summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
     memory.rng[...], memory.score[...] = rng, score
-    return Block(first, memory if into is None else None, summary, count, n_steps)
+    return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)
 
 
 def _stops(plan: Plan, begin: int, end: int) -> list[int]:
@@ -350,13 +352,13 @@ def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
     checks = plan.checks
     if checks is None:
         return lambda _episode: None
-    measure = checks.watch(first, len(memory.state))
+    measure = checks.watch(first, memory.checks)
 
     def check(episode: int) -> None:
         if episode in checks.episodes:
             column = checks.episodes.index(episode)
             q = memory.q if memory.q.ndim == 3 else mean_table(memory.q)
-            memory.checks[:, column] = measure(q)
+            measure(column, q)
             if checks.keep_q:
                 memory.kept[:, column] = q
 

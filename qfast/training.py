@@ -52,6 +52,10 @@ _SCHEDULES: Final = (
     ("trace_decay", "lambda_"),
 )
 
+# Softmax at this share of the largest reward: of two values that are a hundredth of it apart it takes the lower one
+# with probability e^-100, which is never.
+_COLDEST: Final = 1e-4
+
 
 def train(
     mdp: MDP | None = None,
@@ -351,7 +355,15 @@ def check_problem(mdp: MDP, learner: Learner) -> None:
     if mdp.max_episode_steps is None:
         mdp.check_ends()
         if learner.explore in ("epsilon_greedy", "greedy"):
-            _check_exploring(learner.epsilon)
+            never = explore_threshold(learner.epsilon.values) == 0  # rounded, as the kernel has it
+            _check_exploring("epsilon", learner.epsilon, never, "0", "an epsilon of at least 1e-7")
+        elif learner.explore == "softmax":
+            least = _COLDEST * float(np.abs(mdp.reward).max())
+            never = learner.temperature.values < least
+            _check_exploring(
+                "temperature", learner.temperature, never, f"less than {least:g}, too little for rewards of that size",
+                f"a temperature of at least {least:g}, which is {_COLDEST:g} of the largest reward",
+            )  # fmt: skip
         elif learner.explore == "ucb" and learner.c.lowest == 0:
             msg = (
                 "c=0 without max_episode_steps may go round in circles for ever; use mdp.with_limit(…), or c above 0"
@@ -359,19 +371,19 @@ def check_problem(mdp: MDP, learner: Learner) -> None:
             raise InvalidInput(msg)
 
 
-def _check_exploring(epsilon: Rate) -> None:
-    """A greedy agent without an episode limit may go round in circles for ever."""
-    never = explore_threshold(epsilon.values.reshape(-1)) == 0  # rounded, as the kernel has it
-    if never[0] or (epsilon.kind == "agent" and never.any()):
+def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, fix: str) -> None:
+    """An agent that is always greedy may go round in circles for ever where there is no episode limit."""
+    never = never.reshape(-1)
+    if never[0] or (rate.kind == "agent" and never.any()):
         msg = (
-            f"epsilon={epsilon!r} without max_episode_steps may go round in circles for ever; "
-            "use mdp.with_limit(…), or an epsilon of at least 1e-7"
+            f"{name}={rate!r} without max_episode_steps may go round in circles for ever; "
+            f"use mdp.with_limit(…), or {fix}"
         )
         raise InvalidInput(msg)
     if never.any():
         episode = int(np.flatnonzero(never)[0])
         text = (
-            f"epsilon reaches 0 in episode {episode:,}, and there is no max_episode_steps: an agent that has not "
+            f"{name} reaches {low} in episode {episode:,}, and there is no max_episode_steps: an agent that has not "
             "found the end by then may go round in circles for ever; use mdp.with_limit(…)"
         )
         warnings.warn(text, MissingLimitWarning, stacklevel=4)

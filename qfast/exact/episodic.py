@@ -4,7 +4,8 @@ Without a discount Bellman's equation has many solutions as soon as a loop costs
 What is computed is the supremum over all policies whose sum of rewards settles: those that end with probability 1,
 and those that stay for ever where every reward is 0 (which is worth 0). It is found by policy iteration that
 
-- starts from a policy that ends (`ending_policy`), and
+- starts from a policy that ends: the best one for a discount of nearly 1, and where that does not end, one that leads
+  to an end by a shortest way (`ending_policy`); and
 - exchanges an action only for one that is better.
 
 Then every policy on the way ends, too: if an exchange closed a loop that is never left, the rewards in that loop
@@ -20,7 +21,7 @@ import numpy as np
 
 from qfast.exact.chains import Chain, backward_search, can_reach, settle
 from qfast.exact.checks import Bools, Floats, Ints
-from qfast.exact.discounted import FixedPoint, greedy_chain, sweeps_a_round
+from qfast.exact.discounted import FixedPoint, greedy_chain, solve_discounted, sweeps_a_round
 from qfast.exact.linear import chain_sum
 from qfast.exact.model import Model
 from qfast.exact.scipy_extra import csgraph, sparse
@@ -30,6 +31,9 @@ __all__ = ["UnboundedError", "solve_episodic"]
 # An action is better if it gains more than this share of the largest value: far above the rounding of one sweep.
 _GAIN = 1e-12
 _MAX_ROUNDS = 10_000
+# The discount whose best policy iteration starts from. A way that merely ends can take 10^16 steps on average.
+_NEARLY_ONE = 0.9999
+_ROUGHLY = 1e-6
 
 
 class UnboundedError(Exception):
@@ -137,6 +141,17 @@ def ending_policy(model: Model, rest: Bools) -> tuple[Ints, Bools]:
     return actions, possible
 
 
+def _first_policy(model: Model, rest: Bools) -> tuple[Ints, Bools, Bools]:
+    """Give a policy that ends or comes to rest, where it rests, and where there is a way to do so; each (n,)."""
+    actions = solve_discounted(model, _NEARLY_ONE, 0.0, _ROUGHLY).actions
+    chain = model.follow(actions)
+    endless = can_reach(chain.transition, ~can_reach(chain.transition, chain.ending))
+    if not endless.any():
+        return actions, np.zeros_like(rest), ~endless
+    onward, possible = ending_policy(model, rest | ~endless)
+    return np.where(endless, onward, actions), rest & endless, possible
+
+
 def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
     """Find the fixed point for gamma = 1.
 
@@ -160,7 +175,7 @@ def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
     here = np.arange(model.n_states)
     if epsilon == 0.0:
         rest = _resting_states(model)
-        actions, possible = ending_policy(model, rest.states)
+        actions, resting, possible = _first_policy(model, rest.states)
         if not possible.all():
             raise UnboundedError(~possible, "no end can be reached from there, and the rewards go on for ever")
     else:
@@ -171,12 +186,14 @@ def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
                 limit != 0.0, "exploration can lead where no episode ends, and the rewards there go on"
             )
         rest = _Rest(quiet, np.zeros(model.n_states, dtype=np.int64))
-        actions = model.allowed.argmax(axis=1)
-    resting = rest.states.copy()
+        actions, resting = solve_discounted(model, _NEARLY_ONE, epsilon, _ROUGHLY).actions, quiet
     values = np.zeros(model.n_states)
     for n_rounds in range(1, _MAX_ROUNDS + 1):
         chain = greedy_chain(model, actions, epsilon).stop_in(resting)
         values = chain_sum(chain.transition, chain.reward, 1.0, start=values)
+        if n_rounds == 1 and (tired := rest.states & (values < 0.0)).any():  # resting is better, and values only grow
+            resting = resting | tired
+            continue
         before = actions.copy(), resting.copy()
         q = model.action_values(values, 1.0)
         for sweep in range(sweeps_a_round(model)):
@@ -194,6 +211,9 @@ def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
             actions, resting = _without_loops(model, (actions, resting), before)
         if (actions == before[0]).all() and (resting == before[1]).all():
             bound = _bound(model, chain, values, q, epsilon, resting)
+            if not bound <= _size(model, values):
+                lost = np.ones(model.n_states, dtype=np.bool_)
+                raise UnboundedError(lost, "episodes take too many steps to add up their rewards in float64")
             return FixedPoint(q, np.where(resting, rest.actions, actions), bound, n_rounds)
     msg = f"policy iteration did not end within {_MAX_ROUNDS} rounds"  # not seen; would be a defect, not bad input
     raise ArithmeticError(msg)

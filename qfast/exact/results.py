@@ -66,7 +66,8 @@ class Solution:
         Returns
         -------
         ndarray of float64, shape (n_states, n_actions)
-            Rows sum to 1; actions that are not allowed have probability 0.
+            Rows sum to 1; actions that are not allowed have probability 0. Where nothing is known to be best (the
+            NaN of unreachable states), all allowed actions are equally probable.
 
         Examples
         --------
@@ -77,9 +78,8 @@ class Solution:
         array([0.05, 0.95])
         """
         allowed = np.ones(self.q.shape, dtype=np.bool_) if self.mdp.allowed is None else self.mdp.allowed
-        n_best = np.maximum(self.optimal_actions.sum(axis=1, keepdims=True), 1)
-        n_allowed = np.maximum(allowed.sum(axis=1, keepdims=True), 1)
-        random, greedy = allowed / n_allowed, self.optimal_actions / n_best
+        best = np.where(self.optimal_actions.any(axis=1, keepdims=True), self.optimal_actions, allowed)
+        random, greedy = (rows / np.maximum(rows.sum(axis=1, keepdims=True), 1) for rows in (allowed, best))
         probabilities: Floats = self.epsilon * random + (1.0 - self.epsilon) * greedy
         return probabilities
 

@@ -19,6 +19,7 @@ __all__ = ["BANDS", "learning_curve", "share_optimal"]
 BANDS: Final = ("agents", "std", "mean")
 
 _Z: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
+_LOG: Final = 10  # checkpoints whose distances differ by more are drawn on a logarithmic axis
 
 Floats = NDArray[np.float64]
 
@@ -182,6 +183,10 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     ax.plot(when, share, color=color, marker="o", markersize=3, label=f"{name}optimal ({run.n_agents:,} agents)")
     ax.fill_between(when, low, high, color=color, alpha=0.25, linewidth=0, label=f"{name}95 % confidence interval")
     ax.plot(when, first.share, color=color, linestyle="--", label=f"{name}optimal from then on, to the end")
+    steps = np.diff(when)
+    if when[0] > 0 and steps.size > 1 and steps.max() > _LOG * steps.min():
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("episodes trained (checkpoints)")
     ax.set_ylabel("share of agents")
     ax.set_ylim(-0.02, 1.02)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["census_bars", "q_distribution"]
 
 _BINS: Final = 60
+_TALL: Final = 0.85  # of the highest bar, where histograms are 1 apart
 
 
 def q_distribution(
     run: Run, *, state: int | str | None = None, gamma: float | None = None, ax: "Axes | None" = None
 ) -> "Axes":
-    """Draw how Q(s, a) is distributed over agents, a histogram for each action of a state, with Q* marked.
+    """Draw how Q(s, a) is distributed over agents: a histogram for each action of a state, one above the other.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ def q_distribution(
     Returns
     -------
     matplotlib.axes.Axes
+        All histograms have the same scale, which the label below gives; a line in each marks Q*.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def q_distribution(
     >>> import qfast
     >>> from matplotlib.figure import Figure
     >>> run = qfast.train(n_agents=50, episodes=100, seed=0, progress=False)
-    >>> q_distribution(run, state="3", ax=Figure().add_subplot()).get_title()
+    >>> q_distribution(run, state="3", ax=Figure().add_subplot()).get_title(loc="left")
     'Q(3, a) of 50 agents'
     """
     from qfast.exact import solve
@@ -63,24 +65,24 @@ def q_distribution(
     low, high = min(q.min(), truth[allowed].min()), max(q.max(), truth[allowed].max())
     room = 0.02 * (high - low) or 0.5
     edges = np.linspace(low - room, high + room, _BINS + 1)
-    ax = axes_of(ax)
+    counts = np.stack([np.histogram(q[:, i], edges)[0] for i in range(len(allowed))])
+    highest = counts.max()
+    ax = axes_of(ax, (6.4, 1.4 + 0.75 * max(len(allowed), 2)))
     for i, (a, color) in enumerate(zip(allowed, distinct_colours(len(allowed)), strict=True)):
-        counts, _ = np.histogram(q[:, i], edges)
-        ax.stairs(counts / run.n_agents, edges, fill=True, color=color, alpha=0.35)
-        ax.stairs(counts / run.n_agents, edges, color=color, label=f"Q, action {mdp.action_names[a]}")
-    height = ax.get_ylim()[1]
-    for i, (a, color) in enumerate(zip(allowed, distinct_colours(len(allowed)), strict=True)):
-        label = "Q* (each action's colour)" if i == 0 else None
-        ax.axvline(float(truth[a]), color=color, linestyle="--", linewidth=1.2)
-        ax.plot([truth[a]], [height], marker="v", markersize=7, color=color, markeredgecolor="black", clip_on=False,
-                linestyle="--", label=label)  # fmt: skip
-    ax.set_ylim(0, height)
-    ax.set_xlabel("value, in units of reward")
-    ax.set_ylabel(f"share of agents ({_BINS} bins)")
-    percent_axis(ax.yaxis)
-    ax.set_title(f"Q({mdp.state_names[number]}, a) of {run.n_agents:,} agents", pad=10)
+        floor = len(allowed) - 1 - i  # the first action on top
+        steps = floor + _TALL * counts[i] / highest
+        ax.stairs(steps, edges, baseline=floor, fill=True, color=color, alpha=0.45)
+        ax.stairs(steps, edges, baseline=floor, color=color, linewidth=0.9)
+        ax.plot([truth[a]] * 2, [floor, floor + _TALL], color="black", linestyle="--", linewidth=1.2, marker="v",
+                markevery=[1], markersize=6, label="Q*" if i == 0 else None)  # fmt: skip
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(-0.08, len(allowed))
+    ax.set_yticks(range(len(allowed)), [mdp.action_names[a] for a in reversed(allowed)])
+    ax.set_xlabel(f"Q, in units of reward; the highest bar is {100 * highest / run.n_agents:.3g} % of the agents")
+    ax.set_ylabel("action")
+    ax.set_title(f"Q({mdp.state_names[number]}, a) of {run.n_agents:,} agents", loc="left")
     plain_frame(ax)
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     return ax
 
 

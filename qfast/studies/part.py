@@ -111,7 +111,7 @@ class Records:
         self._first = self._n = 0
         self._returns: list[NDArray[Any]] = []
         self._moments: list[Moments] = []
-        self._sums = np.zeros((3, 0, 8))
+        self._sums = np.zeros((2, 0, 8))
 
     def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
         """Take the records (agents, episodes) of a stretch of episodes."""
@@ -121,9 +121,8 @@ class Records:
         n = len(returns)
         if window == 0:
             self._first, self._n = first, n
-            self._sums = np.zeros((3, n, 8))
+            self._sums = np.zeros((2, n, 8))
         add_rows(returns, 0, begin, self._sums[0])
-        add_rows(lengths, 0, begin, self._sums[2])
         tail = max(self._episodes - wanted.last - begin, 0)
         if tail < end - begin:
             add_rows(returns, tail, begin, self._sums[1])
@@ -137,7 +136,7 @@ class Records:
             self.kept.append((returns.copy(), lengths.copy()))
 
     def totals(self) -> NDArray[np.float64]:
-        """Sums over all episodes, of the returns, the last returns and the steps, shape (3, n)."""
+        """Sums over episodes of the returns, of all and of the last ones, shape (2, n)."""
         sums = self._sums  # added in a fixed order, whatever NumPy would choose
         s = [sums[:, :, i] + sums[:, :, i + 4] for i in range(4)]
         total: NDArray[np.float64] = (s[0] + s[2]) + (s[1] + s[3])
@@ -190,7 +189,7 @@ def run_part(
     if not isinstance(records, Records) or memory is None:
         msg = f"the plan of a study records {task.plan.record!r} into {type(records).__name__}"
         raise TypeError(msg)
-    measured = _measured(task, records, memory.checks)
+    measured = _measured(task, records, block.steps, memory.checks)
     own = [outcome for outcome in task.outcomes if outcome.function is not None]
     if own:
         seen = AgentBlock(
@@ -211,10 +210,13 @@ def run_part(
     return part
 
 
-def _measured(task: Task, records: Records, checks: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _measured(
+    task: Task, records: Records, steps: NDArray[np.int64], checks: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
     """The outcomes that are built in, by name; only those of the truth if that is known."""
-    total, last, steps = records.totals()
-    measured = {"auc": total / task.plan.episodes, "final_return": last / task.wanted.last, "steps": steps}
+    total, last = records.totals()
+    used = steps.astype(np.float64)
+    measured = {"auc": total / task.plan.episodes, "final_return": last / task.wanted.last, "steps": used}
     if task.plan.checks is not None:
         end = checks[:, -1]
         measured |= {"regret": end[:, REGRET], "optimal": end[:, OPTIMAL], "greedy_return": end[:, GREEDY_RETURN]}

@@ -1,5 +1,6 @@
 """A study read from its folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read_folder(path: Path) -> Study:
     if left:
         msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
         raise BadFile(msg)
-    return job.result()
+    return replace(job.result(), functions=())
 
 
 def _not_kept(block: AgentBlock) -> Any:

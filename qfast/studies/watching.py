@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from qfast.truth.judge import Judge
 
 __all__ = ["Watch"]
+
+_PILE: Final = 2**24  # bytes of policies that wait to be valued
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,32 +30,53 @@ class Watch:
     episodes: tuple[int, ...]
     keep_q: bool = False
 
-    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-        """Begin to watch agents.
+    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
+        """Begin to watch the agents ``first`` … of a configuration.
+
+        Parameters
+        ----------
+        first : int
+        out : ndarray of float64, shape (count, C, 4)
+            Where regret, whether optimal, and at the end the return of the greedy policy go.  All of it is valid after
+            the last checkpoint.
 
         Returns
         -------
         callable
-            Takes their Q (count, S, A), one checkpoint after the other, and gives regret, whether optimal, and at the
-            end the return of the greedy policy; shape (count, 4).
+            Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
         """
-        from qfast.truth.judge import distinct_masks
+        from qfast.truth.judge import Behaviour, distinct_masks
 
-        judge, group = self.judge, self.judge.groups(first, count)
-        masks, last = judge.no_masks(count), np.zeros((count, 4))
-        left = len(self.episodes)
+        judge, count = self.judge, len(out)
+        group, masks = judge.groups(first, count), judge.no_masks(count)
+        last, results = np.zeros((3, count)), np.zeros((out.shape[1], 3, count))
+        pile: list[tuple[int, NDArray[np.int64], NDArray[Any], NDArray[np.bool_]]] = []
 
-        def measure(q: NDArray[Any]) -> NDArray[np.float64]:
-            nonlocal left
-            left -= 1
+        def settle() -> None:
+            # What an agent does changes less often than its values: the rest is known from the last time.  Policies of
+            # all checkpoints are valued at once, since a call for each costs as much as valuing them.
+            agents, met, fine = (np.concatenate(parts) for parts in list(zip(*pile, strict=True))[1:])
+            verdict = judge.verdict(Behaviour(met, fine, fine), np.arange(agents.size), group[agents])
+            done = 0
+            for column, which, _, _ in pile:
+                part = slice(done, done + which.size)
+                last[0, which], last[1, which] = verdict.regret[part], verdict.is_optimal[part]
+                results[column] = last
+                done = part.stop
+            pile.clear()
+
+        def measure(column: int, q: NDArray[Any]) -> None:
             behaviour = judge.behave(q, group, masks)
-            # What an agent does changes less often than its values: the rest is known from the last time.
             which = np.flatnonzero(behaviour.changed)
-            last[which, 0], last[which, 1] = judge.verdict(behaviour, which, group)
-            if count and not left:
-                distinct, _, index, _ = distinct_masks(masks)
-                last[:, 2] = judge.outcomes(distinct)[0][index]
-            return last
+            pile.append((column, which, masks[which], behaviour.is_optimal[which]))
+            at_end = column == len(results) - 1
+            if at_end or sum(met.nbytes for _, _, met, _ in pile) > _PILE:
+                settle()
+            if at_end:
+                if count:
+                    distinct, _, index, _ = distinct_masks(masks)
+                    results[-1, 2] = judge.outcomes(distinct)[0][index]
+                out[:, :, :3] = results.transpose(2, 0, 1)
 
         if not count:  # compile what an empty block would leave out
             judge.values(masks, np.zeros(0, np.int64), group)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from qfast.errors import InvalidInput
 if TYPE_CHECKING:
     from qfast.learner import Learner
     from qfast.mdp import MDP
-    from qfast.truth.judge import Judge
+    from qfast.truth.judge import Behaviour, Judge
 
 __all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_checks"]
 
@@ -20,6 +20,7 @@ __all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_chec
 COLUMNS: Final = ("regret", "optimal", "error_sup", "error_rms")
 
 _SERIES: Final = (1, 2, 5)
+_PILE: Final = 2**24  # bytes of policies that wait to be valued
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +86,14 @@ class Checkpoints:
         return "\n".join([*lines, "  (regret and error: means over agents, in units of reward)"])
 
 
+class _Changes(NamedTuple):
+    """The agents of a block whose behaviour was another one at a checkpoint, and what it was."""
+
+    column: int
+    agents: NDArray[np.int64]
+    behaviour: "Behaviour"
+
+
 @dataclass(frozen=True, eq=False)
 class Checks:
     """What a block of agents has to do at its checkpoints; picklable.
@@ -110,24 +119,50 @@ class Checks:
         when = self.done + np.array(self.episodes, np.int64)
         return Checkpoints(when, regret, optimal == 1.0, error_sup, error_rms, q if self.keep_q else None)
 
-    def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
         """Begin to watch the agents ``first`` … of a run.
+
+        Parameters
+        ----------
+        first : int
+        out : ndarray of float64, shape (count, C, 4)
+            Where the `COLUMNS` go.  All of it is valid after the last checkpoint.
 
         Returns
         -------
         callable
-            Takes their Q (count, S, A), one checkpoint after the other, and gives the `COLUMNS` (count, 4).
+            Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
         """
-        judge, group = self.judge, self.judge.groups(first, count)
-        masks, last = judge.no_masks(count), np.zeros((count, len(COLUMNS)))
+        from qfast.truth.judge import Behaviour
 
-        def measure(q: NDArray[Any]) -> NDArray[np.float64]:
+        judge, count = self.judge, len(out)
+        group, masks = judge.groups(first, count), judge.no_masks(count)
+        last, results = np.zeros((2, count)), np.empty((out.shape[1], len(COLUMNS), count))
+        pile: list[_Changes] = []
+
+        def settle() -> None:
+            # What an agent does changes less often than its values: the rest is known from the last time.  Policies of
+            # all checkpoints are valued at once, since a call for each costs as much as valuing them.
+            together = Behaviour(*(np.concatenate(parts) for parts in zip(*(c.behaviour for c in pile), strict=True)))
+            owner = np.concatenate([c.agents for c in pile])
+            verdict = judge.verdict(together, np.arange(owner.size), group[owner])
+            done = 0
+            for change in pile:
+                part = slice(done, done + change.agents.size)
+                last[0, change.agents], last[1, change.agents] = verdict.regret[part], verdict.is_optimal[part]
+                results[change.column, :2] = last
+                done = part.stop
+            pile.clear()
+
+        def measure(column: int, q: NDArray[Any]) -> None:
             behaviour = judge.behave(q, group, masks)
-            # What an agent does changes less often than its values: the rest is known from the last time.
             which = np.flatnonzero(behaviour.changed)
-            last[which, 0], last[which, 1] = judge.verdict(behaviour, which, group)
-            last[:, 2], last[:, 3] = judge.distances(q, group)
-            return last
+            pile.append(_Changes(column, which, Behaviour(*(part[which] for part in behaviour))))
+            results[column, 2:] = judge.distances(q, group)
+            if column == len(results) - 1 or sum(c.behaviour.masks.nbytes for c in pile) > _PILE:
+                settle()
+            if column == len(results) - 1:
+                out[...] = results.transpose(2, 0, 1)
 
         if not count:  # compile what an empty block would leave out
             judge.values(masks, np.zeros(0, np.int64), group)

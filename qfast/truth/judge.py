@@ -144,7 +144,7 @@ class Judge:
             policies = self._policies(self.program, masks, which, self.gammas[group])
             value_policies(self.spec, self.program, policies)
             at_start, unsure = policies.at_start, policies.flagged.view(np.bool_)
-        for g in np.unique(group[unsure]):
+        for g in np.unique(group[unsure]) if unsure.any() else ():
             mine = np.flatnonzero(unsure & (group == g))
             distinct, _, index, _ = distinct_masks(masks[which[mine]])
             found = sparse_values(self.mdp, self.moves, self.chosen(distinct), float(self.gammas[g]))

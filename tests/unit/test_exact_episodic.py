@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from qfast.errors import InvalidInput
-from qfast.exact import evaluate_policies, evaluate_policy, soft_fixed_point, solve
+from qfast.exact import evaluate_policies, evaluate_policy, finite_horizon, soft_fixed_point, solve
 from qfast.exact.episodic import _without_loops
 from qfast.exact.model import acting_states, build_model
 from qfast.mdp import MDP
+from qfast.problems import corridor, grid
 
 
 def line(reward: list[list[float]], *, end: int = -1) -> MDP:
@@ -187,3 +188,38 @@ def test_exchanges_that_rounding_suggests_are_taken_back() -> None:
     actions, resting = _without_loops(model, (looping, awake), (forward, awake))
     assert actions.tolist() == [1, 1, 1, 1]
     assert not resting.any()
+
+
+def test_a_large_slippery_grid_without_discount() -> None:
+    """A way that merely can lead to the end takes 10^16 steps here: the answer was rounding, and its bound infinite."""
+    rng = np.random.default_rng(0)
+    rows = ["".join("#" if wall else "." for wall in row) for row in rng.random((70, 70)) < 0.15]
+    rows[0], rows[-1] = "S" + rows[0][1:], rows[-1][:-1] + "G"
+    mdp = grid(rows, step_reward=-1.0, slip=0.2)
+    solution = solve(mdp, 1.0)
+    assert solution.error_bound < 1e-8
+    assert solution.start_value == pytest.approx(finite_horizon(mdp, 600).best_return, abs=1e-6)
+    soft = soft_fixed_point(mdp, 1.0, 0.2)
+    assert soft.error_bound < 1e-7
+    assert soft.start_value == pytest.approx(evaluate_policy(mdp, soft.probabilities(), 1.0).start_value, abs=1e-7)
+
+
+def test_a_long_way_is_not_found_one_step_a_round() -> None:
+    """The corridor's first cell can be rested in for nothing, which was where half of all cells went first."""
+    solution = solve(corridor(20_000), 1.0)
+    assert solution.start_value == 20_000.0
+    assert solution.n_rounds == 1
+    assert soft_fixed_point(corridor(20_000), 1.0, 0.1).start_value == pytest.approx(20_000, abs=1e-5)
+
+
+def test_what_is_lost_in_rounding_is_refused() -> None:
+    """A walk of 60 steps, each of which fails nine times in ten and leads back to the start: 10^60 steps."""
+    n = 60
+    next_state = np.stack([np.arange(1, n + 1), np.zeros(n, dtype=int)], axis=1)[:, None, :]
+    ends = np.zeros(next_state.shape, dtype=bool)
+    next_state[-1, 0, 0], ends[-1, 0, 0] = 0, True
+    chance = np.full(next_state.shape, [0.1, 0.9])
+    mdp = MDP(next_state, -np.ones(next_state.shape), terminated=ends, probability=chance)
+    with pytest.raises(InvalidInput, match="episodes take too many steps to add up their rewards in float64"):
+        solve(mdp, 1.0)
+    assert solve(mdp, 0.9).start_value == pytest.approx(-10.0)

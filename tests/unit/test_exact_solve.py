@@ -121,27 +121,6 @@ def test_unfair_coin_reaches_a_certain_win_one_unit_at_a_time() -> None:
     np.testing.assert_allclose(solve(gambler(0.55), 1.0).v[1:100], expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("gamma", [0.5, 0.9, 0.999])
-@pytest.mark.parametrize("seed", range(3))
-def test_an_independent_library_agrees(gamma: float, seed: int) -> None:
-    """QuantEcon.py's DiscreteDP, by its own policy iteration, on the dense tables."""
-    markov = pytest.importorskip("quantecon.markov")
-    mdp = random_mdp(seed)
-    n_states, n_actions, _ = mdp.next_state.shape
-    # It knows no ends: an absorbing state without reward takes their place.
-    transition = np.zeros((n_states + 1, n_actions, n_states + 1))
-    entered = np.where(mdp.terminated, n_states, mdp.next_state)
-    state, action, _ = np.indices(mdp.next_state.shape)
-    np.add.at(transition, (state, action, entered), mdp.probability)
-    transition[n_states, :, n_states] = 1.0
-    reward = np.zeros((n_states + 1, n_actions))
-    reward[:-1] = np.where(mdp.allowed, (mdp.probability * mdp.reward).sum(axis=2), -np.inf)
-    theirs = markov.DiscreteDP(reward, transition, gamma).solve(method="policy_iteration")
-    ours = solve(mdp, gamma)
-    np.testing.assert_allclose(ours.v, theirs.v[:-1], rtol=0, atol=1e-9)
-    assert ours.optimal_actions[np.arange(n_states), theirs.sigma[:-1]].all()
-
-
 @pytest.mark.parametrize("gamma", [0.3, 0.99, 0.99999])
 @pytest.mark.parametrize("epsilon", [0.0, 0.2])
 def test_bound_holds_and_tolerance_is_kept(gamma: float, epsilon: float) -> None:

@@ -55,7 +55,7 @@ def test_axes_go_in_and_come_out_and_nothing_is_shown(run, ax, monkeypatch):
         ax = Figure(layout="constrained").add_subplot()
         assert draw(run, ax=ax) is ax
         drawn(ax)
-        assert ax.get_title() or (ax.get_xlabel() and ax.get_ylabel())
+        assert ax.get_title() or ax.get_title(loc="left") or (ax.get_xlabel() and ax.get_ylabel())
     assert plt.get_fignums() == before
 
 
@@ -141,6 +141,16 @@ def test_the_share_of_optimal_agents(run, ax):
     assert labels(ax)[0] == "lake: optimal (40 agents)"
 
 
+def test_checkpoints_that_grow_are_drawn_on_a_logarithmic_axis(ax):
+    corridor = {"n_agents": 4, "episodes": 200, "seed": 0, "progress": False}
+    assert share_optimal(qfast.train(**corridor, checkpoints="log"), ax=ax).get_xscale() == "log"
+    drawn(ax)
+    assert ax.get_xticklabels()[2].get_text() == "10"
+    for even in (20, [0, 1, 200]):
+        run = qfast.train(**corridor, checkpoints=even)
+        assert share_optimal(run, ax=Figure().add_subplot()).get_xscale() == "linear"
+
+
 def test_wilsons_interval():
     from qfast.plots.curves import _wilson
 
@@ -208,18 +218,23 @@ def test_a_problem_without_a_map_is_refused():
 
 def test_histograms_count_all_agents_and_mark_the_truth(run, ax):
     drawn(q_distribution(run, state=14, ax=ax))
-    steps = [patch for patch in ax.patches if not patch.get_fill()]
-    assert len(steps) == 4
-    assert all(patch.get_data().values.sum() == pytest.approx(1.0) for patch in steps)
-    marks = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "v"]
-    np.testing.assert_allclose(marks, solve(LAKE, 0.95).q[14])
-    assert "Q* (each action's colour)" in labels(ax)
+    shapes = [patch.get_data() for patch in ax.patches if not patch.get_fill()]
+    heights = np.array([shape.values - shape.baseline for shape in shapes])
+    counts = [np.histogram(run.q[:, 14, a], shapes[0].edges)[0] for a in range(4)]
+    np.testing.assert_allclose(heights, 0.85 * np.array(counts) / np.max(counts), atol=1e-12)
+    assert f"the highest bar is {100 * np.max(counts) / 40:.3g} % of the agents" in ax.get_xlabel()
+    # The first action is on top; the truth is marked in each row.
+    assert [shape.baseline for shape in shapes] == [3, 2, 1, 0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["up", "right", "down", "left"]
+    np.testing.assert_allclose([line.get_xdata()[0] for line in ax.lines], solve(LAKE, 0.95).q[14])
+    assert [line.get_ydata()[0] for line in ax.lines] == [3, 2, 1, 0]
+    assert labels(ax) == ["Q*"]
 
 
 def test_agents_that_all_agree_have_a_histogram_too(ax):
     run = qfast.train(n_agents=3, episodes=500, alpha=1.0, seed=0, progress=False)
     drawn(q_distribution(run, state="3", ax=ax))
-    assert ax.get_title() == "Q(3, a) of 3 agents"
+    assert ax.get_title(loc="left") == "Q(3, a) of 3 agents"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +250,7 @@ def test_agents_with_discounts_of_their_own_have_no_common_truth():
     run = qfast.train(n_agents=2, episodes=3, gamma=[0.5, 0.9], seed=0, progress=False)
     with pytest.raises(InvalidInput, match="there is no common Q\\*; give gamma="):
         q_distribution(run)
-    assert q_distribution(run, gamma=0.5, ax=Figure().add_subplot()).get_title() == "Q(0, a) of 2 agents"
+    assert q_distribution(run, gamma=0.5, ax=Figure().add_subplot()).get_title(loc="left") == "Q(0, a) of 2 agents"
 
 
 def test_census_bars_are_shares(run, ax):
