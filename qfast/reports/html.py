@@ -45,7 +45,8 @@ pre{background:var(--wash);padding:.7rem .9rem;white-space:pre-wrap;overflow-wra
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 footer{margin-top:3rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}
 @media (min-width:60rem){.gallery{display:grid;grid-template-columns:1fr 1fr;gap:.5rem 2.2rem;align-items:start}}
-@media (max-width:30rem){body{padding:.6rem .8rem 2rem}dl{grid-template-columns:1fr;gap:0}dt{margin-top:.4rem}}
+@media (max-width:30rem){body{padding:.6rem .8rem 2rem}dl{grid-template-columns:1fr;gap:0}dt{margin-top:.4rem}
+th[scope=row]{white-space:normal;min-width:7.5rem}}
 @media print{@page{margin:16mm}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
 h2,h3{break-after:avoid}figure,tr,.finding{break-inside:avoid}
 .gallery{display:grid;grid-template-columns:1fr 1fr;gap:0 .6cm}

@@ -6,7 +6,7 @@ from made_studies import Again, made_dataset, made_study
 
 from qfast import stats
 from qfast.errors import InvalidInput
-from qfast.stats.experiment import resample, resample_means
+from qfast.stats.experiment import _draw, resample, resample_means
 from qfast.studies.asked import full_settings, outcome_of, scores_of, select
 from qfast.studies.misrankings import fine_grid
 
@@ -274,17 +274,29 @@ def test_trustworthy_is_the_last_crossing(study):
         found.trustworthy(0)
 
 
-def test_means_of_experiments_are_those_of_the_slower_way():
-    populations = [np.random.default_rng(i).normal(size=50) for i in range(3)]
-    k = np.array([1, 2, 7])
-    for paired in (True, False):
-        ways = [
-            way(populations, k, paired=paired, n_resamples=40, rng=np.random.default_rng(0))
-            for way in (resample, resample_means)
-        ]
-        for slow, fast in zip(*ways, strict=True):
-            expected = np.array([[mean for mean, _ in sample] for sample in slow])  # (k, population, experiment)
-            np.testing.assert_allclose(fast, np.moveaxis(expected, 0, 2), rtol=1e-12, atol=1e-15)
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("kind", ["numbers", "few values", "far from zero"])
+def test_experiments_are_the_first_seeds_of_what_is_drawn(paired, kind):
+    """Means and spreads by running sums against those of each small experiment by itself."""
+    rng, k = np.random.default_rng(0), np.array([1, 2, 7, 20])
+    populations = [rng.normal(size=50) if kind == "numbers" else rng.integers(3, size=50) * 1.0 for _ in range(3)]
+    if kind == "far from zero":
+        populations = [1e6 + 0.1 * x for x in populations]
+    how = {"paired": paired, "n_resamples": 60}
+    drawn = [list(chunk) for chunk in _draw(populations, 20, rng=np.random.default_rng(1), **how)]
+    both = list(resample(populations, k, rng=np.random.default_rng(1), **how))
+    means = list(resample_means(populations, k, rng=np.random.default_rng(1), **how))
+    for chunk, found, alone in zip(drawn, both, means, strict=True):
+        for i, m in enumerate(k):
+            for j, scores in enumerate(chunk):
+                mean, std = found[i][j]
+                np.testing.assert_allclose(mean, scores[:, :m].mean(axis=1), rtol=1e-14, atol=1e-14)
+                np.testing.assert_allclose(alone[j, :, i], mean, rtol=1e-14, atol=1e-14)
+                expected = scores[:, :m].std(axis=1, ddof=1) if m > 1 else 0.0
+                np.testing.assert_allclose(std, expected, rtol=1e-9, atol=1e-9)
+                same = (scores[:, :m] == scores[:, :1]).all(axis=1)
+                assert (std[same] == 0).all()
+                assert (mean[same] == scores[same, 0]).all()
 
 
 def test_the_fine_grid_ends_where_hardly_anything_is_wrong(study):
