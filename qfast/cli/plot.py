@@ -61,7 +61,7 @@ def add_command(commands: Any) -> None:
     parser = add_subcommand(commands, "plot", run, sentence="draw a picture of a saved run or study", epilog=_EPILOG)
     parser.add_argument("file", metavar="RUN", help="a run that --out saved, or a study")
     kinds = tuple(dict.fromkeys((*KINDS, *STUDY_KINDS)))
-    parser.add_argument("--kind", choices=kinds, default="curve", help="what to draw (curve by default)")
+    parser.add_argument("--kind", metavar="KIND", choices=kinds, default="curve", help="what to draw (curve)")
     out = "the picture: .png, .svg, .pdf, …; an existing one is replaced"
     parser.add_argument("--out", metavar="FILE", required=True, help=out)
     parser.add_argument("--dpi", metavar="N", type=whole, default=150, help="dots an inch, 150 by default")

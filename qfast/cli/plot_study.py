@@ -21,12 +21,12 @@ __all__ = ["STUDY_KINDS", "draw_study", "is_study"]
 STUDY_KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "curve": ("learning curves of the configurations", ("configuration", "band", "smooth")),
     "optimal": ("share of agents that are optimal, over episodes", ("configuration",)),
-    "sensitivity": ("an outcome over one setting, with a line for each value of another", ("outcome", "setting")),
+    "sensitivity": ("an outcome over one setting, with lines for another", ("outcome", "setting")),
     "map": ("an outcome over two settings", ("outcome", "setting")),
     "violin": ("how an outcome is distributed over agents", ("outcome", "configuration")),
     "ecdf": ("the same as empirical distribution functions", ("outcome", "configuration")),
-    "profile": ("performance profiles: the share of agents above every threshold", ("outcome",)),
-    "improvement": ("how often agents of one configuration do better than another's", ("outcome", "configuration")),
+    "profile": ("performance profiles: share of agents above every bar", ("outcome",)),
+    "improvement": ("how often agents of one configuration do better", ("outcome", "configuration")),
     "misranking": ("how often few seeds name the wrong winner", ("outcome", "configuration", "unpaired", "rng")),
     "named": ("which configuration few seeds name as the best", ("outcome", "unpaired", "rng")),
 }

@@ -8,7 +8,7 @@ import pytest
 
 import qfast
 
-COMMANDS = ("train", "resume", "study", "rollout", "show", "plot", "problems")
+COMMANDS = ("train", "resume", "study", "rollout", "show", "plot", "report", "problems")
 HEAVY = ("numba", "numpy", "llvmlite", "scipy", "rich", "gymnasium", "matplotlib", "xarray", "pandas")
 
 
