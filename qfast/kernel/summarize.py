@@ -1,9 +1,15 @@
 """Running summaries of a block's records over its agents, an episode at a time."""
 
-import numpy as np
-from numba import njit
+from typing import Any, NamedTuple
 
+import numpy as np
+from numba import float64, njit
+
+from qfast.kernel.flat import flatten
 from qfast.kernel.jit import KERNEL
+from qfast.kernel.lanes import as_real, full
+from qfast.kernel.memory import load, store
+from qfast.kernel.spec import Spec
 
 NO_SLOT = -1
 
@@ -67,58 +73,92 @@ def count_values(values, row, bits, at, slot_of, n_slots, counts):
     return n * episodes, n_slots
 
 
-@njit(**KERNEL)
-def add_rows(values, begin, at, sums):
-    """Add the rows of `values` (n, episodes) from column `begin` on to `sums` (n, 8); column 0 is episode `at`.
+#: What the sums over records are compiled for: values side by side in a vector.
+SIDE_BY_SIDE = Spec(n_actions=1, lanes=16, width=16)
 
-    Episode e goes to sum e % 8, so that the eight sums depend on the values alone, not on the stretches in which they
-    came.  A single sum would be a chain of dependent additions, four cycles a value.
+
+class Records(NamedTuple):
+    """A block's records of a stretch of episodes, and what they are summed up into; flat arrays.
+
+    Attributes
+    ----------
+    values : ndarray of float32 or float64, (n * episodes,)
+        A row an agent.
+    totals : ndarray of float64, (n,)
+        Sums over episodes are added to it.
+    mean, squares : ndarray of float64, (leaves * episodes,)
+        Mean and sum of squared deviations over the agents of each leaf; () where they are not wanted.
+    lanes : ndarray of float64, (spec.width,)
+        Scratch memory.
     """
-    n, episodes = values.shape
-    lead = min(begin + (-(at + begin)) % 8, episodes)
-    whole = lead + (episodes - lead) // 8 * 8
-    for agent in range(n):
-        for e in range(begin, lead):
-            sums[agent, (at + e) % 8] += values[agent, e]
-        s0, s1, s2, s3 = sums[agent, 0], sums[agent, 1], sums[agent, 2], sums[agent, 3]
-        s4, s5, s6, s7 = sums[agent, 4], sums[agent, 5], sums[agent, 6], sums[agent, 7]
-        for e in range(lead, whole, 8):
-            s0 += values[agent, e]
-            s1 += values[agent, e + 1]
-            s2 += values[agent, e + 2]
-            s3 += values[agent, e + 3]
-            s4 += values[agent, e + 4]
-            s5 += values[agent, e + 5]
-            s6 += values[agent, e + 6]
-            s7 += values[agent, e + 7]
-        sums[agent, 0], sums[agent, 1], sums[agent, 2], sums[agent, 3] = s0, s1, s2, s3
-        sums[agent, 4], sums[agent, 5], sums[agent, 6], sums[agent, 7] = s4, s5, s6, s7
-        for e in range(whole, episodes):
-            sums[agent, (at + e) % 8] += values[agent, e]
+
+    values: Any
+    totals: Any
+    mean: Any
+    squares: Any
+    lanes: Any
 
 
 @njit(**KERNEL)
-def leaf_moments(values, leaf, mean, squares):
-    """Like `add_moments`, for each `leaf` agents in a row: into `mean` and `squares` (leaves, episodes).
+def add_rows(spec, records, episodes, begin):
+    """Add to `totals` each agent's records from column `begin` on.
+
+    Sixteen sums run side by side, in a vector, and are added in a fixed order: a single one would be a chain of
+    dependent additions, four cycles a value.
+    """
+    records = flatten(spec, records)
+    values, lanes, W = records.values, records.lanes, spec.width
+    whole = begin + (episodes - begin) // W * W
+    for agent in range(records.totals.size):
+        row, rest = agent * episodes, 0.0
+        total = full(spec, lanes, 0.0)
+        for e in range(begin, whole, W):
+            total = total + as_real(lanes, load(spec, values, row + e))
+        for e in range(whole, episodes):
+            rest += values[row + e]
+        store(spec, lanes, 0, total)
+        half = W // 2
+        while half > 0:
+            for i in range(half):
+                lanes[i] += lanes[i + half]
+            half //= 2
+        records.totals[agent] += lanes[0] + rest
+
+
+@njit(**KERNEL)
+def leaf_moments(spec, records, episodes, leaf):
+    """Like `add_moments`, for each `leaf` agents in a row: into `mean` and `squares`.
 
     One pass: sums of differences from the leaf's first agent, and of their squares.  The differences are small where
-    the spread is, so that little is lost to rounding.
+    the spread is, so that little is lost to rounding.  Each lane is an episode, and agents are added one after the other.
     """
-    n, episodes = values.shape
+    records = flatten(spec, records)
+    values, lanes, W = records.values, records.lanes, spec.width
+    n, whole = records.totals.size, episodes // W * W
     for first in range(0, n, leaf):
-        i, end = first // leaf, min(first + leaf, n)
-        for e in range(episodes):
-            mean[i, e] = 0
-            squares[i, e] = 0
-        for agent in range(first + 1, end):
-            for e in range(episodes):
-                deviation = np.float64(values[agent, e]) - np.float64(values[first, e])
-                mean[i, e] += deviation
-                squares[i, e] += deviation * deviation
-        count = end - first
-        for e in range(episodes):
-            squares[i, e] = max(squares[i, e] - mean[i, e] * mean[i, e] / count, 0.0)
-            mean[i, e] = np.float64(values[first, e]) + mean[i, e] / count
+        row, end = first // leaf * episodes, min(first + leaf, n)
+        for e in range(0, whole, W):
+            origin = as_real(lanes, load(spec, values, first * episodes + e))
+            total = full(spec, lanes, 0.0)
+            squares = total
+            for agent in range(first + 1, end):
+                deviation = as_real(lanes, load(spec, values, agent * episodes + e)) - origin
+                total = total + deviation
+                squares = squares + deviation * deviation
+            mean = total / float64(end - first)
+            store(spec, records.mean, row + e, mean + origin)
+            store(spec, records.squares, row + e, squares - total * mean)
+        for e in range(whole, episodes):
+            start, sum_, squares_ = float64(values[first * episodes + e]), 0.0, 0.0
+            for agent in range(first + 1, end):
+                difference = float64(values[agent * episodes + e]) - start
+                sum_ += difference
+                squares_ += difference * difference
+            average = sum_ / float64(end - first)
+            records.mean[row + e] = average + start
+            records.squares[row + e] = squares_ - sum_ * average
+        for i in range(row, row + episodes):
+            records.squares[i] = max(records.squares[i], 0.0)
 
 
 @njit(**KERNEL)

@@ -23,7 +23,8 @@ from qfast.training import ctrl_c
 
 __all__ = ["check_picklable", "execute"]
 
-_MOST: Final = 2048  # agents in a block
+_MOST: Final = 4096  # agents in a block: each call of the kernel costs 50 us in Python
+_Q: Final = 2**24  # bytes of Q in a block
 _RECORDS: Final = 2**22  # records of episodes that are kept of a block at a time
 _LARGEST_INDEX: Final = 2**31 - 1
 
@@ -63,10 +64,12 @@ def check_picklable(tasks: Sequence[Task], executor: Executor | None) -> None:
 
 def block_size(task: Task, n_agents: int, n_configurations: int, threads: int) -> int:
     """Agents in a block: a power of 2, few enough to keep all threads busy and the records in the cache."""
-    episodes = task.plan.episodes if task.wanted.keep else 1
+    plan = task.plan
     share = n_agents * n_configurations // (4 * threads)
-    indices = _LARGEST_INDEX // (task.plan.shape[0] * task.plan.shape[1])
-    most = max(LEAF, min(share, _RECORDS // max(1, episodes), indices, _MOST))
+    kept = _RECORDS // (plan.episodes if task.wanted.keep else 1)
+    pairs = plan.shape[0] * plan.shape[1]
+    fitting = min(_LARGEST_INDEX // pairs, _Q // (pairs * plan.learner.dtype.itemsize))
+    most = max(LEAF, min(share, kept, fitting, _MOST))
     return 1 << most.bit_length() - 1
 
 

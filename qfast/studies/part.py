@@ -110,26 +110,28 @@ class Records:
         self.kept: list[tuple[NDArray[Any], NDArray[np.int32]]] = []
         self._first = self._n = 0
         self._returns: list[NDArray[Any]] = []
-        self._moments: list[Moments] = []
-        self._sums = np.zeros((2, 0, 8))
+        self._moments: list[NDArray[np.float64]] = []
+        self._sums = np.zeros((2, 0))
 
     def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
         """Take the records (agents, episodes) of a stretch of episodes."""
-        from qfast.kernel.summarize import add_rows, leaf_moments
+        from qfast.kernel import summarize
 
         wanted, (begin, end) = self._wanted, self._stretches[window]
-        n = len(returns)
+        n, episodes = len(returns), end - begin
         if window == 0:
             self._first, self._n = first, n
-            self._sums = np.zeros((2, n, 8))
-        add_rows(returns, 0, begin, self._sums[0])
-        tail = max(self._episodes - wanted.last - begin, 0)
-        if tail < end - begin:
-            add_rows(returns, tail, begin, self._sums[1])
+            self._sums = np.zeros((2, n))
+        leaves = -(-n // LEAF) if wanted.curves else 0
+        moments, values = np.empty((2, leaves * episodes)), returns.reshape(-1)
+        records = summarize.Records(values, self._sums[0], moments[0], moments[1], np.empty(summarize.SIDE_BY_SIDE.width))
+        summarize.add_rows(summarize.SIDE_BY_SIDE, records, episodes, 0)
         if wanted.curves:
-            moments = np.empty((2, -(-n // LEAF), end - begin))
-            leaf_moments(returns, LEAF, moments[0], moments[1])
-            self._moments.append((moments[0], moments[1]))
+            summarize.leaf_moments(summarize.SIDE_BY_SIDE, records, episodes, LEAF)
+            self._moments.append(moments.reshape(2, leaves, episodes))
+        tail = max(self._episodes - wanted.last - begin, 0)
+        if tail < episodes:
+            summarize.add_rows(summarize.SIDE_BY_SIDE, records._replace(totals=self._sums[1]), episodes, tail)
         here = [episode - begin for episode in wanted.quantile_episodes if begin <= episode < end]
         self._returns.append(np.ascontiguousarray(returns[:, here].T))
         if wanted.keep:
@@ -137,16 +139,13 @@ class Records:
 
     def totals(self) -> NDArray[np.float64]:
         """Sums over episodes of the returns, of all and of the last ones, shape (2, n)."""
-        sums = self._sums  # added in a fixed order, whatever NumPy would choose
-        s = [sums[:, :, i] + sums[:, :, i + 4] for i in range(4)]
-        total: NDArray[np.float64] = (s[0] + s[2]) + (s[1] + s[3])
-        return total
+        return self._sums
 
     def curve(self) -> Tree[Moments]:
         """The moments over agents of all episodes."""
         tree: Tree[Moments] = Tree(combine_moments)
         if self._moments:
-            mean, squares = (np.concatenate(parts, axis=1) for parts in zip(*self._moments, strict=True))
+            mean, squares = np.concatenate(self._moments, axis=2)
             for i in range(len(mean)):
                 tree.insert(self._first + i * LEAF, min(LEAF, self._n - i * LEAF), (mean[i], squares[i]))
         return tree
