@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import UsageError, add_json, add_subcommand, given, whole
-from qfast.cli.output import checked_out, tell, write_json
+from qfast.cli.output import tell, write_json
 from qfast.cli.train import add_learning
 from qfast.cli.vary import precision, values_of, vary
 
@@ -173,8 +173,11 @@ def _check_paths(arguments: Namespace, page: Path | None) -> None:
         from qfast.studies.storage import check_target
 
         check_target(arguments.save)
-    if page is not None and arguments.report:
-        checked_out(str(page))
+    if page is not None:
+        from qfast.reports import check_target as check_page
+
+        # The folder of --out may not be there yet; its page has a name that is right.
+        check_page(page if page.parent.is_dir() else page.name)
     if arguments.out is not None and Path(arguments.out).is_file():
         msg = f"--out {arguments.out} is a file; name a folder"
         raise UsageError(msg)

@@ -1,6 +1,5 @@
 """What all sections of a report share: the study, what is judged by, and the answers that several of them use."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.looks import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
-from qfast.studies.asked import Outcome, outcome_of, ranked, select, settings_json
+from qfast.studies.asked import Outcome, full_settings, outcome_of, ranked, select, settings_json
 from qfast.studies.comparisons import AllComparisons, compare_all
 from qfast.studies.misrankings import StudyMisranking, fine_grid, misrank
 from qfast.studies.summaries import StudySummary, summarize_study
@@ -168,8 +167,7 @@ class Context:
     @property
     def question(self) -> str:
         """The question that the study was made to answer."""
-        names = list(json.loads(self.study.dataset.attrs.get("vary", "{}"))) or list(self.varied)
-        names = [name for name in names if name != "problem"]
+        names = [name for name in full_settings(self.study)[0] if name != "problem"]
         fixed = settings_json(self.study, "problems")
         problems = " and ".join(name if name != "problem" else "the problem" for name in fixed) or "the problem"
         if not names:

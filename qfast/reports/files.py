@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from qfast.errors import InvalidInput
+from qfast.plots.canvas import matplotlib
 
 __all__ = ["check_target", "write_whole"]
 
@@ -28,6 +29,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     ------
     InvalidInput
         If the name has another ending, is a folder's, or nothing can be written there.
+    MissingExtra
+        If matplotlib is not installed, without which there is no report.
 
     Examples
     --------
@@ -36,6 +39,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     ...
     qfast.errors.InvalidInput: study.pdf does not end in .html or .htm; a report is an HTML page, such as study.html
     """
+    matplotlib("figure")
     target = Path(path)
     if target.suffix.lower() not in _ENDINGS:
         msg = f"{target} does not end in .html or .htm; a report is an HTML page, such as {target.stem or 'study'}.html"

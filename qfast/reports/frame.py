@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from qfast.plots.looks import agents_text
 from qfast.reports.context import Context
 from qfast.reports.html import bullets, definitions, paragraph, section, table
 from qfast.studies.asked import settings_json
@@ -27,7 +28,9 @@ def head(context: Context, title: str, parts: Sequence[Part]) -> str:
     )
     steps = f"; {int(data.attrs['n_steps']):,} agent-steps" if "n_steps" in data.attrs else ""
     many = f"{n:,} configurations" if n > 1 else "1 configuration"
-    lead = f"{many} of {study.n_agents:,} agents each, {int(data.attrs['episodes']):,} episodes an agent; {how}{steps}."
+    sizes = [row.summary.n for problem in context.problems for row in context.within(problem).summary.rows]
+    agents = agents_text(sizes).removesuffix(" each")
+    lead = f"{many} of {agents} each, {int(data.attrs['episodes']):,} episodes an agent; {how}{steps}."
     judged = f"Judged by {context.outcome.axis}: {context.outcome.description or context.outcome.name}"
     judged = f"{judged.rstrip('.')} ({context.outcome.direction})."
     found = [text for problem in context.problems for text in _findings(context.within(problem))]
@@ -138,7 +141,7 @@ def methods(context: Context) -> Part:
         "known and shrink as agents are added. The standard deviation, the quantiles and the range that holds 90 % of "
         "the agents say how much agents differ; these do not shrink."
     )
-    extra = [context.outcome.note.capitalize() + "."] if context.outcome.note else []
+    extra = [f"{note[0].upper()}{note[1:]}." for note in (context.outcome.note, summary.stopping) if note]
     body = [paragraph(text), *(paragraph(t) for t in extra), definitions(made)]
     return "methods", "How the intervals were made", section("methods", "How the intervals were made", *body)
 

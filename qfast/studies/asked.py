@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
+from qfast.stats import PrecisionRule
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -21,6 +22,7 @@ __all__ = [
     "full_settings",
     "outcome_of",
     "pairing",
+    "precision_of",
     "ranked",
     "raw_scores",
     "scores_of",
@@ -263,6 +265,17 @@ def ranked(study: StudyData, outcome: Outcome, configurations: Sequence[int]) ->
     means = np.array([scores_of(study, outcome, i).mean() for i in configurations])
     order = np.argsort(-means if outcome.higher_is_better else means, kind="stable")
     return [configurations[i] for i in order.tolist()]
+
+
+def precision_of(study: StudyData) -> tuple[str, PrecisionRule] | None:
+    """The outcome by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
+    goal = settings_json(study, "precision")
+    if not goal:
+        return None
+    options = {name: value for name, value in goal.items() if name != "outcome"}
+    if options.get("bounds") is not None:
+        options["bounds"] = tuple(options["bounds"])
+    return str(goal["outcome"]), PrecisionRule(**options)
 
 
 def settings_json(study: StudyData, name: str) -> Any:

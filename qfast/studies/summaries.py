@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qfast.stats import (
     Estimate,
     Interval,
+    PrecisionRule,
     Quantile,
     Summary,
     estimate_quantile,
@@ -17,7 +18,7 @@ from qfast.stats import (
     summarize,
     tolerance_interval,
 )
-from qfast.studies.asked import Outcome, StudyData, outcome_of, raw_scores, scores_of, select
+from qfast.studies.asked import Outcome, StudyData, outcome_of, precision_of, raw_scores, scores_of, select
 from qfast.studies.texts import columns, number, percent, plus_minus, with_interval
 
 if TYPE_CHECKING:
@@ -84,12 +85,15 @@ class StudySummary:
         Confidence level of each interval by itself.
     n_configurations : int
         How many the study has in all.
+    stopping : str
+        How the number of agents was chosen, where it was by looking at an interval; else empty.
     """
 
     outcome: Outcome
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
+    stopping: str = ""
 
     def __len__(self) -> int:
         """Count the configurations."""
@@ -213,8 +217,7 @@ class StudySummary:
         lines += [f"  {line}" for line in columns(*self.spread())]
         lines += ["", "Intervals, each by itself:"]
         lines += [f"  {_NAMES.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
-        if o.note:
-            lines.append(f"  {o.note}")
+        lines += [f"  {text}" for text in (o.note, self.stopping) if text]
         return "\n".join(lines)
 
 
@@ -245,10 +248,15 @@ def summarize_study(
 ) -> StudySummary:
     """Sum up every configuration; see `Study.summary`."""
     asked = outcome_of(study, outcome)
+    goal = precision_of(study)
     rows, labels, configurations = [], list(study.labels), list(study.configurations)
     for i in select(study, where):
         scores = scores_of(study, asked, i)
         one = summarize(scores, level=level, quantiles=quantiles, content=content, at_least=at_least)
+        if goal is not None and goal[0] == asked.name:  # an interval that may be looked at repeatedly
+            look = replace(goal[1], level=level).look(scores)
+            shared = one.share if goal[1].quantity == "mean" else look.estimate
+            one = replace(one, mean=look.estimate, share=shared)
         raw = raw_scores(study, asked, i)
         happened = None
         if asked.never is not None:
@@ -259,7 +267,15 @@ def summarize_study(
             found = raw_scores(study, outcome_of(study, "optimal"), i)
             optimal = estimate_share(int(found.sum()), found.size, level=level)
         rows.append(ConfigurationSummary(i, str(labels[i]), dict(configurations[i]), one, optimal, happened))
-    return StudySummary(asked, tuple(rows), float(level), len(labels))
+    return StudySummary(asked, tuple(rows), float(level), len(labels), "" if goal is None else _stopped(goal))
+
+
+def _stopped(goal: tuple[str, PrecisionRule]) -> str:
+    outcome, rule = goal
+    return (
+        f"agents were added until the interval of {outcome} was at most {rule.half_width:g} to either side, or the "
+        f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
+    )
 
 
 def _with_never(summary: Summary, raw: Floats) -> Summary:

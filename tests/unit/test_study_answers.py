@@ -1,5 +1,8 @@
 """What a study answers: each answer is what `qfast.stats` says of the same numbers, or can be checked by hand."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from made_studies import Again, made_dataset, made_study
@@ -83,6 +86,22 @@ def test_without_infinite_scores_nothing_is_censored(study):
     assert asked.note == ""
     assert study.summary().rows[0].happened is None
     assert outcome_of(study, "first_optimal").never == 100.0
+
+
+def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
+    study = made_study()
+    rule = stats.PrecisionRule(0.05)
+    study.dataset.attrs["precision"] = json.dumps({"outcome": "auc", **asdict(rule)})
+    found = study.summary()
+    assert found.rows[0].summary.mean == stats.anytime_mean(study.scores("auc", 0))
+    assert "asymptotic confidence sequence" in found.methods["mean"][0]
+    assert "agents were added until the interval of auc was at most 0.05" in str(found)
+    assert study.summary("regret").methods["mean"] == ("Student's t",)
+    share = stats.PrecisionRule(0.05, quantity="share", level=0.9)
+    study.dataset.attrs["precision"] = json.dumps({"outcome": "optimal", **asdict(share)})
+    row = study.summary("optimal").rows[0].summary
+    hits = int(study.scores("optimal", 0).sum())
+    assert row.mean == row.share == stats.anytime_share(hits, 400)
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------
