@@ -1,7 +1,8 @@
 """Pictures of an outcome over the settings that were varied: lines over one, a map over two."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from qfast.studies.texts import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["sensitivity", "sensitivity_map", "slice_of"]
+__all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_of"]
 
 
 def sensitivity(
@@ -78,8 +79,8 @@ def sensitivity(
             msg = f"lines={lines!r} has {n} values, and {MOST_LINES} can be told apart; use sensitivity_map"
             raise InvalidInput(msg)
     else:
-        few = [name for name in values if name != x_name and 1 < len(values[name]) <= MOST_LINES]
-        lines = next((name for name in few if name not in (where or {})), None)
+        few = [name for name in values if name not in {x_name, *(where or {})} and len(values[name]) <= MOST_LINES]
+        lines = next((name for name in few if crossed(study, x_name, name)), None)
     chosen, fixed = slice_of(study, asked, [x_name, *([lines] if lines else [])], where)
     ax = axes_of(ax)
     axis = _Axis(values[x_name])
@@ -172,7 +173,7 @@ def sensitivity_map(
     asked = outcome_of(study, outcome)
     values = _values(study)
     if settings is None:
-        settings = sorted(values, key=lambda name: -len(values[name]))[:2]
+        settings = next(crossed_pairs(study), list(values))
     names = [_known(name, values, "settings") for name in settings] if not isinstance(settings, str) else [settings]
     if len(names) != 2 or names[0] == names[1]:
         msg = f"settings={settings!r} are not two that were varied; a map needs two of {', '.join(map(repr, values))}"
@@ -217,6 +218,19 @@ def sensitivity_map(
     texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best"]
     say(ax, *texts, labels=[_text(v) for v in rows])
     return ax
+
+
+def crossed(study: StudyData, a: str, b: str) -> bool:
+    """Whether two settings both vary among the configurations that have both."""
+    both = [(one[a], one[b]) for one in full_settings(study) if one[a] is not None and one[b] is not None]
+    return len({x for x, _ in both}) > 1 and len({y for _, y in both}) > 1
+
+
+def crossed_pairs(study: StudyData) -> Iterator[tuple[str, str]]:
+    """Pairs of settings that vary together, those with the most values first."""
+    values = _values(study)
+    names = sorted((name for name in values if name != "problem"), key=lambda name: -len(values[name]))
+    yield from (pair for pair in combinations(names, 2) if crossed(study, *pair))
 
 
 def _values(study: StudyData) -> dict[str, list[Any]]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from qfast import plots
-from qfast.plots.study_settings import slice_of
+from qfast.plots.study_settings import crossed_pairs, slice_of
 from qfast.reports.context import Context
 from qfast.reports.html import figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
@@ -103,8 +103,8 @@ def sensitivities(context: Context) -> Part | None:
             lambda ax, name=name: plots.sensitivity(study, name, o.name, where=context.where, ax=ax),  # type: ignore[misc]
         )
         parts.append(figure(svg, text))
-    if len(names) >= 2:
-        two = sorted(names, key=lambda n: -len(context.varied[n]))[:2]
+    two = next(crossed_pairs(study), None)
+    if two is not None and set(two) <= set(context.varied):
         plane, others = slice_of(study, o, two, context.where)
         best = ranked(study, o, plane)[0]
         where = ", ".join(f"{k}={_v(settings[best][k])}" for k in two)

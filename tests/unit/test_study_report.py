@@ -16,6 +16,8 @@ from qfast.reports.pictures import Sketchbook
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.figure import Figure
+
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -191,6 +193,19 @@ def test_agents_that_are_all_equal_have_a_page():
     page = Page(render_report(study, rerun=False))
     assert "Nothing can be misranked here: a and b have the same mean (5)" in page.text
     assert "No difference in mean return is found" in page.text
+
+
+def test_settings_that_only_some_have_are_drawn_where_they_are():
+    study = made_study({"alpha": [0.1, 0.3], "epsilon": [0.05, 0.2]}, n_agents=20, curves=False)
+    study.dataset["alpha"][2:] = np.nan
+    study.dataset["epsilon"][:2] = np.nan
+    page = Page(render_report(study, rerun=False))
+    assert "Sensitivity to the settings" in page.headings
+    assert "Over epsilon the mean goes from" in page.text
+    assert "The best pair is" not in page.text
+    with pytest.raises(InvalidInput, match="leaves no configuration that has alpha and epsilon"):
+        study.plot_sensitivity("alpha", lines="epsilon")
+    assert study.plot_sensitivity("epsilon", ax=Figure().add_subplot()).get_legend() is None
 
 
 def test_many_configurations_stay_readable(quick):
