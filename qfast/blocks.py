@@ -315,7 +315,7 @@ def run_block(
         lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
-    steps = np.zeros(count, np.int64)
+    words = np.zeros(count, np.int64)
     check = _checker(plan, first, memory)
     check(0)
     for window, (begin, end) in enumerate(stretches):
@@ -325,19 +325,21 @@ def run_block(
         for until in _stops(plan, begin, end):
             unfinished = 1
             while unfinished:
-                counter, rests = rng[3].copy(), agents.rests.copy()
+                counter, rests = rng[3].copy(), int(agents.rests.sum())
                 unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, until, SLICE, stop)
                 if stop[0]:
                     raise BlockStopped
-                done = (rng[3] - counter) // plan.draws_per_step - (agents.rests - rests)
-                steps += done
+                drawn = rng[3] - counter
+                words += drawn
                 if report is not None:
-                    report(int(done.sum()))
+                    done = int(drawn.sum(dtype=np.int64)) // plan.draws_per_step
+                    report(done - (int(agents.rests.sum()) - rests))
             check(until)
         if summary is not None:
             shape = (count, end - begin)
             summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
     memory.rng[...], memory.score[...] = rng, score
+    steps = words // plan.draws_per_step - agents.rests
     return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)
 
 

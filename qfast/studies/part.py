@@ -124,14 +124,15 @@ class Records:
             self._sums = np.zeros((2, n))
         leaves = -(-n // LEAF) if wanted.curves else 0
         moments, values = np.empty((2, leaves * episodes)), returns.reshape(-1)
-        records = summarize.Records(values, self._sums[0], moments[0], moments[1], np.empty(summarize.SIDE_BY_SIDE.width))
-        summarize.add_rows(summarize.SIDE_BY_SIDE, records, episodes, 0)
+        side_by_side = summarize.SIDE_BY_SIDE
+        records = summarize.Records(values, self._sums[0], moments[0], moments[1], np.empty(side_by_side.width))
+        summarize.add_rows(side_by_side, records, episodes, 0)
         if wanted.curves:
-            summarize.leaf_moments(summarize.SIDE_BY_SIDE, records, episodes, LEAF)
+            summarize.leaf_moments(side_by_side, records, episodes, LEAF)
             self._moments.append(moments.reshape(2, leaves, episodes))
         tail = max(self._episodes - wanted.last - begin, 0)
         if tail < episodes:
-            summarize.add_rows(summarize.SIDE_BY_SIDE, records._replace(totals=self._sums[1]), episodes, tail)
+            summarize.add_rows(side_by_side, records._replace(totals=self._sums[1]), episodes, tail)
         here = [episode - begin for episode in wanted.quantile_episodes if begin <= episode < end]
         self._returns.append(np.ascontiguousarray(returns[:, here].T))
         if wanted.keep:
@@ -143,11 +144,22 @@ class Records:
 
     def curve(self) -> Tree[Moments]:
         """The moments over agents of all episodes."""
+        from qfast.kernel.summarize import combine_leaves
+
         tree: Tree[Moments] = Tree(combine_moments)
-        if self._moments:
-            mean, squares = np.concatenate(self._moments, axis=2)
-            for i in range(len(mean)):
-                tree.insert(self._first + i * LEAF, min(LEAF, self._n - i * LEAF), (mean[i], squares[i]))
+        if not self._moments:
+            return tree
+        mean, squares = np.concatenate(self._moments, axis=2)
+        level, n = 0, LEAF
+        # As long as all nodes are full and come in pairs, their tree's level can be combined at once.
+        while self._n % (2 * n) == 0 and self._first % (2 * n) == 0 and len(mean):
+            combine_leaves(mean, squares, n)
+            mean, squares = mean[: len(mean) // 2], squares[: len(squares) // 2]
+            level, n = level + 1, 2 * n
+        if not self._n:  # compile what an empty block would leave out
+            combine_leaves(mean, squares, n)
+        for i in range(len(mean)):
+            tree.insert(self._first + i * n, min(n, self._n - i * n), (mean[i].copy(), squares[i].copy()), level)
         return tree
 
     def at_quantiles(self) -> NDArray[Any]:
