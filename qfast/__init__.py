@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qfast import exact, plots, problems, stats, truth
+    from qfast import exact, plots, problems, stats, studies, truth
     from qfast.curve import Curve, Summary
     from qfast.errors import BadFile, Interrupted, InvalidInput, MissingExtra, MissingLimitWarning, QfastError
     from qfast.mdp import MDP
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qfast.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run, load
+    from qfast.studies import Study, load_study, study
     from qfast.training import resume, train
 
 __version__ = "0.1.0"
@@ -34,10 +35,11 @@ _HOME = {
     "qfast.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run", "load"],
+    "qfast.studies": ["Study", "load_study", "study"],
     "qfast.training": ["resume", "train"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_PACKAGES = ["exact", "plots", "problems", "stats", "truth"]
+_PACKAGES = ["exact", "plots", "problems", "stats", "studies", "truth"]
 
 __all__ = [
     "MDP",
@@ -53,6 +55,7 @@ __all__ = [
     "Rate",
     "Rollout",
     "Run",
+    "Study",
     "Summary",
     "arrows",
     "by_episode",
@@ -67,12 +70,15 @@ __all__ = [
     "grid",
     "linear",
     "load",
+    "load_study",
     "per_agent",
     "plots",
     "problems",
     "resume",
     "rollout",
     "stats",
+    "studies",
+    "study",
     "train",
     "truth",
 ]

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -25,11 +26,16 @@ from qfast.learner import Learner
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import explore_threshold
 
-__all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
+__all__ = [
+    "Block", "BlockStopped", "Memory", "Plan", "Recorder", "block_size", "compile_plan", "in_order", "run_block",
+    "run_blocks",
+]  # fmt: skip
 
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
+
+Result = TypeVar("Result")
 
 
 class BlockStopped(Exception):
@@ -51,6 +57,13 @@ class Checks(Protocol):
         """Begin with agents: give what measures their Q (n, S, A) at each checkpoint in turn, into (n, C, 4)."""
 
 
+class Recorder(Protocol):
+    """What sums up the records of a block's agents, a stretch of episodes at a time."""
+
+    def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
+        """Take the records (agents, episodes) of the agents from number ``first`` on."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that the agents of a run have in common, ready for the kernel; small, and picklable.
@@ -70,10 +83,16 @@ class Plan:
     episodes : int
         Episodes that each agent has to go.
     record : {None, "returns", "summary", "score"}
+        "summary": records go to a recorder, a stretch of episodes at a time, and are not kept.
     forbidden : ndarray of bool, shape (S, A), or None
         Pairs whose Q is -inf.
     checks : Checks or None
         What is measured on the way.
+    recorder : callable or None
+        Makes what takes the records with ``record="summary"``, from the number of episodes; by default a
+        `SummaryBuilder`.
+    stretches : tuple of (int, int), or None
+        The stretches of episodes, each from its first one up to before its end, that a recorder is given one by one.
     """
 
     spec: Spec
@@ -86,6 +105,8 @@ class Plan:
     record: str | None
     forbidden: NDArray[np.bool_] | None
     checks: Checks | None = None
+    recorder: Callable[[int], Recorder] | None = None
+    stretches: tuple[tuple[int, int], ...] | None = None
 
     @property
     def draws_per_step(self) -> int:
@@ -174,15 +195,18 @@ class Block:
         Number of its first agent within the run.
     memory : Memory or None
         None where the agents' arrays were written in place.
-    summary : SummaryBuilder or None
+    summary : SummaryBuilder, another recorder, or None
     n_agents, n_steps : int
+    steps : ndarray of int64, shape (n,)
+        Steps of each agent.
     """
 
     first: int
     memory: Memory | None
-    summary: SummaryBuilder | None
+    summary: Any
     n_agents: int
     n_steps: int
+    steps: NDArray[np.int64]
 
 
 def block_size(plan: Plan, n_agents: int, threads: int) -> int:
@@ -274,11 +298,11 @@ def run_block(
     rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)
     stop = np.zeros(1, np.int64) if stop is None else stop
     in_cache = plan.record == "summary"
-    summary = SummaryBuilder(plan.episodes) if in_cache else None
-    stretches = list(windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
+    summary = (plan.recorder or SummaryBuilder)(plan.episodes) if in_cache else None
+    stretches = list(plan.stretches or windows(plan.episodes)) if in_cache else [(0, plan.episodes)]
     buffer = (np.empty(0, dtype), np.empty(0, np.int32))
     if in_cache:
-        longest = count * (stretches[0][1] - stretches[0][0])
+        longest = count * max(end - begin for begin, end in stretches)
         buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
     agents = Agents(
         q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,
@@ -291,7 +315,7 @@ def run_block(
         lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
-    n_steps = 0
+    words = np.zeros(count, np.int64)
     check = _checker(plan, first, memory)
     check(0)
     for window, (begin, end) in enumerate(stretches):
@@ -301,21 +325,22 @@ def run_block(
         for until in _stops(plan, begin, end):
             unfinished = 1
             while unfinished:
-                counter, rests = rng[3].copy(), agents.rests.sum()
+                counter, rests = rng[3].copy(), int(agents.rests.sum())
                 unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, until, SLICE, stop)
                 if stop[0]:
                     raise BlockStopped
-                words = int((rng[3] - counter).sum(dtype=np.int64))
-                done = words // plan.draws_per_step - int(agents.rests.sum() - rests)
-                n_steps += done
+                drawn = rng[3] - counter
+                words += drawn
                 if report is not None:
-                    report(done)
+                    done = int(drawn.sum(dtype=np.int64)) // plan.draws_per_step
+                    report(done - (int(agents.rests.sum()) - rests))
             check(until)
         if summary is not None:
             shape = (count, end - begin)
             summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
     memory.rng[...], memory.score[...] = rng, score
-    return Block(first, memory if into is None else None, summary, count, n_steps)
+    steps = words // plan.draws_per_step - agents.rests
+    return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)
 
 
 def _stops(plan: Plan, begin: int, end: int) -> list[int]:
@@ -372,19 +397,40 @@ def run_blocks(
     ------
     Block
     """
-    pending: deque[Future[Block]] = deque()
     local = {"into": into, "stop": stop, "report": report}
-    starts = iter(range(0, n_agents, size))
+
+    def calls() -> Iterator[Callable[[], Future[Block]]]:
+        for first in range(0, n_agents, size):
+            count = min(size, n_agents - first)
+            arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
+            if into is not None:
+                arguments["into"] = into.part(first, count)
+            if before is not None:
+                arguments["before"] = before.part(first, count)
+            yield partial(executor.submit, run_block, plan, first, count, **arguments)
+
+    yield from in_order(calls(), ahead=ahead, tick=tick, stopped=stopped)
+
+
+def in_order(
+    calls: Iterator[Callable[[], "Future[Result]"]],
+    *,
+    ahead: int,
+    tick: Callable[[], None] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Result]:
+    """Submit calls to an executor and give their results in the order of the calls; see `run_blocks`.
+
+    Yields
+    ------
+    object
+        What each call's future gives.
+    """
+    pending: deque[Future[Result]] = deque()
     try:
         while True:
-            while len(pending) < ahead and (first := next(starts, None)) is not None:
-                count = min(size, n_agents - first)
-                arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
-                if into is not None:
-                    arguments["into"] = into.part(first, count)
-                if before is not None:
-                    arguments["before"] = before.part(first, count)
-                pending.append(executor.submit(run_block, plan, first, count, **arguments))
+            while len(pending) < ahead and (submit := next(calls, None)) is not None:
+                pending.append(submit())
             if not pending:
                 return
             while not pending[0].done():  # a wait without end would not notice Ctrl-C on every system
@@ -393,10 +439,10 @@ def run_blocks(
                 if stopped():
                     return
             try:
-                block = pending.popleft().result()
+                result = pending.popleft().result()
             except BlockStopped:
                 return
-            yield block
+            yield result
             if stopped():
                 return
     finally:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.moments import LEAF, Moments, Tree, combine_moments
+
 __all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
 
 #: Quantiles that a curve holds.
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-#: Agents in a leaf of the tree; blocks begin at multiples of it.
-LEAF: Final = 64
 #: Episodes that are recorded before they are summed up.
 WINDOW: Final = 2048
 
@@ -110,16 +110,6 @@ class Curve:
         return Curve(self.n_agents, parts["returns"], parts["lengths"])
 
 
-_Moments = tuple[int, NDArray[np.float64], NDArray[np.float64]]  # agents, mean, sum of squared deviations
-
-
-def _combine(left: _Moments, right: _Moments) -> _Moments:
-    n = left[0] + right[0]
-    delta = right[1] - left[1]
-    mean = left[1] + delta * (right[0] / n)
-    return n, mean, left[2] + right[2] + delta * delta * (left[0] * right[0] / n)
-
-
 class _Window:
     """One quantity over a stretch of episodes, built up from blocks of agents."""
 
@@ -129,7 +119,7 @@ class _Window:
         self.slot_of = np.full(2**16, -1, np.int32)
         self.n_slots = 0
         self.counts = np.zeros((_ROOM, episodes), np.uint32)
-        self.nodes: dict[tuple[int, int], _Moments] = {}
+        self.moments: Tree[Moments] = Tree(combine_moments)
 
     def add(self, first: int, values: NDArray[Any]) -> None:
         """Add the agents from number ``first`` on, a multiple of LEAF; values (n, episodes)."""
@@ -139,7 +129,7 @@ class _Window:
             leaf = values[begin : begin + LEAF]
             mean, squares = np.empty_like(self.low), np.empty_like(self.low)
             add_moments(leaf, mean, squares)
-            self._insert(0, (first + begin) // LEAF, (len(leaf), mean, squares))
+            self.moments.insert(first + begin, len(leaf), (mean, squares))
         extremes(values, self.low, self.high)
         row, done = np.empty(values.shape[1], np.float32), 0
         while True:
@@ -150,22 +140,11 @@ class _Window:
                 break
             self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
 
-    def _insert(self, level: int, index: int, moments: _Moments) -> None:
-        """Put a node into the tree; two full siblings become their parent."""
-        sibling = self.nodes.get((level, index ^ 1))
-        if sibling is None or min(sibling[0], moments[0]) < LEAF << level:
-            self.nodes[level, index] = moments
-            return
-        del self.nodes[level, index ^ 1]
-        left, right = (moments, sibling) if index % 2 == 0 else (sibling, moments)
-        self._insert(level + 1, index // 2, _combine(left, right))
-
     def merge(self, other: "_Window") -> None:
         """Add the agents of another block."""
         np.minimum(self.low, other.low, out=self.low)
         np.maximum(self.high, other.high, out=self.high)
-        for (level, index), moments in other.nodes.items():
-            self._insert(level, index, moments)
+        self.moments.merge(other.moments)
         bins = np.flatnonzero(other.slot_of >= 0)
         new = bins[self.slot_of[bins] < 0]
         self.slot_of[new] = np.arange(self.n_slots, self.n_slots + new.size)
@@ -178,12 +157,7 @@ class _Window:
 
     def summary(self) -> Summary:
         """Sum up what has been added."""
-        # Which nodes are left depends on the agents alone; they are combined from the last to the first.
-        left_over = sorted(self.nodes.items(), key=lambda item: item[0][1] << item[0][0], reverse=True)
-        moments = left_over[0][1]
-        for _, node in left_over[1:]:
-            moments = _combine(node, moments)
-        n, mean, squares = moments
+        n, (mean, squares) = self.moments.total()
         bins = np.flatnonzero(self.slot_of >= 0)
         values = (bins.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
         order = np.argsort(values, kind="stable")

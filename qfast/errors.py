@@ -42,8 +42,11 @@ class Interrupted(KeyboardInterrupt):
     run : qfast.Run or None
         A run of the agents that had come to the end of their training, the first ones of the population; None where
         there were none.
+    study : qfast.Study or None
+        Of a study: what had come in, with NaN for agents that had not; None where no configuration was complete.
     """
 
-    def __init__(self, message: str, run: object = None) -> None:
+    def __init__(self, message: str, run: object = None, study: object = None) -> None:
         super().__init__(message)
         self.run = run
+        self.study = study

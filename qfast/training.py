@@ -40,7 +40,7 @@ from qfast.tables import explore_threshold, goal_reward, make_tables, outcome_ki
 if TYPE_CHECKING:
     from qfast.truth.checkpoints import Checks
 
-__all__ = ["RECORDS", "check_count", "check_options", "collect", "make_plan", "resume", "train"]
+__all__ = ["RECORDS", "check_count", "check_options", "collect", "ctrl_c", "make_plan", "resume", "train"]
 
 #: What `record` may be.
 RECORDS: Final = (None, "returns", "summary")
@@ -490,7 +490,7 @@ class _Watch:
 
 
 @contextmanager
-def _ctrl_c(stop: NDArray[np.int64]) -> Iterator[None]:
+def ctrl_c(stop: NDArray[np.int64]) -> Iterator[None]:
     """Turn the first Ctrl-C into a flag, so that it never tears a half-merged result; a second one works as usual."""
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
@@ -539,7 +539,7 @@ def collect(
         if executor is None:
             here = {"into": result.memory, "stop": watch.stop, "report": watch.add}
         try:
-            with _ctrl_c(watch.stop):
+            with ctrl_c(watch.stop):
                 blocks = run_blocks(
                     plan, n_agents, pool, size=size, ahead=4 * workers, before=before, tick=tick,
                     stopped=lambda: bool(watch.stop[0]), **here,

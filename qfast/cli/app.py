@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from qfast import __version__
-from qfast.cli import plot, problems, resume, rollout, show, train
+from qfast.cli import plot, problems, report, resume, rollout, show, study, train
 from qfast.cli.options import Parser, UsageError, add_verbose, new_parser
 from qfast.cli.output import complain, finish_stdout, one_line
 from qfast.cli.signals import die, stoppable
@@ -28,6 +28,7 @@ examples:
   qfast train FrozenLake-v1 --out lake.npz  the same on ice; keep the result
   qfast show lake.npz --agent 0             what one of them has learned
   qfast rollout lake.npz                    what all of them do with it
+  qfast study --vary alpha=0.1,0.5          which setting learns better
 
 "qfast COMMAND --help" says more. Results go to standard output, the rest to
 standard error. Exit status: 0, or 2 after an error.
@@ -52,7 +53,7 @@ def build_parser() -> Parser:
     add_verbose(parser)
     parser.set_defaults(verbose=False, run=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for command in (train, resume, rollout, show, plot, problems):
+    for command in (train, resume, study, rollout, show, plot, report, problems):
         command.add_command(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""``qfast plot``: pictures of a saved run."""
+"""``qfast plot``: pictures of a saved run or study."""
 
 import contextlib
 import os
@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from qfast.cli.options import UsageError, add_run_file, add_subcommand, number, whole
+from qfast.cli.options import UsageError, add_subcommand, number, whole
 from qfast.cli.output import checked_out, write
+from qfast.cli.plot_study import STUDY_KINDS, draw_study, is_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "add_command"]
 
-#: What can be drawn, and the options that belong to it.
+#: What can be drawn of a run, and the options that belong to it.
 KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "curve": ("return of the episodes, mean and bands over agents", ("band", "smooth")),
     "lengths": ("the same for the steps of the episodes", ("band", "smooth")),
@@ -32,22 +33,35 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 # What matplotlib writes without further packages.
 _FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
 
-_LIST: Final = "\n".join(f"  {kind:<13} {text}" for kind, (text, _) in KINDS.items())
+_OPTIONS: Final = (
+    "band", "smooth", "agent", "state", "gamma", "top", "outcome", "configuration", "setting", "unpaired", "rng",
+)  # fmt: skip
+
+
+def _listed(kinds: dict[str, tuple[str, tuple[str, ...]]]) -> str:
+    return "\n".join(f"  {kind:<13} {text}" for kind, (text, _) in kinds.items())
+
+
 _EPILOG: Final = f"""\
-kinds:
-{_LIST}
+kinds, of a run:
+{_listed(KINDS)}
+
+of a study (a .nc or .zarr file, or a folder of qfast study --out):
+{_listed(STUDY_KINDS)}
 
 examples:
   qfast plot run.npz --kind curve --smooth 20 --out curve.png
   qfast plot run.npz --kind values --agent 0 --out agent.svg
+  qfast plot lake --kind misranking --outcome greedy_return --out lake.png
 """
 
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = add_subcommand(commands, "plot", run, sentence="draw a picture of a saved run", epilog=_EPILOG)
-    add_run_file(parser)
-    parser.add_argument("--kind", choices=tuple(KINDS), default="curve", help="what to draw (curve by default)")
+    parser = add_subcommand(commands, "plot", run, sentence="draw a picture of a saved run or study", epilog=_EPILOG)
+    parser.add_argument("file", metavar="RUN", help="a run that --out saved, or a study")
+    kinds = tuple(dict.fromkeys((*KINDS, *STUDY_KINDS)))
+    parser.add_argument("--kind", metavar="KIND", choices=kinds, default="curve", help="what to draw (curve)")
     out = "the picture: .png, .svg, .pdf, …; an existing one is replaced"
     parser.add_argument("--out", metavar="FILE", required=True, help=out)
     parser.add_argument("--dpi", metavar="N", type=whole, default=150, help="dots an inch, 150 by default")
@@ -55,15 +69,25 @@ def add_command(commands: Any) -> None:
         "--band", choices=("agents", "std", "mean", "none"), help="quantiles or spread of agents, or error of the mean"
     )
     parser.add_argument("--smooth", metavar="N", type=whole, help="average over N episodes in a row")
-    parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0, and not the mean")
-    parser.add_argument("--state", metavar="NAME", help="a state, by its name; by default the start")
-    parser.add_argument("--gamma", metavar="G", type=number, help="discount to judge by, by default the run's")
-    parser.add_argument("--top", metavar="N", type=whole, help="policies with a bar of their own, 10 by default")
+    of_run = parser.add_argument_group("of a run")
+    of_run.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0, and not the mean")
+    of_run.add_argument("--state", metavar="NAME", help="a state, by its name; by default the start")
+    of_run.add_argument("--gamma", metavar="G", type=number, help="discount to judge by, by default the run's")
+    of_run.add_argument("--top", metavar="N", type=whole, help="policies with a bar of their own, 10 by default")
+    of_study = parser.add_argument_group("of a study")
+    of_study.add_argument("--outcome", metavar="NAME", help="what is measured, auc by default")
+    named = "a configuration, by its label or number; again for several"
+    of_study.add_argument("--configuration", metavar="LABEL", action="append", help=named)
+    of_study.add_argument("--setting", metavar="NAME", action="append", help="a setting that varied; again for two")
+    unpaired = "experiments with few seeds are not paired, whatever the study is"
+    of_study.add_argument("--unpaired", action="store_true", default=None, help=unpaired)
+    of_study.add_argument("--rng", metavar="N", type=whole, help="seed of the resampling, 0 by default")
 
 
 def run(arguments: Namespace) -> None:
     """Load, draw and write."""
-    options = _options(arguments)
+    of_study = is_study(arguments.file)
+    options = _options(arguments, STUDY_KINDS if of_study else KINDS, "study" if of_study else "run")
     out = checked_out(arguments.out, source=arguments.file)
     if out is None or out.suffix.lower() not in _FORMATS:
         msg = f"--out {arguments.out} has no ending of a picture; use {', '.join(_FORMATS[:3])}"
@@ -73,6 +97,15 @@ def run(arguments: Namespace) -> None:
         raise UsageError(msg)
     from qfast.plots.canvas import off_screen
 
+    if of_study:
+        with off_screen():
+            from qfast.studies import load_study
+
+            study = load_study(arguments.file)
+            _save(draw_study(study, arguments.kind, arguments).figure, out, arguments.dpi)
+        many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
+        write(f"{arguments.kind} of {many} drawn in {out}")
+        return
     with off_screen():  # before the run is loaded: matplotlib may be missing
         from qfast.run import load
 
@@ -109,14 +142,18 @@ def _save(figure: Any, out: Path, dpi: int) -> None:
         raise
 
 
-def _options(arguments: Namespace) -> dict[str, Any]:
-    """Give the options of a kind, and refuse those of another."""
-    given = {name: getattr(arguments, name) for name in ("band", "smooth", "agent", "state", "gamma", "top")}
+def _options(arguments: Namespace, kinds: dict[str, tuple[str, tuple[str, ...]]], thing: str) -> dict[str, Any]:
+    """Give the options of a kind, and refuse those of another, and kinds that there are not."""
+    if arguments.kind not in kinds:
+        msg = f"--kind {arguments.kind} cannot be drawn of a {thing}; use {', '.join(kinds)}"
+        raise UsageError(msg)
+    given = {name: getattr(arguments, name) for name in _OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
-        if name not in KINDS[arguments.kind][1]:
-            homes = [kind for kind, (_, options) in KINDS.items() if name in options]
-            msg = f"--{name} has no meaning for --kind {arguments.kind}; it belongs to {' and '.join(homes)}"
+        if name not in kinds[arguments.kind][1]:
+            homes = [kind for kind, (_, options) in kinds.items() if name in options]
+            where = f"it belongs to {' and '.join(homes)}" if homes else f"a {thing} has none"
+            msg = f"--{name} has no meaning for --kind {arguments.kind}; {where}"
             raise UsageError(msg)
     if given.get("band") == "none":
         given["band"] = None

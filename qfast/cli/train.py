@@ -11,7 +11,7 @@ from qfast.cli.output import check_room, checked_out
 if TYPE_CHECKING:
     from qfast.mdp import MDP
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "add_learning"]
 
 _EPILOG = """\
 PROBLEM is a name of "qfast problems", a Gymnasium id such as FrozenLake-v1, a
@@ -34,6 +34,12 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("problem", metavar="PROBLEM", nargs="?", default="corridor", help="by default corridor")
     add_training(parser)
+    add_learning(parser)
+    add_results(parser, "summary")
+
+
+def add_learning(parser: ArgumentParser) -> None:
+    """Add what the agents are."""
     learning = parser.add_argument_group("learning")
     learning.add_argument("--alpha", metavar="RATE", type=rate, default=0.1, help="step size (0.1)")
     learning.add_argument("--gamma", metavar="X", type=number, default=0.9, help="discount (0.9)")
@@ -58,7 +64,6 @@ def add_command(commands: Any) -> None:
     learning.add_argument("--temperature", metavar="RATE", type=rate, help="of softmax (1)")
     learning.add_argument("--c", metavar="X", type=number, help="weight of ucb's bonus (2)")
     learning.add_argument("--max-steps", metavar="N", type=whole, help="steps after which an episode is cut off")
-    add_results(parser, "summary")
 
 
 def add_training(parser: ArgumentParser) -> None:

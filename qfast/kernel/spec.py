@@ -212,7 +212,9 @@ class SpecType(types.Type):
         raise AttributeError(name)
 
 
-typeof_impl.register(Spec)(lambda spec, context: SpecType(spec))
+# Kept: making the type's name takes 20 us, as long as a short call of the kernel.
+_type_of = cache(SpecType)
+typeof_impl.register(Spec)(lambda spec, context: _type_of(spec))
 register_model(SpecType)(models.OpaqueModel)
 unbox(SpecType)(lambda typ, spec, context: NativeValue(context.context.get_dummy_value()))
 

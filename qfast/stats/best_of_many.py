@@ -10,7 +10,7 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Ints, Rng, check_count, check_counts, check_rng, check_scores
 from qfast.stats.comparison import mean_difference
 from qfast.stats.estimates import estimate_mean, mean_of
-from qfast.stats.experiment import resample
+from qfast.stats.experiment import resample_means
 from qfast.stats.interval import Estimate
 from qfast.stats.lattice import find_lattice, mass, sum_mass
 from qfast.stats.wrong_winner import MOST_CELLS, MOST_DRAWN
@@ -286,9 +286,7 @@ def _named_by_resampling(
     if not k:
         return {}
     named = np.zeros((len(k), len(populations)))
-    for chunk in resample(populations, np.array(k), paired=paired, n_resamples=n_resamples, rng=rng):
-        for i, sample in enumerate(chunk):
-            means = np.array([mean for mean, _ in sample])
-            first = means >= means.max(axis=0) - tie
-            named[i] += (first / first.sum(axis=0)).sum(axis=1)
+    for chunk in resample_means(populations, np.array(k), paired=paired, n_resamples=n_resamples, rng=rng):
+        first = chunk >= chunk.max(axis=0) - tie  # (configuration, experiment, k)
+        named += (first / first.sum(axis=0)).sum(axis=1).T
     return dict(zip(k, named / n_resamples, strict=True))

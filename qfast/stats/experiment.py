@@ -8,10 +8,9 @@ import numpy as np
 
 from qfast.stats._check import Floats, Ints
 from qfast.stats._scipy import special
-from qfast.stats.estimates import spread
 from qfast.stats.lattice import compositions, n_compositions
 
-__all__ = ["Sample", "enumerate_samples", "resample", "verdict"]
+__all__ = ["Sample", "enumerate_samples", "resample", "resample_means", "verdict"]
 
 # Numbers held at once by a resampling, to keep its memory at some tens of megabytes.
 _CHUNK = 2**21
@@ -71,26 +70,64 @@ def _enumerate(values: Floats, share: Floats, k: int) -> Sample:
 def resample(
     populations: list[Floats], k: Ints, *, paired: bool, n_resamples: int, rng: np.random.Generator
 ) -> Iterator[list[list[tuple[Floats, Floats]]]]:
-    """Chunks of experiments: for each k, for each population, (mean, std) of the first k seeds drawn.
+    """Chunks of experiments: for each k (ascending), for each population, (mean, std) of the first k seeds drawn.
 
     One experiment draws max(k) seeds with replacement and is cut to its first k, so that a curve over k
     is smooth; paired populations draw the same agents.
     """
-    most = int(k.max())
+    centres = [_central_score(x) for x in populations]
+    for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
+        found = [_means_and_spreads(d, k, centre) for d, centre in zip(drawn, centres, strict=True)]
+        yield [[(mean[:, i], std[:, i]) for mean, std in found] for i in range(k.size)]
+
+
+def _central_score(scores: Floats) -> float:
+    """The score nearest to the mean: a score, so that whole numbers stay whole when it is subtracted."""
+    return float(scores[np.argmin(np.abs(scores - scores.mean()))])
+
+
+def _means_and_spreads(drawn: Floats, k: Ints, centre: float) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the first k of each row, (experiment, n_k), for ascending k.
+
+    Sums run on from one k to the next.  Squares are taken about a central score of the population: what cancels is
+    about 1e-8 of the population's spread, and seeds that are all equal are seen by their extremes.
+    """
+    starts = np.concatenate([[0], k[:-1]])
+    about = drawn - centre
+    first = np.cumsum(np.add.reduceat(about, starts, axis=1), axis=1)
+    second = np.cumsum(np.add.reduceat(about**2, starts, axis=1), axis=1)
+    low = np.minimum.accumulate(np.minimum.reduceat(drawn, starts, axis=1), axis=1)
+    high = np.maximum.accumulate(np.maximum.reduceat(drawn, starts, axis=1), axis=1)
+    flat = low == high
+    mean = np.where(flat, low, centre + first / k)
+    variance = np.maximum(second - first**2 / k, 0.0) / np.maximum(k - 1, 1)
+    return mean, np.where(flat, 0.0, np.sqrt(variance))
+
+
+def resample_means(
+    populations: list[Floats], k: Ints, *, paired: bool, n_resamples: int, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """Chunks of the same experiments: their means alone, (population, experiment, n_k), for ascending k.
+
+    Every seed is added once, whatever the number of k, and one population is drawn at a time.
+    """
+    starts = np.concatenate([[0], k[:-1]])
+    for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
+        yield np.stack([np.cumsum(np.add.reduceat(d, starts, axis=1), axis=1) / k for d in drawn])
+
+
+def _draw(
+    populations: list[Floats], most: int, *, paired: bool, n_resamples: int, rng: np.random.Generator
+) -> Iterator[Iterator[Floats]]:
+    """Chunks of experiments: of each population in turn the scores drawn, (experiment, most)."""
     rows = max(1, min(n_resamples, _CHUNK // (most * len(populations))))
     for first in range(0, n_resamples, rows):
         size = (min(rows, n_resamples - first), most)
         if paired:
             agents = rng.integers(populations[0].size, size=size)
-            drawn = [x[agents] for x in populations]
+            yield (x[agents] for x in populations)
         else:
-            drawn = [x[rng.integers(x.size, size=size)] for x in populations]
-        yield [[(_mean(d[:, :m]), spread(d[:, :m])) for d in drawn] for m in k.tolist()]
-
-
-def _mean(drawn: Floats) -> Floats:
-    """Mean of each row, exact where all its scores are equal."""
-    return np.where(drawn.min(axis=1) == drawn.max(axis=1), drawn[:, 0], drawn.mean(axis=1))
+            yield (x[rng.integers(x.size, size=size)] for x in populations)
 
 
 def edgeworth_below_zero(mean: float, std: float, skew: float, k: int) -> float:

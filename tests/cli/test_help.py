@@ -8,8 +8,8 @@ import pytest
 
 import qfast
 
-COMMANDS = ("train", "resume", "rollout", "show", "plot", "problems")
-HEAVY = ("numba", "numpy", "llvmlite", "scipy", "rich", "gymnasium", "matplotlib")
+COMMANDS = ("train", "resume", "study", "rollout", "show", "plot", "report", "problems")
+HEAVY = ("numba", "numpy", "llvmlite", "scipy", "rich", "gymnasium", "matplotlib", "xarray", "pandas")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS), ["--version"], []])

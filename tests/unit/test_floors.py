@@ -16,18 +16,20 @@ FLOORS = [
     {"kernel", "errors"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"},
     {"problems"},
-    {"tables", "curve", "stats", "exact"},
+    {"tables", "moments", "curve", "stats", "exact"},
     {"run", "describe", "blocks", "progress"},
     {"truth"},
     {"training", "rollouts"},
+    {"studies"},
     {"plots"},
+    {"reports"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ABOVE_ALL = {"__init__", "__main__"}
 
-# A Run offers what higher floors make of it, as methods that import inside.
-LATE_BINDINGS = {("run", "truth")}
+# A Run or a Study offers what higher floors make of it, as methods that import inside.
+LATE_BINDINGS = {("run", "truth"), ("studies", "plots"), ("studies", "reports")}
 
 
 def modules():

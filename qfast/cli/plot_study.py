@@ -1,0 +1,118 @@
+"""What ``qfast plot`` draws of a study."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from qfast.cli.options import UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+    from qfast.studies import Study
+
+__all__ = ["STUDY_KINDS", "draw_study", "is_study"]
+
+#: What can be drawn of a study, and the options that belong to it.
+STUDY_KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "curve": ("learning curves of the configurations", ("configuration", "band", "smooth")),
+    "optimal": ("share of agents that are optimal, over episodes", ("configuration",)),
+    "sensitivity": ("an outcome over one setting, with lines for another", ("outcome", "setting")),
+    "map": ("an outcome over two settings", ("outcome", "setting")),
+    "violin": ("how an outcome is distributed over agents", ("outcome", "configuration")),
+    "ecdf": ("the same as empirical distribution functions", ("outcome", "configuration")),
+    "profile": ("performance profiles: share of agents above every bar", ("outcome",)),
+    "improvement": ("how often agents of one configuration do better", ("outcome", "configuration")),
+    "misranking": ("how often few seeds name the wrong winner", ("outcome", "configuration", "unpaired", "rng")),
+    "named": ("which configuration few seeds name as the best", ("outcome", "unpaired", "rng")),
+}
+
+
+def is_study(path: str) -> bool:
+    """Tell a study from a run by its name: a folder, netCDF or zarr."""
+    return Path(path).suffix in (".nc", ".zarr") or os.path.isdir(path)  # noqa: PTH112 - a name may be too long for Path
+
+
+def draw_study(study: "Study", kind: str, given: "Namespace") -> "Axes":
+    """Draw one kind of picture of a study.
+
+    Raises
+    ------
+    UsageError
+        If the options name too many or too few configurations or settings.
+    """
+    painters: dict[str, Callable[[Study, Namespace], Axes]] = {
+        "curve": _curve,
+        "optimal": lambda study, given: study.plot_share_optimal(_configurations(given)),
+        "sensitivity": _sensitivity,
+        "map": _map,
+        "violin": partial(_distribution, kind="violin"),
+        "ecdf": partial(_distribution, kind="ecdf"),
+        "profile": lambda study, given: study.plot_profile(given.outcome),
+        "improvement": _improvement,
+        "misranking": _misranking,
+        "named": _named,
+    }
+    return painters[kind](study, given)
+
+
+def _configurations(given: "Namespace") -> list[Any] | None:
+    """The configurations named, numbers as numbers."""
+    if given.configuration is None:
+        return None
+    return [int(text) if text.isascii() and text.isdigit() else text for text in given.configuration]
+
+
+def _curve(study: "Study", given: "Namespace") -> "Axes":
+    band = "agents" if given.band is None else None if given.band == "none" else given.band
+    return study.plot_curves(_configurations(given), band=band, smooth=1 if given.smooth is None else given.smooth)
+
+
+def _sensitivity(study: "Study", given: "Namespace") -> "Axes":
+    settings = given.setting or []
+    if len(settings) > 2:
+        msg = f"--setting is there {len(settings)} times; give the one on the axis, and perhaps one with a line a value"
+        raise UsageError(msg)
+    first, second = (*settings, None, None)[:2]
+    return study.plot_sensitivity(first, given.outcome, lines=second)
+
+
+def _map(study: "Study", given: "Namespace") -> "Axes":
+    if given.setting is not None and len(given.setting) != 2:
+        msg = f"--setting is there {len(given.setting)} time(s); a map needs two, or none: those with most values"
+        raise UsageError(msg)
+    return study.plot_sensitivity_map(given.setting, given.outcome)
+
+
+def _distribution(study: "Study", given: "Namespace", *, kind: str) -> "Axes":
+    return study.plot_distribution(given.outcome, _configurations(given), kind=kind)
+
+
+def _improvement(study: "Study", given: "Namespace") -> "Axes":
+    named = _configurations(given) or [None]
+    if len(named) > 1:
+        msg = f"--configuration is there {len(named)} times; name the one to compare with, or none for all pairs"
+        raise UsageError(msg)
+    return study.plot_improvement(given.outcome, against=named[0])
+
+
+def _misranking(study: "Study", given: "Namespace") -> "Axes":
+    pair = _configurations(given) or [None, None]
+    if len(pair) != 2:
+        msg = f"--configuration is there {len(pair)} time(s); name the two to compare, or none for the best of all"
+        raise UsageError(msg)
+    paired = False if given.unpaired else None
+    return study.plot_misranking(pair[0], pair[1], given.outcome, paired=paired, rng=given.rng or 0)
+
+
+def _named(study: "Study", given: "Namespace") -> "Axes":
+    from qfast.plots import named_shares
+    from qfast.studies.misrankings import fine_grid
+
+    paired = False if given.unpaired else None
+    k = fine_grid(study, outcome=given.outcome, paired=paired)
+    return named_shares(study.misranking(outcome=given.outcome, k=k, paired=paired, rng=given.rng or 0))

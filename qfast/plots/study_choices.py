@@ -1,0 +1,332 @@
+"""Pictures of a choice between configurations: how often one does better, and how often few seeds mislead."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
+from qfast.plots.looks import look, say
+from qfast.stats._check import check_count
+from qfast.studies.comparisons import AllComparisons
+from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking
+from qfast.studies.texts import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["improvement", "misranking_curve", "named_shares"]
+
+Floats = NDArray[np.float64]
+
+_MOST_CELLS: Final = 12
+_MOST_ROWS: Final = 20
+_RISK: Final = 0.05
+_HATCHES: Final = ("//", "\\\\", "xx", "--", "||")
+
+
+def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw probabilities of improvement: a matrix of all pairs, or against one configuration with intervals.
+
+    Parameters
+    ----------
+    comparisons : AllComparisons
+        From ``study.compare_all()``; with ``against=``, or of more than 12 configurations, pairs with the best one
+        (or with the one named) get a line with its interval, at most 20 of them; else all pairs get a cell.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Pairs that the corrected test does not tell apart are in brackets, or hollow.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> ax = improvement(study.compare_all(), ax=Figure().add_subplot())
+    >>> sorted(text.get_text() for text in ax.texts)
+    ['44', '56']
+    """
+    n = len(comparisons.order)
+    complete = len(comparisons) == n * (n - 1) // 2
+    if complete and n <= _MOST_CELLS:
+        return _matrix(comparisons, ax)
+    return _forest(comparisons, ax)
+
+
+def _subject(comparisons: AllComparisons) -> str:
+    c = comparisons.pairs[0].comparison
+    low = min(min(p.comparison.n_a, p.comparison.n_b) for p in comparisons.pairs)
+    return f"{comparisons.outcome.title}; {low:,} agents each, {'paired' if c.paired else 'independent'}"
+
+
+def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
+    n = len(comparisons.order)
+    p = comparisons.probability_of_improvement()
+    ax = axes_of(ax, (3.0 + 0.62 * n, 1.4 + 0.42 * n))
+    image = ax.imshow(p, cmap=colormap_of("cividis"), vmin=0, vmax=1, aspect="auto")
+    place = {c: i for i, c in enumerate(comparisons.order)}
+    for pair in comparisons.pairs:
+        i, j = place[pair.a], place[pair.b]
+        for row, column in ((i, j), (j, i)):
+            value = float(p[row, column])
+            text = percent(value, 0).removesuffix(" %")
+            ax.text(
+                column, row, text if pair.better is not None else f"({text})", ha="center", va="center",
+                fontsize="small", color="black" if value > 0.55 else "white",
+            )  # fmt: skip
+    # Numbers to the right, names and numbers on the left: names twice would leave no room for the cells.
+    names = [f"{i}: {label}" for i, label in enumerate(comparisons.labels, 1)]
+    ax.set_xticks(range(n), [str(i) for i in range(1, n + 1)])
+    ax.set_yticks(range(n), names)
+    ax.set_ylabel("this one does better …")
+    ax.set_xlabel("… than this one")
+    bar = ax.figure.colorbar(image, ax=ax, label="share of cases, ties half")
+    percent_axis(bar.ax.yaxis)
+    same = "on the same seed" if comparisons.pairs[0].comparison.paired else "agent against agent"
+    brackets = "in brackets: not told apart" if comparisons.n_different < len(comparisons) else ""
+    say(ax, _subject(comparisons), same, "cells in %", brackets, labels=names)
+    return ax
+
+
+def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
+    shared = set.intersection(*({pair.a, pair.b} for pair in comparisons.pairs))
+    # Of all pairs, those with the best one; against one configuration, all.
+    centre = comparisons.order[0] if len(shared) != 1 else next(iter(shared))
+    every = [pair for pair in comparisons.pairs if centre in (pair.a, pair.b)]
+    pairs = every[:_MOST_ROWS]
+    ax = axes_of(ax, (6.4, 1.3 + 0.28 * len(pairs)))
+    names = []
+    for row, pair in enumerate(pairs):
+        e = pair.comparison.probability_of_improvement
+        turned = pair.a == centre
+        value, low, high = (
+            (1 - e.value, 1 - e.interval.high, 1 - e.interval.low)
+            if turned
+            else (e.value, e.interval.low, e.interval.high)
+        )
+        names.append(pair.label_b if turned else pair.label_a)
+        ax.plot([low, high], [row, row], color=COLOURS[0], linewidth=2)
+        face = COLOURS[0] if pair.better is not None else "white"
+        ax.plot([value], [row], marker="o", color=COLOURS[0], markerfacecolor=face, linestyle="none")
+    ax.axvline(0.5, color="#555555", linewidth=0.8, linestyle="--")
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(-0.02, 1.02)
+    percent_axis(ax.xaxis)
+    label = comparisons.labels[comparisons.order.index(centre)]
+    ax.set_xlabel(f"probability of doing better than\n{label}")
+    level = pairs[0].comparison.probability_of_improvement.interval.level
+    hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
+    some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
+    say(
+        ax,
+        _subject(comparisons),
+        some,
+        f"lines: {100 * level:.4g} % confidence intervals",
+        "ties half",
+        hollow,
+        labels=names,
+    )
+    plain_frame(ax)
+    return ax
+
+
+def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes | None" = None) -> "Axes":
+    """Draw how often an experiment with k seeds names the wrong winner, or misses a real difference, over k.
+
+    Parameters
+    ----------
+    found : StudyMisranking
+        From ``study.misranking(…)``; ``study.plot_misranking(…)`` chooses a fine grid of k.
+    risk : float, default 0.05
+        The probability to be wrong that is still acceptable: the curve's last crossing is marked, in (0, 1).
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Bands are twice the standard error to either side: of the resampling, and of a pair also because the
+        populations are finite.
+
+    Raises
+    ------
+    InvalidInput
+        If risk is outside (0, 1).
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> misranking_curve(study.misranking(rng=0), ax=Figure().add_subplot()).get_xlabel()
+    'seeds of each configuration in an experiment'
+    """
+    least = found.trustworthy(risk)
+    order = np.argsort(found.k, kind="stable")
+    k, wrong, error = found.k[order], found.wrong[order], found.wrong_error[order]
+    ax = axes_of(ax, (6.4, 4.4))
+    first, second = look(0), look(1)
+    if found.missed is not None and found.missed_error is not None:
+        missed, spare = found.missed[order], found.missed_error[order]
+        _band(ax, k, missed, spare, second.color)
+        ax.plot(k, missed, color=second.color, linestyle=second.linestyle, linewidth=1.8, zorder=3,
+                label=f"misses the difference ({_test(found)})")  # fmt: skip
+        _marks(ax, k, missed, second, wrong, None)
+    _band(ax, k, wrong, error, first.color)
+    ax.plot(k, wrong, color=first.color, linestyle=first.linestyle, linewidth=2.2, zorder=4,
+            label="names the wrong winner (by the mean)")  # fmt: skip
+    _marks(ax, k, wrong, first, None, least)
+    guess = 0.5 if found.is_pair else 1 - 1 / len(found.labels)
+    top = 1.0 if found.missed is not None else min(1.0, max(float(wrong.max()), guess) + 0.04)
+    ax.set_xscale("log")
+    ax.set_xlim(0.92 * float(k[0]), float(k[-1]) * 1.12)
+    # The legend has a strip of its own above the highest value.
+    ax.set_ylim(0, top * (1.17 if found.missed is not None else 1.1))
+    ax.spines["left"].set_bounds(0, top)
+    ax.set_yticks([t for t in (0, 0.2, 0.4, 0.6, 0.8, 1.0) if t <= top])
+    right = ax.get_xlim()[1]
+    for height, text in ((guess, "a coin" if found.is_pair else "a guess"), (risk, f"{100 * risk:g} %")):
+        ax.axhline(height, color="#777777", linewidth=0.8, linestyle=":", zorder=1)
+        ax.annotate(text, (right, height), (-2, 2), textcoords="offset points", ha="right", va="bottom",
+                    fontsize="small", color="#555555")  # fmt: skip
+    if least is not None and least > 1:
+        ax.plot([least, least], [0, risk], color=first.color, linewidth=1.2, zorder=4)
+        ax.plot([least], [risk], marker="v", color=first.color, markersize=7, zorder=5)
+        ax.annotate(f"{least:,} seeds", (least, risk), (0, 8), textcoords="offset points", ha="center", va="bottom",
+                    fontweight="bold", color=first.color, zorder=6,
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
+    _seed_ticks(ax, float(k[-1]))
+    ax.set_xlabel("seeds of each configuration in an experiment")
+    ax.set_ylabel("share of experiments")
+    percent_axis(ax.yaxis)
+    plain_frame(ax)
+    say(ax, *_misranking_texts(found))
+    ax.legend(frameon=False, fontsize="small", loc="upper right", borderaxespad=0)
+    return ax
+
+
+def _test(found: StudyMisranking) -> str:
+    result: Any = found.result
+    return f"{result.test} at {result.alpha:g}"
+
+
+def _misranking_texts(found: StudyMisranking) -> tuple[str, ...]:
+    how = "paired" if found.paired else "independent"
+    truth = (f"truth: {found.n_agents:,} agents each, {how}", "bands: ± 2 standard errors")
+    if found.is_pair:
+        return (f"{found.outcome.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
+    return (f"{found.outcome.title}: the best of {len(found.labels)}", *truth)
+
+
+def _band(ax: "Axes", k: Any, p: Floats, error: Floats, color: str) -> None:
+    low, high = np.maximum(p - 2 * error, 0), np.minimum(p + 2 * error, 1)
+    ax.fill_between(k, low, high, color=color, alpha=0.18, linewidth=0, zorder=2)
+
+
+def _marks(ax: "Axes", k: Any, p: Floats, style: Any, other: Floats | None, crossing: int | None) -> None:
+    """Mark the usual numbers of seeds, with their probabilities where there is room."""
+    where = [i for i, seeds in enumerate(k.tolist()) if seeds in USUAL_SEEDS]
+    ax.plot(k[where], p[where], color=style.color, marker=style.marker, linestyle="none", markersize=5, zorder=5)
+    for i in where:
+        crowded = other is not None and abs(p[i] - other[i]) < 0.09
+        near = crossing is not None and p[i] < 0.13 and abs(np.log10(k[i] / crossing)) < 0.35
+        if p[i] < 0.015 or crowded or near or p[i] > 0.985:
+            continue
+        ax.annotate(
+            percent(float(p[i])), (k[i], p[i]), (4, 5), textcoords="offset points", fontsize="small", color=style.color,
+            zorder=6, ha="left", va="bottom",
+        )  # fmt: skip
+
+
+def _seed_ticks(ax: "Axes", most: float) -> None:
+    """Ticks where people choose seeds: 1, 3, 10, 30, … and 5."""
+    ticks = [t * 10**e for e in range(7) for t in (1, 3)]
+    ticks = sorted({*ticks, *USUAL_SEEDS})
+    ticks = [t for t in ticks if t <= most * 1.1]
+    ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
+
+
+def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = None) -> "Axes":
+    """Draw which configuration an experiment with k seeds names as the best, as shares of all experiments.
+
+    Parameters
+    ----------
+    found : StudyMisranking
+        From ``study.misranking(…)``.
+    top : int, default 5
+        Configurations besides the best with an area of their own, those named most often; the others share one.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What lies above the thick line is wrong.
+
+    Raises
+    ------
+    InvalidInput
+        If top is no whole number of at least 1.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.2, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> named_shares(study.misranking(rng=0), ax=Figure().add_subplot()).get_ylabel()
+    'share of experiments that name it'
+    """
+    most = check_count(top, "top")
+    order = np.argsort(found.k, kind="stable")
+    k, named = found.k[order], found.named[order]
+    best = list(getattr(found.result, "best", (0,)))
+    others = [i for i in np.argsort(-named.max(axis=0), kind="stable").tolist() if i not in best]
+    own = [i for i in others[:most] if named[:, i].max() > 0]
+    rest = [i for i in others if i not in own]
+    right = named[:, best].sum(axis=1)
+    layers: list[tuple[Floats, str, str, str | None]] = [
+        (right, " and ".join(found.labels[i] for i in best) + " (the best)", COLOURS[0], None)
+    ]
+    for n, i in enumerate(own):
+        layers.append((named[:, i], found.labels[i], COLOURS[1 + n % (len(COLOURS) - 1)], _HATCHES[n % len(_HATCHES)]))
+    if rest and named[:, rest].sum() > 0:
+        layers.append((named[:, rest].sum(axis=1), f"{len(rest)} others", GREY, None))
+    ax = axes_of(ax, (6.4, 4.4))
+    floor = np.zeros(k.size)
+    for share, label, color, hatch in layers:
+        ax.fill_between(k, floor, floor + share, facecolor=color, alpha=0.75, hatch=hatch, edgecolor="white",
+                        linewidth=0.4, label=label)  # fmt: skip
+        floor = floor + share
+    ax.plot(k, right, color="black", linewidth=2)
+    ax.set_xscale("log")
+    ax.set_xlim(float(k[0]), float(k[-1]))
+    ax.set_ylim(0, 1)
+    _seed_ticks(ax, float(k[-1]))
+    ax.set_xlabel("seeds of each configuration in an experiment")
+    ax.set_ylabel("share of experiments that name it")
+    percent_axis(ax.yaxis)
+    how = "paired" if found.paired else "independent"
+    truth = f"truth: {found.n_agents:,} agents each, {how}"
+    say(ax, f"{found.outcome.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
+    plain_frame(ax)
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right", framealpha=0.9)
+    return ax

@@ -1,0 +1,203 @@
+"""Pictures of an outcome's distribution over agents: violins, empirical distribution functions, profiles."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.plots.canvas import axes_of, percent_axis, plain_frame
+from qfast.plots.looks import MOST_LINES, agents_text, look, say, shown, thin
+from qfast.stats._check import check_open_unit
+from qfast.studies.asked import StudyData, outcome_of, scores_of
+from qfast.studies.profiles import StudyProfile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["performance_profiles", "score_distribution"]
+
+_BINS: Final = 60
+_MOST_ROWS: Final = 24
+_DARK: Final = "#222222"
+
+
+def score_distribution(
+    study: StudyData,
+    outcome: str | None = None,
+    configurations: Sequence[Any] | None = None,
+    *,
+    kind: str = "violin",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw how an outcome is distributed over the agents of each configuration.
+
+    Parameters
+    ----------
+    study : Study
+    outcome : str, optional
+        One of ``study.outcomes``; by default ``"auc"``.
+    configurations : sequence, optional
+        Which ones, by index, label or settings; by default all, or the best: 24 violins, six functions.
+    kind : {"violin", "ecdf"}, default "violin"
+        "violin": a histogram of 60 bins above and below a line, not smoothed, so that scores which only take a few
+        values look so; "ecdf": the share of agents up to each score.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown outcome, kind or configuration.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> score_distribution(study, kind="ecdf", ax=Figure().add_subplot()).get_ylabel()
+    'share of agents up to the score'
+    """
+    if kind not in ("violin", "ecdf"):
+        msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
+        raise InvalidInput(msg)
+    asked = outcome_of(study, outcome)
+    if kind == "violin":
+        chosen, selection = shown(study, configurations, asked, _MOST_ROWS)
+    else:
+        chosen, selection = shown(study, configurations, asked)
+    scores = [np.sort(scores_of(study, asked, i)) for i in chosen]
+    labels = [str(study.labels[i]) for i in chosen]
+    ax = axes_of(ax, (6.4, 1.4 + 0.45 * len(chosen)) if kind == "violin" else (6.4, 4.0))
+    if kind == "violin":
+        _violins(ax, scores, labels)
+        text = "line: middle 90 %, box: middle half, white: median, dot: mean"
+    else:
+        for place, (x, label) in enumerate(zip(scores, labels, strict=True)):
+            style = look(place)
+            part = thin(x.size, 160)
+            height = (part + 1) / x.size
+            ax.step(
+                np.concatenate([x[:1], x[part]]), np.concatenate([[0], height]), where="post", color=style.color,
+                linestyle=style.linestyle, label=label, marker=style.marker, markersize=4,
+                markevery=max(1, part.size // 8),
+            )  # fmt: skip
+        ax.set_ylabel("share of agents up to the score")
+        ax.set_ylim(-0.02, 1.02)
+        percent_axis(ax.yaxis)
+        ax.legend(frameon=False, fontsize="small")
+        text = "empirical distribution functions"
+    never = "" if asked.never is None else f" (never: {asked.never:,.0f})"
+    ax.set_xlabel(f"{asked.axis}{never}")
+    plain_frame(ax)
+    texts = [selection, agents_text([x.size for x in scores]), text]
+    say(ax, *texts, labels=labels if kind == "violin" else ())
+    return ax
+
+
+def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
+    low, high = min(float(x[0]) for x in scores), max(float(x[-1]) for x in scores)
+    # A few stray agents must not squeeze all others into three bins.
+    core = [np.quantile(x, (0.001, 0.999)) for x in scores]
+    low, high = max(low, min(c[0] for c in core)), min(high, max(c[1] for c in core))
+    room = 0.02 * (high - low) or 0.5
+    edges = np.linspace(low - room, high + room, _BINS + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    for row, x in enumerate(scores):
+        counts, _ = np.histogram(np.clip(x, low, high), edges)
+        half = 0.42 * counts / counts.max()
+        color = look(row).color
+        ax.fill_between(middle, row - half, row + half, step="mid", color=color, alpha=0.45, linewidth=0)
+        q = np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95))
+        ax.plot(q[[0, 4]], [row, row], color=_DARK, linewidth=1)
+        ax.plot(q[[1, 3]], [row, row], color=_DARK, linewidth=4, solid_capstyle="butt")
+        ax.plot([q[2]], [row], marker="|", color="white", markersize=7, markeredgewidth=2)
+        ax.plot([x.mean()], [row], marker="o", color="white", markeredgecolor=_DARK, markersize=4)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.invert_yaxis()
+    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def performance_profiles(
+    profile: StudyProfile, configurations: Sequence[str] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw performance profiles: the share of agents that do better than each threshold.
+
+    Parameters
+    ----------
+    profile : StudyProfile
+        From ``study.profile()``.
+    configurations : sequence of str, optional
+        Labels, at most six; by default all, or the six with the best average.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Each band holds the whole curve at once (Dvoretzky, Kiefer, Wolfowitz, Massart).
+
+    Raises
+    ------
+    InvalidInput
+        For labels that are not in the profile, or more than six.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> performance_profiles(study.profile(), ax=Figure().add_subplot()).get_ylabel()
+    'share of agents above the threshold'
+    """
+    level = check_open_unit(profile.level, "level", 0.95)
+    n = len(profile.labels)
+    widths = np.diff(profile.thresholds)
+    area = np.array([p.share[:-1] @ widths if widths.size else p.share[0] for p in profile.profiles])
+    if configurations is None:
+        order = np.argsort(-area if profile.outcome.higher_is_better else area, kind="stable")
+        chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
+    else:
+        chosen = []
+        for label in configurations:
+            if label not in profile.labels:
+                msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"
+                raise InvalidInput(msg)
+            chosen.append(profile.labels.index(label))
+        if not 1 <= len(chosen) <= MOST_LINES:
+            msg = f"configurations names {len(chosen)}; name one to six, which can be told apart"
+            raise InvalidInput(msg)
+    ax = axes_of(ax)
+    x = profile.thresholds
+    for place, i in enumerate(chosen):
+        p, style = profile.profiles[i], look(place)
+        # Points where the curve falls by another part of it, so that no part is coarse.
+        falls = np.searchsorted(-p.share, -np.linspace(1, 0, 160))
+        part = np.unique(np.clip([0, *falls, x.size - 1], 0, x.size - 1))
+        ax.fill_between(x[part], p.low[part], p.high[part], step="post", color=style.color, alpha=0.16, linewidth=0)
+        ax.step(
+            x[part], p.share[part], where="post", color=style.color, linestyle=style.linestyle, marker=style.marker,
+            markersize=4, markevery=max(1, part.size // 8), label=profile.labels[i],
+        )  # fmt: skip
+    better = "above" if profile.outcome.higher_is_better else "below"
+    ax.set_xlabel(f"threshold: {profile.outcome.axis}")
+    ax.set_ylabel(f"share of agents {better} the threshold")
+    ax.set_ylim(-0.02, 1.02)
+    ax.margins(x=0.01)
+    percent_axis(ax.yaxis)
+    plain_frame(ax)
+    some = "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
+    counts = agents_text([profile.profiles[i].n for i in chosen])
+    texts = [some, counts, f"bands: {100 * level:g} % confidence for the whole curve"]
+    say(ax, *texts)
+    ax.legend(frameon=False, fontsize="small")
+    return ax

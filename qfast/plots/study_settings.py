@@ -1,0 +1,296 @@
+"""Pictures of an outcome over the settings that were varied: lines over one, a map over two."""
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
+from qfast.plots.looks import MOST_LINES, agents_text, look, say
+from qfast.stats import estimate_mean
+from qfast.studies.asked import Outcome, StudyData, full_settings, outcome_of, ranked, scores_of, select
+from qfast.studies.texts import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_of"]
+
+
+def sensitivity(
+    study: StudyData,
+    setting: str | None = None,
+    outcome: str | None = None,
+    *,
+    lines: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw an outcome over one setting: the mean with its confidence interval, and where the agents are.
+
+    Parameters
+    ----------
+    study : Study
+    setting : str, optional
+        What goes to the right; by default the setting with the most values.
+    outcome : str, optional
+        One of ``study.outcomes``; by default ``"auc"``.
+    lines : str, optional
+        A second setting, with a line for each of its values (at most six); by default the next one, if there is one
+        with at most six values.
+    where : mapping, optional
+        Values of the other settings; those that are not named stand as in the best configuration, as the title says.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Caps are 95 % confidence intervals of the mean (Student's t); the band, or a bar where the setting has names,
+        holds the middle 90 % of the agents.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown setting, outcome or value.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.3, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> sensitivity(study, ax=Figure().add_subplot()).get_xlabel()
+    'alpha'
+    """
+    asked = outcome_of(study, outcome)
+    values = _values(study)
+    x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
+    if lines is not None:
+        if _known(lines, values, "lines") == x_name:
+            msg = f"lines={lines!r} is the setting on the axis; name another one"
+            raise InvalidInput(msg)
+        if len(values[lines]) > MOST_LINES:
+            n = len(values[lines])
+            msg = f"lines={lines!r} has {n} values, and {MOST_LINES} can be told apart; use sensitivity_map"
+            raise InvalidInput(msg)
+    else:
+        few = [name for name in values if name not in {x_name, *(where or {})} and len(values[name]) <= MOST_LINES]
+        lines = next((name for name in few if crossed(study, x_name, name)), None)
+    chosen, fixed = slice_of(study, asked, [x_name, *([lines] if lines else [])], where)
+    ax = axes_of(ax)
+    axis = _Axis(values[x_name])
+    settings = full_settings(study)
+    groups: list[tuple[str, list[int]]] = [("", chosen)]
+    if lines:
+        found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
+        groups = [(f"{lines}={_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
+    counts = []
+    for place, (label, group) in enumerate(groups):
+        style = look(place)
+        members = sorted(group, key=lambda i: axis.index(settings[i][x_name]))
+        at = np.array([axis.position(settings[i][x_name]) for i in members])
+        scores = [scores_of(study, asked, i) for i in members]
+        counts += [x.size for x in scores]
+        means = [estimate_mean(x) for x in scores]
+        value = np.array([e.value for e in means])
+        half = np.array([e.interval.half_width for e in means])
+        low, high = (np.array([np.quantile(x, p) for x in scores]) for p in (0.05, 0.95))
+        half = np.where(np.isfinite(half), half, 0.0)
+        if axis.numeric:
+            ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
+        else:  # names have nothing between them
+            at += 0.12 * (place - (len(groups) - 1) / 2)
+            ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
+        ax.errorbar(
+            at, value, half, color=style.color, linestyle=style.linestyle if axis.numeric else "none",
+            marker=style.marker, markersize=5, capsize=3, label=label or "mean",
+        )  # fmt: skip
+    if not axis.numeric:
+        ax.set_xlim(-0.5, len(axis.values) - 0.5)
+    axis.mark(ax.xaxis, ax.set_xscale)
+    ax.set_xlabel(x_name)
+    ax.set_ylabel(asked.axis)
+    ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    plain_frame(ax)
+    bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
+    texts = [fixed, agents_text([*counts, counts[0]]), "caps: 95 % confidence interval of the mean", bands]
+    say(ax, *texts)
+    if lines:
+        ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def sensitivity_map(
+    study: StudyData,
+    settings: Sequence[str] | None = None,
+    outcome: str | None = None,
+    *,
+    where: Mapping[str, Any] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw the mean of an outcome over two settings, as a map.
+
+    Parameters
+    ----------
+    study : Study
+    settings : (str, str), optional
+        What goes to the right and what goes up; by default the two settings with the most values.
+    outcome : str, optional
+        One of ``study.outcomes``; by default ``"auc"``.
+    where : mapping, optional
+        As in `sensitivity`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Light is good, whichever direction is; a frame marks the best.  Each cell has its number, where there is room.
+
+    Raises
+    ------
+    InvalidInput
+        For unknown settings, outcomes or values, or if only one setting was varied.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> vary = {"alpha": [0.1, 0.5], "epsilon": [0.1, 0.2]}
+    >>> study = qfast.study(vary=vary, n_agents=100, episodes=50, seed=0, progress=False)
+    >>> ax = sensitivity_map(study, ax=Figure().add_subplot())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('alpha', 'epsilon')
+    """
+    asked = outcome_of(study, outcome)
+    values = _values(study)
+    if settings is None:
+        settings = next(crossed_pairs(study), list(values))
+    names = [_known(name, values, "settings") for name in settings] if not isinstance(settings, str) else [settings]
+    if len(names) != 2 or names[0] == names[1]:
+        msg = f"settings={settings!r} are not two that were varied; a map needs two of {', '.join(map(repr, values))}"
+        raise InvalidInput(msg)
+    chosen, fixed = slice_of(study, asked, names, where)
+    settings_of = full_settings(study)
+    ran = [{settings_of[i][name] for i in chosen} for name in names]
+    columns, rows = (_ordered([v for v in values[n] if v in seen]) for n, seen in zip(names, ran, strict=True))
+    grid = np.full((len(rows), len(columns)), np.nan)
+    counts, half = [], []
+    for i in chosen:
+        mean = scores_of(study, asked, i)
+        counts.append(mean.size)
+        half.append(estimate_mean(mean).interval.half_width)
+        at = settings_of[i]
+        grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = mean.mean()
+    ax = axes_of(ax, (2.2 + 0.62 * len(columns), 1.4 + 0.45 * len(rows)))
+    good = "cividis" if asked.higher_is_better else "cividis_r"
+    image = ax.imshow(grid, cmap=colormap_of(good), origin="lower", aspect="auto")
+    shade = np.asarray(image.norm(grid), dtype=np.float64)
+    shade = shade if asked.higher_is_better else 1 - shade
+    error = float(np.nanmax(grid) - np.nanmin(grid)) / 10 or None
+    if grid.size <= 120:
+        for (row, column), value in np.ndenumerate(grid):
+            if np.isfinite(value):
+                color = "black" if shade[row, column] > 0.55 else "white"
+                text = number(float(value), error)
+                ax.text(column, row, text, ha="center", va="center", fontsize="small", color=color)
+    best = int(np.nanargmax(grid) if asked.higher_is_better else np.nanargmin(grid))
+    row, column = divmod(best, len(columns))
+    corner = (column - 0.5, row - 0.5)
+    frame = matplotlib("patches").Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)
+    frame.set_clip_on(False)
+    ax.add_patch(frame)
+    ax.set_xticks(range(len(columns)), [_text(v) for v in columns])
+    ax.set_yticks(range(len(rows)), [_text(v) for v in rows])
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"mean of {asked.axis}", 24))
+    widest = max(half)
+    known = f"means known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
+    texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best"]
+    say(ax, *texts, labels=[_text(v) for v in rows])
+    return ax
+
+
+def crossed(study: StudyData, a: str, b: str) -> bool:
+    """Whether two settings both vary among the configurations that have both."""
+    both = [(one[a], one[b]) for one in full_settings(study) if one[a] is not None and one[b] is not None]
+    return len({x for x, _ in both}) > 1 and len({y for _, y in both}) > 1
+
+
+def crossed_pairs(study: StudyData) -> Iterator[tuple[str, str]]:
+    """Pairs of settings that vary together, those with the most values first."""
+    values = _values(study)
+    names = sorted((name for name in values if name != "problem"), key=lambda name: -len(values[name]))
+    yield from (pair for pair in combinations(names, 2) if crossed(study, *pair))
+
+
+def _values(study: StudyData) -> dict[str, list[Any]]:
+    """Values of each setting that was varied, in the order of the study."""
+    found: dict[str, dict[Any, None]] = {}
+    for settings in study.configurations:
+        for name, value in settings.items():
+            found.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in found.items()}
+
+
+def _known(name: str, values: Mapping[str, Any], option: str) -> str:
+    if name not in values:
+        msg = f"{option} names {name!r}, which did not vary; use {', '.join(map(repr, values))}"
+        raise InvalidInput(msg)
+    return name
+
+
+def slice_of(
+    study: StudyData, outcome: Outcome, free: Sequence[str], where: Mapping[str, Any] | None
+) -> tuple[list[int], str]:
+    """Configurations that differ in the free settings only, and how the others stand: as in the best of them."""
+    settings = full_settings(study)
+    chosen = [i for i in select(study, where) if all(settings[i][name] is not None for name in free)]
+    if not chosen:
+        msg = f"where={dict(where or {})!r} leaves no configuration that has {' and '.join(free)}; name others"
+        raise InvalidInput(msg)
+    best = settings[ranked(study, outcome, chosen)[0]]
+    fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
+    chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
+    return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else str(value)
+
+
+def _ordered(values: list[Any]) -> list[Any]:
+    return sorted(values) if all(isinstance(v, int | float | np.number) for v in values) else values
+
+
+class _Axis:
+    """Where the values of a setting stand: numbers to scale, names side by side."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = _ordered(values)
+        self.numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
+        positive = self.numeric and min(self.values) > 0
+        self.log = bool(positive and len(values) > 2 and max(self.values) / min(self.values) >= 20)
+
+    def index(self, value: Any) -> int:
+        return self.values.index(value)
+
+    def position(self, value: Any) -> float:
+        return float(value) if self.numeric else float(self.index(value))
+
+    def mark(self, axis: Any, set_scale: Any) -> None:
+        ticker = matplotlib("ticker")
+        if self.log:
+            set_scale("log")
+            axis.set_minor_locator(ticker.NullLocator())
+        if len(self.values) <= 12:
+            axis.set_ticks([self.position(v) for v in self.values], [_text(v) for v in self.values])

@@ -1,0 +1,161 @@
+"""The frame of a report: the findings in short, the settings, how intervals were made, how to get it again."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from qfast.plots.looks import agents_text
+from qfast.reports.context import Context
+from qfast.reports.html import bullets, definitions, paragraph, section, table
+from qfast.studies.asked import settings_json
+from qfast.studies.misrankings import StudyMisranking
+from qfast.studies.texts import number, percent, with_interval
+from qfast.studies.winners import Winner
+
+__all__ = ["head", "methods", "reproduce", "settings"]
+
+Part = tuple[str, str, str]
+
+
+def head(context: Context, title: str, parts: Sequence[Part]) -> str:
+    """Title, what was run, the findings, and where everything is."""
+    data, study = context.study.dataset, context.study
+    n = len(study.labels)
+    how = (
+        "agent i has the same random numbers in every configuration (paired)"
+        if study.paired
+        else "every configuration has random numbers of its own (independent)"
+    )
+    steps = f"; {int(data.attrs['n_steps']):,} agent-steps" if "n_steps" in data.attrs else ""
+    many = f"{n:,} configurations" if n > 1 else "1 configuration"
+    sizes = [row.summary.n for problem in context.problems for row in context.within(problem).summary.rows]
+    agents = agents_text(sizes).removesuffix(" each")
+    lead = f"{many} of {agents} each, {int(data.attrs['episodes']):,} episodes an agent; {how}{steps}."
+    judged = f"Judged by {context.outcome.axis}: {context.outcome.description or context.outcome.name}"
+    judged = f"{judged.rstrip('.')} ({context.outcome.direction})."
+    found = [text for problem in context.problems for text in _findings(context.within(problem))]
+    links = "".join(f'<li><a href="#{anchor}">{escape(heading, quote=False)}</a></li>' for anchor, heading, _ in parts)
+    return "\n".join((
+        "<header>",
+        f"<h1>{escape(title, quote=False)}</h1>",
+        paragraph(lead, kind="lead"),
+        paragraph(judged, kind="soft"),
+        "</header>",
+        f'<section class="finding" aria-label="Findings in short">{bullets(found)}</section>',
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>',
+    ))  # fmt: skip
+
+
+def _findings(context: Context) -> list[str]:
+    """The findings, one sentence each."""
+    prefix = "" if context.problem is None else f"{context.problem}: "
+    best = context.summary.best
+    std = best.summary.std
+    low, high = (number(x, std.value / 10 or None) for x in (best.summary.tolerance.low, best.summary.tolerance.high))
+    word = "the best mean" if len(context.chosen) > 1 else "the mean"
+    text = f"{best.label} has {word}, {with_interval(best.summary.mean)}; its agents have a standard deviation of "
+    found = [f"{text}{with_interval(std)} around it, and at least 90 % of them lie between {low} and {high}."]
+    pairs = context.comparisons
+    if pairs is not None:
+        found.append(pairs.pairs[0].sentence)
+        same = pairs.equals_of_best
+        if same and len(pairs.order) > 2:
+            verb = "are not told apart from the best" if len(same) > 1 else "is not told apart from the best"
+            found.append(f"{_some(same)} {verb} by {pairs.pairs[0].comparison.test} with Holm's correction.")
+    if isinstance(context.best, Winner):
+        found.append(context.best.sentence)
+    pair = context.pair
+    if isinstance(pair, StudyMisranking):
+        found.append(f"How many seeds: {pair.sentence}")
+    if best.optimal is not None and context.outcome.name != "optimal":
+        share = percent(best.optimal.value)
+        text = f"The greedy policy is optimal for {share} of the agents of {best.label}"
+        shares = {row.label: row.optimal.value for row in context.summary.rows if row.optimal is not None}
+        most = max(shares, key=shares.__getitem__)
+        found.append(f"{text}." if most == best.label else f"{text}; most often for {most}, {percent(shares[most])}.")
+    return [prefix + text for text in found]
+
+
+def _some(labels: Sequence[str]) -> str:
+    shown = list(labels[:3])
+    more = len(labels) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")
+
+
+def settings(context: Context) -> Part:
+    """What was varied and what was not."""
+    data = context.study.dataset
+    varied = {name: ", ".join(_value(v) for v in values) for name, values in context.varied.items()}
+    fixed = {name: _value(value) for name, value in settings_json(context.study, "settings").items()}
+    problems = settings_json(context.study, "problems")
+    parts = []
+    if varied:
+        parts.append(
+            table("What was varied", ["setting", "values"], [[k, v] for k, v in varied.items()], text_columns=2)
+        )
+    if problems:
+        parts.append("<h3>Problem</h3>" if len(problems) == 1 else "<h3>Problems</h3>")
+        parts.append(definitions(problems))
+    parts.append("<h3>The same for all</h3>")
+    fixed |= {
+        "agents": f"{context.study.n_agents:,} of each configuration",
+        "episodes": f"{int(data.attrs['episodes']):,}",
+    }
+    fixed |= {"seed": data.attrs.get("seed", ""), "random numbers": "paired" if context.study.paired else "independent"}
+    parts.append(definitions(fixed))
+    return "settings", "Settings", section("settings", "Settings", *parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):  # a schedule
+        return str(value.get("text", value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "-" if value is None else str(value)
+
+
+def methods(context: Context) -> Part:
+    """How every kind of interval was made."""
+    summary = context.within(context.problems[0]).summary
+    names = {
+        "mean": "mean", "median": "median", "iqm": "interquartile mean", "std": "standard deviation over agents",
+        "quantiles": "quantiles over agents", "tolerance": "range that holds 90 % of agents", "share": "share",
+        "optimal": "share optimal", "happened": "share ever",
+    }  # fmt: skip
+    made = {names.get(name, name): "; ".join(how) for name, how in summary.methods.items()}
+    pairs = context.within(context.problems[0]).comparisons
+    if pairs is not None:
+        c = pairs.pairs[0].comparison
+        made |= {
+            "difference of means": f"{c.difference.interval.method}; {c.test}",
+            "probability of improvement": c.probability_of_improvement.interval.method,
+            "effect size": c.effect_size.interval.method,
+            "p-values": f"corrected for {len(pairs):,} pairs by {pairs.method.capitalize()}'s method",
+        }
+    found = context.within(context.problems[0]).pair
+    if isinstance(found, StudyMisranking):
+        ways = dict.fromkeys((*found.methods, *getattr(found.result, "missed_method", ())))
+        made["wrong winner, missed"] = "; ".join(ways)
+    text = (
+        f"Intervals are {100 * context.level:g} % confidence intervals, each by itself: they say how well a number is "
+        "known and shrink as agents are added. The standard deviation, the quantiles and the range that holds 90 % of "
+        "the agents say how much agents differ; these do not shrink."
+    )
+    extra = [f"{note[0].upper()}{note[1:]}." for note in (context.outcome.note, summary.stopping) if note]
+    body = [paragraph(text), *(paragraph(t) for t in extra), definitions(made)]
+    return "methods", "How the intervals were made", section("methods", "How the intervals were made", *body)
+
+
+def reproduce(context: Context) -> Part:
+    """What makes the same numbers again, bit for bit."""
+    attrs = context.study.dataset.attrs
+    command = str(attrs.get("command", "")).strip()
+    parts = [paragraph("Each agent depends on the seed and its number alone, so this gives the same numbers again:")]
+    parts.append(f"<pre><code>{escape(command, quote=False)}</code></pre>" if command else paragraph("(not recorded)"))
+    facts = {
+        "qfast": attrs.get("qfast_version", ""), "seed": attrs.get("seed", ""),
+        "agent-steps": f"{int(attrs['n_steps']):,}" if "n_steps" in attrs else "",
+        "seconds": f"{float(attrs['seconds']):.1f}" if "seconds" in attrs else "",
+    }  # fmt: skip
+    parts.append(definitions({k: v for k, v in facts.items() if v != ""}))
+    return "reproduce", "How to get it again", section("reproduce", "How to get it again", *parts)

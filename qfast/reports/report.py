@@ -1,0 +1,100 @@
+"""The report of a study: question, settings, findings, tables and pictures, and how to get it all again."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qfast.plots.canvas import matplotlib
+from qfast.reports.context import Context
+from qfast.reports.files import check_target, write_whole
+from qfast.reports.frame import head, methods, reproduce, settings
+from qfast.reports.html import page
+from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
+from qfast.reports.seeds import seeds
+from qfast.stats._check import Rng, check_open_unit, check_rng
+
+if TYPE_CHECKING:
+    from qfast.studies.winners import Rerunnable
+
+__all__ = ["render_report", "write_report"]
+
+
+def write_report(
+    study: "Rerunnable",
+    path: str | os.PathLike[str],
+    *,
+    outcome: str | None = None,
+    title: str | None = None,
+    level: float = 0.95,
+    rerun: bool = True,
+    rng: Rng = 0,
+) -> Path:
+    """Write a study as one HTML page: pictures inside, nothing loaded, readable on a phone and in print.
+
+    Parameters
+    ----------
+    study : Study
+    path : path-like
+        The file, ``*.html``; an existing one is replaced.  It is written whole or not at all, and a path that cannot be
+        written is refused before any work.
+    outcome : str, optional
+        What configurations are judged by; by default ``"auc"``.
+    title : str, optional
+        By default the question, made of what was varied.
+    level : float, default 0.95
+        Confidence level of the intervals, in (0, 1).
+    rerun : bool, default True
+        Whether to run the winner again on fresh seeds, which takes as long as one configuration took.
+    rng : int, SeedSequence, Generator or None, default 0
+        Randomness where probabilities are resampled (SPEC 7).
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
+
+    Raises
+    ------
+    InvalidInput
+        If the path cannot be written, the outcome does not exist, or level is out of range.
+    MissingExtra
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import qfast, tempfile
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     text = write_report(study, folder + "/study.html", rerun=False).read_text("utf-8")
+    >>> text[:15], "://" in text
+    ('<!DOCTYPE html>', False)
+    """
+    target = check_target(path)
+    return write_whole(target, render_report(study, outcome=outcome, title=title, level=level, rerun=rerun, rng=rng))
+
+
+def render_report(
+    study: "Rerunnable",
+    *,
+    outcome: str | None = None,
+    title: str | None = None,
+    level: float = 0.95,
+    rerun: bool = True,
+    rng: Rng = 0,
+) -> str:
+    """Give the page as text; see `write_report`."""
+    check_open_unit(level, "level", 0.95)
+    matplotlib("figure")  # before any work: it may be missing
+    context = Context.of(study, outcome, level=level, rerun=rerun, rng=check_rng(rng))
+    parts: list[tuple[str, str, str]] = [settings(context)]
+    for problem in context.problems:
+        here = context.within(problem)
+        parts += [
+            part
+            for build in (summaries, curves, sensitivities, distributions, comparisons, winner, seeds, optimality)
+            if (part := build(here)) is not None
+        ]
+    parts += [methods(context), reproduce(context)]
+    heading = context.question if title is None else title
+    body: Any = [head(context, heading, parts), "<main>", *(text for _, _, text in parts), "</main>", context.footer]
+    return page(heading, "\n".join(body))

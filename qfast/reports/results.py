@@ -1,0 +1,218 @@
+"""The sections of a report that say how configurations did: tables and pictures, each with its finding."""
+
+import numpy as np
+
+from qfast import plots
+from qfast.plots.study_settings import crossed_pairs, slice_of
+from qfast.reports.context import Context
+from qfast.reports.html import figure, gallery, paragraph, section, table
+from qfast.reports.pictures import curve_panels
+from qfast.studies.asked import full_settings, ranked, scores_of
+from qfast.studies.profiles import profile_study
+from qfast.studies.texts import number, percent, with_interval
+from qfast.studies.winners import Winner
+
+__all__ = ["comparisons", "curves", "distributions", "optimality", "sensitivities", "summaries", "winner"]
+
+Part = tuple[str, str, str]
+
+
+def summaries(context: Context) -> Part:
+    """Two tables: how well numbers are known, and how agents differ."""
+    anchor, title = context.anchor("summary"), context.heading("Every configuration")
+    found, o = context.summary, context.outcome
+    known = table(
+        f"{o.axis}: how well it is known, {100 * found.level:g} % confidence intervals (they shrink with more agents)",
+        *found.certainty(),
+    )
+    spread = table(f"{o.axis}: how the agents differ (this does not shrink)", *found.spread())
+    note = [paragraph(f"{o.note.capitalize()}.", kind="soft")] if o.note else []
+    return anchor, title, section(anchor, title, known, spread, *note)
+
+
+def curves(context: Context) -> Part | None:
+    """Learning curves, once with the agents and once with the uncertainty of the mean."""
+    data = context.study.dataset
+    if "return_mean" not in data:
+        return None
+    anchor, title = context.anchor("curves"), context.heading("Learning curves")
+    last = data["return_mean"].to_numpy()[:, -context.smooth :].mean(axis=1)
+    top = max(context.drawn, key=lambda i: last[i])
+    low = min(context.drawn, key=lambda i: last[i])
+    label = context.study.labels
+    ends = f"At the end of training {label[top]} has the highest mean return, {number(float(last[top]), 0.01)}"
+    ends += f", and {label[low]} the lowest of those shown, {number(float(last[low]), 0.01)}." if top != low else "."
+    parts = []
+    if "return_quantile" in data and np.unique(data["return_quantile"].to_numpy()[context.drawn]).size <= 2:
+        parts.append(paragraph(
+            "Returns of single episodes take two values only, so that bands over agents would say nothing; how the "
+            "agents differ is shown below."
+        ))  # fmt: skip
+    elif "return_quantile" in data:
+        quantiles = data["return_quantile"].to_numpy()[..., -1]
+        widths = quantiles[:, -1] - quantiles[:, 0]
+        wide = max(context.drawn, key=lambda i: widths[i])
+        size = float(widths[wide]) / 50 or None
+        share = f"{100 * float(data['quantile'][-1] - data['quantile'][0]):g} %"
+        text = (
+            f"Single agents differ most in {label[wide]}: in the last episode {share} of them have returns between "
+            f"{number(float(quantiles[wide, 0]), size)} and {number(float(quantiles[wide, -1]), size)}."
+        )
+        rows = -(-len(context.drawn) // 2)
+        svg = context.sketch.compose(
+            f"Learning curves of {len(context.drawn)} configurations with bands over agents. {text}",
+            curve_panels(context.study, context.drawn, smooth=context.smooth),
+            height=0.7 + 1.75 * rows if len(context.drawn) > 1 else 3.4,
+        )
+        how = f"Line: mean; band: where {share} of the agents are; grey: means of the others. {context.drawn_note}"
+        parts.append(figure(svg, text, how))
+    svg = context.sketch.draw(
+        f"Mean learning curves with confidence intervals. {ends}",
+        lambda ax: plots.study_curves(context.study, context.drawn, band="mean", smooth=context.smooth, ax=ax),
+    )
+    how = f"Bands: 95 % confidence interval of the mean, which says nothing of single agents. {context.drawn_note}"
+    parts.append(figure(svg, ends, how))
+    pictures = [part for part in parts if part.startswith("<figure")]
+    texts = [part for part in parts if part not in pictures]
+    return anchor, title, section(anchor, title, *texts, gallery(*pictures))
+
+
+def sensitivities(context: Context) -> Part | None:
+    """The outcome over each setting, and a map over two."""
+    if not context.varied or len(context.chosen) < 2:
+        return None
+    anchor, title = context.anchor("sensitivity"), context.heading("Sensitivity to the settings")
+    study, o = context.study, context.outcome
+    means = {i: float(scores_of(study, o, i).mean()) for i in context.chosen}
+    settings = full_settings(study)
+    std = context.summary.best.summary.std.value
+    parts = []
+    names = [name for name in context.varied if name != "problem"]
+    for name in names:
+        line, others = slice_of(study, o, [name], context.where)
+        low, high = min(line, key=means.__getitem__), max(line, key=means.__getitem__)
+        if low == high:
+            continue
+        ends = [f"{number(means[i], std / 10 or None)} ({name}={_v(settings[i][name])})" for i in (low, high)]
+        text = f"Over {name} the mean goes from {ends[0]} to {ends[1]}"
+        text += f" with {others}" if others else ""
+        ratio = (means[high] - means[low]) / std if std else 0.0
+        text += f": {ratio:.2g} times the standard deviation over agents." if ratio else "."
+        svg = context.sketch.draw(
+            f"{o.title} over {name}. {text}",
+            lambda ax, name=name: plots.sensitivity(study, name, o.name, where=context.where, ax=ax),  # type: ignore[misc]
+        )
+        parts.append(figure(svg, text))
+    two = next(crossed_pairs(study), None)
+    if two is not None and set(two) <= set(context.varied):
+        plane, others = slice_of(study, o, two, context.where)
+        best = ranked(study, o, plane)[0]
+        where = ", ".join(f"{k}={_v(settings[best][k])}" for k in two)
+        text = f"The best pair is {where}" + (f", with {others}." if others else ".")
+        svg = context.sketch.draw(
+            f"{o.title} over {two[0]} and {two[1]}. {text}",
+            lambda ax: plots.sensitivity_map(study, two, o.name, where=context.where, ax=ax),
+            height=max(2.7, 1.5 + 0.4 * len(context.varied[two[1]])),
+        )
+        parts.append(figure(svg, text, "Light is good."))
+    if not parts:
+        return None
+    return anchor, title, section(anchor, title, gallery(*parts))
+
+
+def _v(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def distributions(context: Context) -> Part:
+    """How the outcome is distributed over agents, and the performance profile."""
+    anchor, title = context.anchor("distributions"), context.heading("Distribution over agents")
+    study, o = context.study, context.outcome
+    shown = context.chosen if len(context.chosen) <= 12 else context.order[:12]
+    best = context.summary.best
+    std = best.summary.std
+    text = f"The agents of {best.label} have a standard deviation of {with_interval(std)}"
+    if len(context.order) > 1:
+        rows = {row.configuration: row for row in context.summary.rows}
+        gap = abs(best.summary.mean.value - rows[context.order[1]].summary.mean.value)
+        if gap > 0:
+            text += f", {std.value / gap:.2g} times the distance to the second best mean ({gap:.3g})"
+    text += "."
+    svg = context.sketch.draw(
+        f"Distribution of {o.title} over agents. {text}",
+        lambda ax: plots.score_distribution(study, o.name, shown, ax=ax),
+        height=1.3 + 0.36 * len(shown),
+    )
+    some = f"Shown are the {len(shown)} best of {len(context.chosen)}." if len(shown) < len(context.chosen) else ""
+    parts = [figure(svg, text, some)]
+    drawn = np.unique(np.concatenate([scores_of(study, o, i) for i in context.drawn]))
+    tau = np.unique(np.quantile(drawn, np.linspace(0, 1, min(1000, drawn.size))))
+    profile = profile_study(study, o.name, thresholds=tau, level=context.level, where=context.where)
+    median = best.summary.median.value
+    bar = median if np.isfinite(median) else float(o.never or 0.0)
+    sign = 1 if o.higher_is_better else -1
+    shares = {i: float((sign * scores_of(study, o, i) >= sign * bar).mean()) for i in context.drawn}
+    word = "at or above" if o.higher_is_better else "at or below"
+    listed = "; ".join(f"{study.labels[i]}: {percent(share)}" for i, share in shares.items())
+    text = (
+        f"Share of agents {word} {number(bar, std.value / 10 or None)}, the median of the best configuration: {listed}."
+    )
+    labels = [str(study.labels[i]) for i in context.drawn]
+    svg = context.sketch.draw(
+        f"Performance profiles of {o.title}. {text}",
+        lambda ax: plots.performance_profiles(profile, labels, ax=ax),
+    )
+    parts.append(figure(svg, text, f"Each band holds the whole curve at once. {context.drawn_note}".strip()))
+    return anchor, title, section(anchor, title, gallery(*parts))
+
+
+def comparisons(context: Context) -> Part | None:
+    """Every pair, or every pair with the best."""
+    pairs = context.comparisons
+    if pairs is None:
+        return None
+    anchor, title = context.anchor("comparisons"), context.heading("Which differ, and by how much")
+    text = pairs.pairs[0].sentence
+    svg = context.sketch.draw(
+        f"Probabilities of improvement. {text}",
+        lambda ax: plots.improvement(pairs, ax=ax),
+        height=1.5 + (0.34 * len(pairs.order) if len(pairs) >= len(pairs.order) else 0.26 * min(len(pairs), 20)),
+    )
+    told = f"{pairs.n_different:,} of {len(pairs):,} pairs are told apart."
+    parts = [figure(svg, text), paragraph(told), table(f"Comparisons: {pairs.words}", *pairs.table(), text_columns=2)]
+    return anchor, title, section(anchor, title, *parts)
+
+
+def winner(context: Context) -> Part | None:
+    """The best configuration where it won, and on fresh seeds."""
+    best = context.best
+    if best is None:
+        return None
+    anchor, title = context.anchor("winner"), context.heading("The winner on fresh seeds")
+    if not isinstance(best, Winner):
+        return anchor, title, section(anchor, title, paragraph(best))
+    why = "The best of many is best partly by luck; agents that had no part in the choice say what it is really worth."
+    body = [paragraph(why), table(f"{best.label}: {best.outcome.axis}", *best.table()), paragraph(best.sentence)]
+    return anchor, title, section(anchor, title, *body)
+
+
+def optimality(context: Context) -> Part | None:
+    """The share of agents with an optimal policy, over episodes."""
+    data, study = context.study.dataset, context.study
+    if "share_optimal" not in data:
+        return None
+    anchor, title = context.anchor("optimal"), context.heading("Share of optimal agents")
+    share = data["share_optimal"].to_numpy()[:, -1].astype(float)
+    top, low = max(context.chosen, key=lambda i: share[i]), min(context.chosen, key=lambda i: share[i])
+    text = f"At the last checkpoint {percent(float(share[top]))} of the agents of {study.labels[top]} are optimal"
+    if top != low:
+        text += f", the most, and {percent(float(share[low]))} of those of {study.labels[low]}, the least"
+    text += "."
+    drawn = sorted(context.chosen, key=lambda i: -share[i])[: len(context.drawn)]
+    drawn = [i for i in context.chosen if i in drawn]
+    note = f"Shown are the {len(drawn)} with the most." if len(drawn) < len(context.chosen) else ""
+    svg = context.sketch.draw(
+        f"Share of optimal agents over episodes. {text}",
+        lambda ax: plots.study_share_optimal(study, drawn, ax=ax),
+    )
+    return anchor, title, section(anchor, title, figure(svg, text, note))

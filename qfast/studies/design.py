@@ -1,0 +1,275 @@
+"""The design of a study: which configurations there are, and what the agents of each are."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
+from qfast.mdp import MDP
+from qfast.problems import corridor
+from qfast.rates import Shape
+from qfast.studies.settings import SETTINGS, as_key, encode, is_number, normal, value_in_words, values_of
+
+__all__ = ["PROBLEM", "Configuration", "Design", "make_design"]
+
+#: The dimension that several problems make.
+PROBLEM: Final = "problem"
+
+# Settings that only some agents have, what makes them have it, and the value that stands for "not given".
+_OWN: Final[dict[str, tuple[str, Any]]] = {
+    "epsilon": ("explore", "epsilon_greedy"),
+    "temperature": ("explore", "softmax"),
+    "c": ("explore", "ucb"),
+    "lambda_": ("traces", ("accumulating", "replacing")),
+    "trace_cutoff": ("traces", ("accumulating", "replacing")),
+}
+_ABSENT: Final[dict[str, Any]] = {
+    "epsilon": DEFAULT_EPSILON, "temperature": None, "c": None, "lambda_": None, "trace_cutoff": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One setting of everything.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the study, from 0.
+    values : dict
+        What varies, by name, as given; settings that its agents do not have are left out.
+    label : str
+        What varies, in words; unique in the study.
+    arguments : dict
+        All settings, as `qfast.train` takes them.
+    problem : str
+        The problem's name.
+    mdp : MDP
+    learner : Learner
+    """
+
+    number: int
+    values: dict[str, Any]
+    label: str
+    arguments: dict[str, Any]
+    problem: str
+    mdp: MDP
+    learner: Learner
+
+
+@dataclass(frozen=True)
+class Design:
+    """All configurations of a study.
+
+    Attributes
+    ----------
+    configurations : tuple of Configuration
+    names : tuple of str
+        What varies, in order.
+    vary : list of dict
+        The grids, as JSON holds them.
+    fixed : dict
+        The settings that do not vary and have a meaning, as JSON holds them.
+    problems : dict of str to MDP
+    """
+
+    configurations: tuple[Configuration, ...]
+    names: tuple[str, ...]
+    vary: list[dict[str, list[Any]]]
+    fixed: dict[str, Any]
+    problems: dict[str, MDP]
+
+    def __len__(self) -> int:
+        """Count the configurations."""
+        return len(self.configurations)
+
+
+def make_design(
+    mdp: "MDP | Mapping[str, MDP] | None",
+    vary: Any,
+    fixed: Mapping[str, Any],
+    *,
+    n_agents: int,
+    episodes: int,
+) -> Design:
+    """Work out the configurations of a study, and check all of them.
+
+    Parameters
+    ----------
+    mdp : MDP, mapping of str to MDP, or None
+    vary : mapping of str to sequence, or a sequence of such mappings
+        The values of each setting; several mappings are several grids, one behind the other.
+    fixed : mapping
+        Every setting of `SETTINGS`.
+    n_agents, episodes : int
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    InvalidInput
+        If a setting is unknown, has no values or no meaning, or is out of range.
+
+    Examples
+    --------
+    >>> fixed = {"alpha": 0.1, "gamma": 0.9, "rule": "q_learning", "explore": "epsilon_greedy", "traces": None}
+    >>> design = make_design(None, {"alpha": [0.1, 0.5]}, fixed, n_agents=10, episodes=10)
+    >>> [configuration.label for configuration in design.configurations]
+    ['alpha=0.1', 'alpha=0.5']
+    """
+    problems = _problems(mdp)
+    grids = _grids(vary)
+    names = tuple(dict.fromkeys(itertools.chain.from_iterable(grids)))
+    plain = {name: normal(name, value) for name, value in fixed.items()}
+    # A row of numbers has to say what it is for, which its length alone may not do.
+    used: set[str] = set()
+    made: list[Configuration] = []
+    for problem, grid in itertools.product(problems, grids):
+        for values in itertools.product(*grid.values()):
+            own = dict(zip(grid, values, strict=True))
+            arguments = _arguments(plain, own, used)
+            shown = {PROBLEM: problem} if len(problems) > 1 else {}
+            shown |= {name: arguments[name] for name in names if name in arguments and _has(arguments, name)}
+            label = ", ".join(f"{name}={_in_words(value)}" for name, value in shown.items()) or problem
+            try:
+                learner = make_learner(n_agents=n_agents, episodes=episodes, **arguments)
+            except InvalidInput as error:
+                raise InvalidInput(f"{error} (in the configuration {label})" if shown else str(error)) from error
+            made.append(Configuration(len(made), shown, label, arguments, problem, problems[problem], learner))
+    _refuse_unused(plain, used, names)
+    _refuse_twice(made)
+    kept = {name: encode(plain[name]) for name in plain if name not in names and (name not in _OWN or name in used)}
+    if "epsilon" in kept and plain["epsilon"] is DEFAULT_EPSILON:
+        kept["epsilon"] = float(DEFAULT_EPSILON)
+    described = [{name: [encode(value) for value in values] for name, values in grid.items()} for grid in grids]
+    dimensions = ((PROBLEM,) if len(problems) > 1 else ()) + names
+    return Design(_with_unique_labels(made), dimensions, described, kept, problems)
+
+
+def _problems(mdp: Any) -> dict[str, MDP]:
+    if mdp is None:
+        return {"corridor": corridor()}
+    if isinstance(mdp, MDP):
+        return {"problem": mdp}
+    if not isinstance(mdp, Mapping):
+        makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…), or a dict of such by name"
+        msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
+        raise InvalidInput(msg)
+    if not mdp:
+        msg = "mdp={} holds no problem; use {'corridor': qfast.corridor(), …}, or one MDP"
+        raise InvalidInput(msg)
+    for name, problem in mdp.items():
+        if not isinstance(name, str) or not name.strip() or not isinstance(problem, MDP):
+            pair = f"{name!r:.40}: {problem!r:.40}"
+            msg = f"mdp: {pair} is not a name and an MDP; use for example {{'corridor': qfast.corridor()}}"
+            raise InvalidInput(msg)
+    return dict(mdp)
+
+
+def _grids(vary: Any) -> list[dict[str, list[Any]]]:
+    """The grids to walk through, each a dict of lists; checked."""
+    given = list(vary) if isinstance(vary, Sequence) and not isinstance(vary, str) else [vary]
+    if not given or not all(isinstance(grid, Mapping) for grid in given):
+        msg = f"vary={vary!r:.60} is not a mapping; use for example vary={{'alpha': [0.1, 0.5]}}"
+        raise InvalidInput(msg)
+    for grid in given:
+        for name in grid:
+            if name not in SETTINGS:
+                hint = "; for several problems give mdp={'name': mdp, …}" if name in ("mdp", PROBLEM) else ""
+                msg = f"vary: {name!r} cannot vary; what can is {', '.join(SETTINGS)}{hint}"
+                raise InvalidInput(msg)
+    return [{name: values_of(name, values) for name, values in grid.items()} for grid in given]
+
+
+def _has(arguments: Mapping[str, Any], name: str) -> bool:
+    """Whether the agents have a setting at all: epsilon belongs to epsilon-greedy ones alone."""
+    if name not in _OWN:
+        return True
+    condition, needed = _OWN[name]
+    value = arguments.get(condition, "epsilon_greedy" if condition == "explore" else None)
+    return value in needed if isinstance(needed, tuple) else value == needed
+
+
+def _arguments(fixed: Mapping[str, Any], own: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+    """Give all settings of a configuration: those that vary, and the fixed ones that have a meaning beside them."""
+    arguments = {**fixed, **own}
+    for name, (condition, needed) in _OWN.items():
+        if _has(arguments, name):
+            used.add(name)
+        elif name in own and own[name] is not None and not (name == "trace_cutoff" and own[name] == 0):
+            value = arguments.get(condition)
+            home = needed if isinstance(needed, str) else needed[0]
+            fix = f"add {condition}={home!r}, or leave it out"
+            if condition in own:
+                fix = f"give it a grid of its own: vary=[{{{condition!r}: [{home!r}], {name!r}: […]}}, {{…}}]"
+            raise InvalidInput(f"vary: {name} has no meaning with {condition}={value!r}; {fix}")
+        elif name in arguments:
+            arguments[name] = _ABSENT[name]
+    return arguments
+
+
+def _refuse_unused(fixed: Mapping[str, Any], used: set[str], names: Sequence[str]) -> None:
+    """A fixed setting that no configuration has a use for is a mistake."""
+    for name, absent in _ABSENT.items():
+        given = name in fixed and as_key(fixed[name]) != as_key(absent)
+        if given and name not in used and name not in names:
+            condition, needed = _OWN[name]
+            home = needed if isinstance(needed, str) else needed[0]
+            msg = (
+                f"{name}={fixed[name]!r:.40} has no meaning in any configuration; "
+                f"use {condition}={home!r} in some of them, or leave it out"
+            )
+            raise InvalidInput(msg)
+
+
+def _identity(configuration: Configuration) -> str:
+    """What two configurations that are the same share; schedules of a formula compare by it."""
+    parts = {name: as_key(value) for name, value in configuration.arguments.items()}
+    return repr((configuration.problem, sorted(parts.items())))
+
+
+def _refuse_twice(made: Sequence[Configuration]) -> None:
+    seen: dict[str, Configuration] = {}
+    for configuration in made:
+        twin = seen.setdefault(_identity(configuration), configuration)
+        if twin is not configuration:
+            msg = f"vary gives the configuration {configuration.label} twice; leave it out of one of the grids"
+            raise InvalidInput(msg)
+
+
+def _in_words(value: Any) -> str:
+    return repr(value) if isinstance(value, Shape) else value_in_words(value)
+
+
+def _with_unique_labels(made: Sequence[Configuration]) -> tuple[Configuration, ...]:
+    """Rows of numbers may look alike in words: number the labels that are there more than once."""
+    labels = [configuration.label for configuration in made]
+    again: dict[str, int] = {}
+    result = []
+    for configuration in made:
+        label = configuration.label
+        if labels.count(label) > 1:
+            again[label] = again.get(label, 0) + 1
+            label = f"{label} (no. {again[label]})"
+        result.append(replace(configuration, label=label))
+    return tuple(result)
+
+
+def coordinate(configurations: Sequence[Configuration], name: str) -> Any:
+    """The values of one setting over the configurations: numbers as float64, else text; NaN or "" for none.
+
+    Returns
+    -------
+    ndarray of float64 or str, shape (C,)
+    """
+    missing = object()
+    values = [configuration.values.get(name, missing) for configuration in configurations]
+    if all(value is missing or is_number(value) for value in values):
+        return np.array([np.nan if value is missing else value for value in values], np.float64)
+    return np.array(["" if value is missing else _in_words(value) for value in values])

@@ -1,0 +1,201 @@
+"""The engine of a study: the blocks of all configurations, streamed through one executor."""
+
+import pickle
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from qfast.blocks import default_threads, in_order
+from qfast.errors import InvalidInput
+from qfast.moments import LEAF
+from qfast.progress import Progress, Reporter, default_reporter
+from qfast.studies.folder import Folder
+from qfast.studies.part import Task, run_part
+from qfast.studies.precision import Goal, looks
+from qfast.studies.totals import Totals
+from qfast.training import ctrl_c
+
+__all__ = ["check_picklable", "execute"]
+
+_MOST: Final = 4096  # agents in a block: each call of the kernel costs 50 us in Python
+_Q: Final = 2**24  # bytes of Q in a block
+_RECORDS: Final = 2**22  # records of episodes that are kept of a block at a time
+_LARGEST_INDEX: Final = 2**31 - 1
+
+
+@dataclass
+class _Steps:
+    """Steps done by blocks that are not complete yet, counted by several threads."""
+
+    total: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, steps: int) -> None:
+        with self._lock:
+            self.total += steps
+
+
+def check_picklable(tasks: Sequence[Task], executor: Executor | None) -> None:
+    """Refuse functions that another process could not get.
+
+    Raises
+    ------
+    InvalidInput
+        If an outcome's function cannot be pickled and the executor is no thread pool.
+    """
+    if executor is None or isinstance(executor, ThreadPoolExecutor):
+        return
+    for outcome in tasks[0].outcomes:
+        try:
+            pickle.dumps(outcome.function)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            msg = (
+                f"outcomes: {outcome.name} cannot be sent to another process ({error}); "
+                "define it at the top of a module, or use threads"
+            )
+            raise InvalidInput(msg) from error
+
+
+def block_size(task: Task, n_agents: int, n_configurations: int, threads: int) -> int:
+    """Agents in a block: a power of 2, few enough to keep all threads busy and the records in the cache."""
+    plan = task.plan
+    share = n_agents * n_configurations // (4 * threads)
+    kept = _RECORDS // (plan.episodes if task.wanted.keep else 1)
+    pairs = plan.shape[0] * plan.shape[1]
+    fitting = min(_LARGEST_INDEX // pairs, _Q // (pairs * plan.learner.dtype.itemsize))
+    most = max(LEAF, min(share, kept, fitting, _MOST))
+    return 1 << most.bit_length() - 1
+
+
+def execute(
+    tasks: Sequence[Task],
+    totals: Totals,
+    *,
+    goal: Goal | None,
+    paired: bool,
+    folder: Folder | None,
+    threads: int | None,
+    executor: Executor | None,
+    progress: bool | Reporter | None,
+) -> bool:
+    """Train what is missing in the totals.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        One a configuration.
+    totals : Totals
+        What there is already; the rest is put in.
+    goal : Goal or None
+        When a configuration, or with ``paired`` all of them, has enough agents.
+    paired : bool
+    folder : Folder or None
+        Where to write what is complete.
+    threads, executor, progress
+        As in `qfast.train`.
+
+    Returns
+    -------
+    bool
+        Whether Ctrl-C cut it short.
+    """
+    workers = threads or default_threads()
+    stop, steps = np.zeros(1, np.int64), _Steps()
+    local: dict[str, Any] = {} if executor is not None else {"stop": stop, "report": steps.add}
+    n_agents = totals.n_agents
+    everything = n_agents * len(tasks)
+    done_before, steps_before, seconds_before = int(totals.done.sum()), int(totals.n_steps.sum()), totals.seconds
+    with default_reporter(progress) as report:
+        report(Progress("compiling", done_before, everything, 0, 0.0))
+        if executor is None and len(totals.finished) < len(tasks):
+            _compile(tasks)
+        began = time.perf_counter()
+
+        def tick() -> None:
+            totals.seconds = seconds_before + time.perf_counter() - began
+            done = max(steps.total, int(totals.n_steps.sum()) - steps_before)
+            seconds = time.perf_counter() - began
+            report(Progress("training", int(totals.done.sum()), everything, done, seconds))
+
+        pool = executor or ThreadPoolExecutor(workers, thread_name_prefix="qfast")
+        try:
+            with ctrl_c(stop):
+                rounds = [n_agents] if goal is None else looks(n_agents)
+                for until in rounds:
+                    active = [c for c in range(len(tasks)) if c not in totals.finished and totals.done[c] < until]
+                    blocks = list(_blocks(tasks, totals, active, until, workers))
+                    calls = (partial(pool.submit, run_part, tasks[c], first, n, **local) for c, first, n in blocks)
+                    parts = in_order(calls, ahead=8 * workers, tick=tick, stopped=lambda: bool(stop[0]))
+                    for (number, _, _), part in zip(blocks, parts, strict=False):
+                        totals.add(number, part)
+                        if goal is None and totals.done[number] == n_agents:
+                            totals.finish(number)
+                        if folder is not None:
+                            folder.add(number, part)
+                            folder.flush(totals, totals.seconds)
+                        tick()
+                    if stop[0]:
+                        break
+                    for number in _enough(totals, goal, until, paired=paired):
+                        totals.finish(number)
+                        if folder is not None:
+                            folder.finish(number, totals)
+        finally:
+            stop[0] = 1  # whatever ends the study ends the blocks under way
+            if executor is None:
+                pool.shutdown(wait=True, cancel_futures=True)
+            totals.seconds = seconds_before + time.perf_counter() - began
+            if folder is not None:
+                folder.flush(totals, totals.seconds, now=True)
+        complete = len(totals.finished) == len(tasks)
+        if complete:
+            done = int(totals.n_steps.sum()) - steps_before
+            report(Progress("done", int(totals.done.sum()), everything, done, time.perf_counter() - began))
+    return not complete
+
+
+def _compile(tasks: Sequence[Task]) -> None:
+    """Compile each variant once, or load it from numba's cache, by training no agent."""
+    seen = set()
+    for task in tasks:
+        if task.plan.spec not in seen:
+            seen.add(task.plan.spec)
+            run_part(task, 0, 0)
+
+
+def _blocks(
+    tasks: Sequence[Task], totals: Totals, active: Sequence[int], until: int, workers: int
+) -> Iterator[tuple[int, int, int]]:
+    """The blocks that are missing up to a number of agents: configuration, first agent, agents."""
+    for number in active:
+        size = block_size(tasks[number], totals.n_agents, len(tasks), workers)
+        begin = int(totals.done[number])
+        while begin < until:
+            # The first block ends where the size says, so that the others are whole nodes of the tree.
+            end = min(until, begin // size * size + size)
+            yield number, begin, end - begin
+            begin = end
+
+
+def _enough(totals: Totals, goal: Goal | None, until: int, *, paired: bool) -> list[int]:
+    """After a round: the configurations that have enough agents; if they are paired, all of them or none."""
+    numbers = [c for c in range(len(totals.done)) if c not in totals.finished]
+    if goal is None or until >= totals.n_agents:
+        return numbers
+    narrow = [c for c in numbers if goal.rule.look(totals.scores(goal.outcome, c, until)).narrow_enough]
+    return narrow if not paired or len(narrow) == len(numbers) else []
+
+
+def memory_needed(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> int:
+    """Estimate the bytes that a study takes: what is kept, and what is under way."""
+    task = tasks[0]
+    kept = len(tasks) * (8 * len(task.outcomes) * n_agents + 16 * task.plan.episodes * task.wanted.curves)
+    under_way = len(tasks) if in_step else min(len(tasks), 4)
+    values = under_way * n_agents * len(task.wanted.quantile_episodes) * task.plan.learner.dtype.itemsize * 2
+    return kept + values

@@ -1,0 +1,350 @@
+"""A study that is ready to run: everything is checked, nothing is trained."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import NDArray
+
+from qfast import __version__
+from qfast.blocks import available_memory
+from qfast.curve import LEVELS
+from qfast.errors import Interrupted, InvalidInput
+from qfast.mdp import MDP
+from qfast.progress import Reporter
+from qfast.seeding import Seed, as_seed_sequence
+from qfast.studies.dataset import as_json, make_dataset
+from qfast.studies.design import PROBLEM, Configuration, Design, make_design
+from qfast.studies.engine import check_picklable, execute, memory_needed
+from qfast.studies.folder import Folder, read_manifest
+from qfast.studies.outcomes import TRUTH, Outcome, choose_outcomes, final_window
+from qfast.studies.part import Records, Task, Wanted
+from qfast.studies.precision import Goal, make_goal
+from qfast.studies.result import Study
+from qfast.studies.settings import DEFAULTS, as_key, decode, encode
+from qfast.studies.totals import Curves, Totals
+from qfast.studies.watching import Watch
+from qfast.studies.words import as_code
+from qfast.training import check_problem, make_plan
+
+__all__ = ["Job", "prepare"]
+
+#: Episodes whose quantiles over agents are kept, unless all are asked for.
+_QUANTILE_EPISODES: Final = 50
+
+#: Episodes that are recorded before they are summed up, at most.
+_STRETCH: Final = 128
+
+#: The default number of checkpoints.
+_CHECKPOINTS: Final = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study that is ready to run.
+
+    Attributes
+    ----------
+    design : Design
+    outcomes : tuple of Outcome
+    goal : Goal or None
+    paired : bool
+    tasks : tuple of Task
+        One a configuration.
+    first_agents : ndarray of int64, shape (C,)
+    checkpoints, quantile_episodes : ndarray of int64
+        From 1.
+    about : dict
+        What tells the study from every other, as JSON holds it.
+    totals : Totals
+        What is there already.
+    folder : Folder or None
+    """
+
+    design: Design
+    outcomes: tuple[Outcome, ...]
+    goal: Goal | None
+    paired: bool
+    tasks: tuple[Task, ...]
+    first_agents: NDArray[np.int64]
+    checkpoints: NDArray[np.int64]
+    quantile_episodes: NDArray[np.int64]
+    about: dict[str, Any]
+    totals: Totals
+    folder: Folder | None
+
+    @property
+    def shapes(self) -> Curves:
+        """Arrays of the shapes that a configuration's curves have."""
+        over = np.zeros(self.about["episodes"] if self.about["curves"] else 0)
+        checkpoints = np.zeros(self.checkpoints.size)
+        quantiles = np.zeros((len(LEVELS), self.quantile_episodes.size))
+        return Curves(over, over, quantiles, checkpoints, checkpoints)
+
+    def run(
+        self, *, threads: int | None = None, executor: Executor | None = None, progress: bool | Reporter | None = None
+    ) -> Study:
+        """Train what is missing; see `qfast.study`."""
+        totals = self.totals
+        cut_short = execute(
+            self.tasks, totals, goal=self.goal, paired=self.paired, folder=self.folder, threads=threads,
+            executor=executor, progress=progress,
+        )  # fmt: skip
+        if cut_short:
+            complete, agents = len(totals.finished), int(totals.done.sum())
+            again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
+            msg = f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
+            raise Interrupted(msg, study=self.result() if complete else None)
+        return self.result()
+
+    def result(self) -> Study:
+        """Name what has come in."""
+        for number in range(len(self.design)):
+            if not self.totals.done[number]:  # the study was cut short
+                self.totals.finished[number] = self.shapes.unknown()
+            self.totals.finish(number)
+        dataset = make_dataset(
+            self.design.configurations, self.design.names, self.outcomes, self.totals, episodes=self.about["episodes"],
+            quantile_episodes=self.quantile_episodes, checkpoints=self.checkpoints, first_agents=self.first_agents,
+            attributes=_attributes(self.design, self.totals, self.about),
+        )  # fmt: skip
+        own = tuple(outcome for outcome in self.outcomes if outcome.function is not None)
+        return Study(dataset, self.design.problems, own)
+
+
+def prepare(
+    mdp: Any,
+    vary: Any,
+    fixed: dict[str, Any],
+    *,
+    n_agents: int,
+    episodes: int,
+    seed: Seed,
+    first_agent: int,
+    paired: bool,
+    outcomes: Any,
+    checkpoints: Any,
+    curves: Any,
+    precision: Any,
+    out: Any,
+    executor: Executor | None,
+) -> Job:
+    """Check everything and put it together; parameters and errors as in `qfast.study`."""
+    design = make_design(mdp, vary, fixed, n_agents=n_agents, episodes=episodes)
+    for configuration in design.configurations:
+        check_problem(configuration.mdp, configuration.learner)
+    chosen = choose_outcomes(outcomes, design.names)
+    goal = make_goal(precision, chosen)
+    when = _checkpoints(checkpoints, episodes)
+    quantile_episodes = _quantile_episodes(curves, episodes)
+    sequence = _seed(seed, out)
+    firsts = first_agent + np.arange(len(design), dtype=np.int64) * (0 if paired else n_agents)
+    tasks = tuple(
+        _task(one, chosen, when, quantile_episodes, sequence, int(first), episodes, curves=curves is not False)
+        for one, first in zip(design.configurations, firsts, strict=True)
+    )
+    check_picklable(tasks, executor)
+    _check_memory(tasks, n_agents, in_step=goal is not None and paired)
+    about = _about(design, chosen, goal, sequence, n_agents=n_agents, episodes=episodes, paired=paired,
+                   first_agent=first_agent, checkpoints=when, quantile_episodes=quantile_episodes)  # fmt: skip
+    totals = Totals(len(chosen), len(design), n_agents, quantile_episodes.size)
+    folder = None
+    if out is not None:
+        folder = Folder(out, about, design.problems)
+    job = Job(
+        design, chosen, goal, paired, tasks, firsts, np.array(when, np.int64), quantile_episodes, about, totals, folder
+    )
+    if folder is not None:
+        folder.load(totals, job.shapes)
+    return job
+
+
+def _seed(seed: Seed, out: Any) -> SeedSequence:
+    """The seed; if none is given, that of the study in the folder."""
+    if seed is None and out is not None and (Path(out) / "study.json").is_file():
+        there = read_manifest(Path(out)).get("seed")
+        if isinstance(there, dict):
+            return SeedSequence(there["entropy"], spawn_key=tuple(there["spawn_key"]))
+    return as_seed_sequence(seed)
+
+
+def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
+    if checkpoints is None:
+        return ()
+    from qfast.truth.checkpoints import checkpoint_episodes
+
+    if isinstance(checkpoints, int) and checkpoints == _CHECKPOINTS > episodes:
+        checkpoints = episodes  # the default must not refuse a short study
+    return checkpoint_episodes(checkpoints, episodes)
+
+
+def _quantile_episodes(curves: Any, episodes: int) -> Any:
+    """The episodes that quantiles are kept for, from 1."""
+    if curves is True:
+        count = min(_QUANTILE_EPISODES, episodes)
+    elif curves is False:
+        count = 0
+    elif isinstance(curves, str) and curves == "all":
+        count = episodes
+    elif isinstance(curves, (int, np.integer)) and curves >= 1:
+        count = min(int(curves), episodes)
+    else:
+        msg = f"curves={curves!r:.40} is unknown; use True, False, 'all', or how many episodes get quantiles, as in 100"
+        raise InvalidInput(msg)
+    return np.unique(np.linspace(1, episodes, count).round().astype(np.int64))
+
+
+def _task(
+    configuration: Configuration,
+    outcomes: tuple[Outcome, ...],
+    checkpoints: tuple[int, ...],
+    quantile_episodes: Any,
+    seed: SeedSequence,
+    first_agent: int,
+    episodes: int,
+    *,
+    curves: bool,
+) -> Task:
+    wanted = Wanted(
+        last=final_window(episodes),
+        curves=curves,
+        quantile_episodes=tuple((quantile_episodes - 1).tolist()),
+        keep=any(outcome.function is not None for outcome in outcomes),
+    )
+    plan = make_plan(
+        configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
+    )
+    stretches = _stretches(checkpoints, episodes)
+    plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
+    if checkpoints or any(outcome.name in TRUTH for outcome in outcomes):
+        from qfast.truth.judge import make_judge
+
+        try:
+            judge = make_judge(configuration.mdp, configuration.learner.gamma, configuration.learner.ties)
+        except InvalidInput as error:
+            msg = f"{error}; or leave the truth out: outcomes=['auc', 'final_return', 'steps'], checkpoints=None"
+            raise InvalidInput(msg) from error
+        plan = replace(plan, checks=Watch(judge, tuple(sorted({*checkpoints, episodes}))))
+    return Task(plan, wanted, outcomes, checkpoints, configuration.arguments, configuration.mdp)
+
+
+def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, int], ...]:
+    """Divide the episodes into short stretches, whose records stay in the cache; they end at the checkpoints."""
+    ends = [0]
+    for stop in (*checkpoints, episodes):
+        parts = -(-(stop - ends[-1]) // _STRETCH)
+        begin = ends[-1]
+        ends += [begin + (stop - begin) * (i + 1) // parts for i in range(parts)]
+    return tuple(pairwise(ends))
+
+
+def _check_memory(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> None:
+    need_, available = memory_needed(tasks, n_agents, in_step=in_step), available_memory()
+    if need_ > available:
+        msg = (
+            f"{len(tasks):,} configurations of {n_agents:,} agents need {need_ / 1e9:.3g} GB, and "
+            f"{max(available, 0) / 1e9:.3g} GB are free; use fewer agents, or fewer outcomes such as outcomes=['auc']"
+        )
+        raise InvalidInput(msg)
+
+
+def _about(
+    design: Design,
+    outcomes: tuple[Outcome, ...],
+    goal: Goal | None,
+    seed: SeedSequence,
+    *,
+    n_agents: int,
+    episodes: int,
+    paired: bool,
+    first_agent: int,
+    checkpoints: tuple[int, ...],
+    quantile_episodes: Any,
+) -> dict[str, Any]:
+    """What tells a study from every other, as JSON holds it."""
+    entropy = seed.entropy
+    return {
+        "qfast_version": __version__,
+        "problems": {name: mdp.digest for name, mdp in design.problems.items()},
+        "vary": design.vary,
+        "settings": design.fixed,
+        "seed": {
+            "entropy": entropy if entropy is None or isinstance(entropy, int) else [int(word) for word in entropy],
+            "spawn_key": [int(key) for key in seed.spawn_key],
+        },
+        "n_agents": int(n_agents),
+        "episodes": int(episodes),
+        "first_agent": int(first_agent),
+        "paired": paired,
+        "outcomes": [outcome.name for outcome in outcomes],
+        "own_outcomes": {outcome.name: outcome.description for outcome in outcomes if outcome.function is not None},
+        "checkpoints": list(checkpoints),
+        "curves": int(quantile_episodes.size),  # episodes that have quantiles; 0 is no curve at all
+        "precision": None if goal is None else goal.described(),
+    }
+
+
+def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[str, Any]:
+    """What the dataset says about the whole: numbers and texts, as netCDF holds them."""
+    seed = about["seed"]
+    return {
+        "qfast_version": __version__,
+        "seed": f"{seed['entropy']}" + (f" with spawn key {tuple(seed['spawn_key'])}" if seed["spawn_key"] else ""),
+        "seed_sequence": as_json(seed),
+        "paired": int(about["paired"]),
+        "n_agents": about["n_agents"],
+        "episodes": about["episodes"],
+        "n_steps": int(totals.n_steps.sum()),
+        "seconds": float(totals.seconds),
+        "settings": as_json(about["settings"]),
+        "problems": as_json({name: _in_words(mdp) for name, mdp in design.problems.items()}),
+        "vary": as_json(design.vary[0] if len(design.vary) == 1 else design.vary),
+        "configurations": as_json([
+            {name: encode(value) for name, value in one.values.items() if name != PROBLEM}
+            for one in design.configurations
+        ]),
+        "varied": as_json(list(design.names)),
+        "outcomes": as_json(about["outcomes"]),
+        "precision": as_json(about["precision"]),
+        "command": _call(design, about),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _in_words(mdp: MDP) -> str:
+    limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
+    return f"{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}"
+
+
+def _call(design: Design, about: dict[str, Any]) -> str:
+    """The call that makes the study again, with the problems as the reader has them."""
+    names = list(design.problems)
+    problems = names[0] if len(names) == 1 else f"{{{', '.join(f'{name!r}: …' for name in names)}}}"
+    grids = [
+        "{" + ", ".join(f"{n!r}: [{', '.join(as_code(decode(v)) for v in values)}]" for n, values in grid.items()) + "}"
+        for grid in design.vary
+    ]
+    fixed = {name: decode(value) for name, value in design.fixed.items()}
+    changed = {name: value for name, value in fixed.items() if as_key(value) != as_key(DEFAULTS[name])}
+    seed = about["seed"]
+    options: dict[str, Any] = {"n_agents": about["n_agents"], "episodes": about["episodes"], **changed}
+    options |= {"first_agent": about["first_agent"]} if about["first_agent"] else {}
+    options |= {} if about["paired"] else {"paired": False}
+    texts = [f"{name}={as_code(value)}" for name, value in options.items()]
+    texts.append(
+        f"seed=numpy.random.SeedSequence({seed['entropy']}, spawn_key={tuple(seed['spawn_key'])})"
+        if seed["spawn_key"]
+        else f"seed={seed['entropy']}"
+    )
+    if about["precision"] is not None:
+        goal = about["precision"]
+        texts.append(f"precision={{{goal['outcome']!r}: {goal['half_width']!r}}}")
+    vary = grids[0] if len(grids) == 1 else f"[{', '.join(grids)}]"
+    return f"qfast.study({problems}, vary={vary}, {', '.join(texts)})"

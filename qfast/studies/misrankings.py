@@ -1,0 +1,295 @@
+"""How often an experiment with few seeds would have named the wrong winner: the study taken for the truth."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.errors import InvalidInput
+from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
+from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, select
+from qfast.studies.seeds import pair_of
+from qfast.studies.texts import columns, number, percent, with_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["USUAL_SEEDS", "StudyMisranking", "fine_grid", "misrank"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: What experiments usually have.
+USUAL_SEEDS = (1, 3, 5, 10, 30, 100)
+# What resampling draws seed by seed, and how far a curve is followed at most.
+_MOST_DRAWN, _MOST_SEEDS = 1000, 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyMisranking:
+    """What `Study.misranking` found.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        By what configurations are ranked.
+    configurations : tuple of int
+        Their indices: the two of a pair, the better one first, or all.
+    labels : tuple of str
+        Their settings in words.
+    means : ndarray, float64 (n_configurations,)
+        Means of the populations, which are taken for the truth.
+    result : qfast.stats.Misranking or qfast.stats.BestMisranking
+        All numbers, with how they were computed.
+    n_agents : int
+        Agents of each population (of the smallest).
+    """
+
+    outcome: Outcome
+    configurations: tuple[int, ...]
+    labels: tuple[str, ...]
+    means: Floats
+    result: Misranking | BestMisranking
+    n_agents: int
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two configurations are compared, and not the best of all named."""
+        return isinstance(self.result, Misranking)
+
+    @property
+    def k(self) -> Ints:
+        """Seeds of each configuration in the small experiment, (n_k,)."""
+        return self.result.k
+
+    @property
+    def paired(self) -> bool:
+        """Whether the experiments gave seed i of all configurations the same random numbers."""
+        return self.result.paired
+
+    @property
+    def wrong(self) -> Floats:
+        """Probability to name a configuration that is not the best, (n_k,)."""
+        return self.result.wrong_winner if isinstance(self.result, Misranking) else self.result.wrong
+
+    @property
+    def wrong_error(self) -> Floats:
+        """Its standard error, (n_k,): from resampling, and (of a pair) because the populations are finite."""
+        if isinstance(self.result, BestMisranking):
+            return self.result.wrong_error
+        resampling = np.nan_to_num(self.result.wrong_winner_error)
+        return np.hypot(resampling, self.result.wrong_winner_population_error)
+
+    @property
+    def missed(self) -> Floats | None:
+        """Of a pair: probability that the test does not find the better one to be better, (n_k,)."""
+        return self.result.missed if isinstance(self.result, Misranking) else None
+
+    @property
+    def missed_error(self) -> Floats | None:
+        """Standard error of ``missed``, as of ``wrong``."""
+        if isinstance(self.result, BestMisranking):
+            return None
+        return np.hypot(np.nan_to_num(self.result.missed_error), self.result.missed_population_error)
+
+    @property
+    def named(self) -> Floats:
+        """Probability that each configuration is named the best, (n_k, n_configurations)."""
+        if isinstance(self.result, BestMisranking):
+            return self.result.named
+        return np.stack([1 - self.wrong, self.wrong], axis=1)
+
+    @property
+    def loss(self) -> Floats:
+        """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
+        sign = 1 if self.outcome.higher_is_better else -1
+        gaps = (sign * self.means).max() - sign * self.means
+        return np.asarray(self.named @ gaps, dtype=np.float64)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """How the probabilities of a wrong winner were computed, (n_k,)."""
+        return self.result.wrong_winner_method if isinstance(self.result, Misranking) else self.result.method
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the study itself leaves it open which of two is better: 0 lies in the difference's interval."""
+        return isinstance(self.result, Misranking) and 0.0 in self.result.difference.interval
+
+    def trustworthy(self, risk: float = 0.05) -> int | None:
+        """Find the number of seeds, among ``k``, from which on the winner is wrong with at most this probability.
+
+        Parameters
+        ----------
+        risk : float, default 0.05
+            In (0, 1).
+
+        Returns
+        -------
+        int or None
+            None if not even the largest k is enough.
+        """
+        if not 0 < risk < 1:
+            msg = f"risk={risk!r} is outside (0, 1); use a probability such as 0.05"
+            raise InvalidInput(msg)
+        order = np.argsort(self.k, kind="stable")
+        bad = np.flatnonzero(self.wrong[order] > risk)
+        first = 0 if bad.size == 0 else int(bad[-1]) + 1
+        return None if first == order.size else int(self.k[order][first])
+
+    @property
+    def sentence(self) -> str:
+        """The finding in one sentence."""
+        parts = []
+        shown = [k for k in (1, 5, 30) if k in self.k] or self.k[:3].tolist()
+        for n, k in enumerate(shown):
+            share = percent(float(self.wrong[self.k.tolist().index(k)]))
+            seeds = f"{k:,} {'seed' if k == 1 else 'seeds'}"
+            first = f"an experiment with {seeds} of each names the wrong winner in {share} of cases"
+            parts.append(first if n == 0 else f"with {seeds} in {share}")
+        least = self.trustworthy()
+        fewer = [k for k in self.k.tolist() if least is not None and k < least]
+        end = (
+            f"not even {int(self.k.max()):,} bring that to 5 %"
+            if least is None
+            else f"{max(fewer):,} are too few and {least:,} enough to bring that to 5 %"
+            if fewer
+            else f"{least:,} {'is' if least == 1 else 'are'} enough to bring that to 5 %"
+        )
+        if isinstance(self.result, Misranking):
+            d = self.result.difference
+            by = f"{number(abs(d.value), d.interval.half_width)}"
+            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.outcome.title}"
+            if self.in_doubt:
+                truth += " (though the study itself leaves that open)"
+        else:
+            best = [self.labels[i] for i in self.result.best]
+            verb = "is" if len(best) == 1 else "are"
+            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.outcome.title}"
+        return f"{truth}; {', '.join(parts)}; {end}."
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table that is printed."""
+        header = ["seeds", "wrong winner", "± (std error)"]
+        pair = self.result if isinstance(self.result, Misranking) else None
+        if pair is not None:
+            header += ["missed by the test", "± (std error)", "significantly wrong"]
+        header += ["expected loss", "computed by"]
+        rows = []
+        for i, k in enumerate(self.k.tolist()):
+            cells = [f"{k:,}", _chance(self.wrong[i], self.wrong_error[i]), percent(float(self.wrong_error[i]), 2)]
+            how = self.methods[i]
+            if pair is not None and self.missed_error is not None:
+                cells += [_chance(pair.missed[i], self.missed_error[i]), percent(float(self.missed_error[i]), 2)]
+                cells.append(percent(float(pair.opposite[i]), 2))
+                how = how if how == pair.missed_method[i] else f"{how}; {pair.missed_method[i]}"
+            rows.append([*cells, f"{self.loss[i]:.3g}", how])
+        return header, rows
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give a pandas table with a row for each k."""
+        import pandas as pd
+
+        table: dict[str, Any] = {"k": self.k, "wrong": self.wrong, "wrong_error": self.wrong_error}
+        if isinstance(self.result, Misranking):
+            r = self.result
+            table |= {"tied": r.tied, "missed": r.missed, "missed_error": self.missed_error, "opposite": r.opposite}
+        table |= {"loss": self.loss, "method": list(self.methods)}
+        return pd.DataFrame(table)
+
+    @property
+    def words(self) -> str:
+        """What an experiment is, and what is held for true."""
+        how = "with common random numbers" if self.paired else "with random numbers of their own"
+        return (
+            f"an experiment runs k agents of each configuration, {how}; "
+            f"the {self.n_agents:,} agents of each that were run are taken for the truth"
+        )
+
+    def __str__(self) -> str:
+        """Print a line for each k."""
+        lines = [f"{self.outcome.axis}; {self.outcome.direction}", self.words]
+        if isinstance(self.result, Misranking):
+            difference = with_interval(self.result.difference)
+            lines.append(f"better: {self.labels[0]}; worse: {self.labels[1]}; difference {difference}")
+            lines.append(f"missed: not found by {self.result.test} at {self.result.alpha:g}")
+        else:
+            lines.append(f"best of {len(self.labels)}: {' and '.join(self.labels[i] for i in self.result.best)}")
+        return "\n".join([*lines, *columns(*self.table())])
+
+
+def _chance(p: float, error: float) -> str:
+    """A probability; where resampling has seen none, it is small and not zero."""
+    return f"< {percent(float(error), 2)}" if p == 0.0 and error > 0 else percent(float(p), 2)
+
+
+def fine_grid(
+    study: StudyData,
+    a: Any = None,
+    b: Any = None,
+    outcome: str | None = None,
+    *,
+    paired: bool | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> list[int]:
+    """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
+    asked = outcome_of(study, outcome)
+    best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
+    together = pairing(study, paired)
+    # Of the best of all, the two best are the hardest to tell apart.
+    x, y = common_scores(study, asked, list(pair_of(study, asked, a, b, where)), paired=together)
+    variance = float((x - y).var()) if together else float(x.var() + y.var())
+    gap = abs(float(x.mean() - y.mean()))
+    # The normal limit is at one in a thousand here.
+    wanted = 10 * variance / gap**2 if gap > 0 else math.inf
+    most = int(min(max(wanted, 100), _MOST_DRAWN if best_of_all else _MOST_SEEDS))
+    grid = np.geomspace(1, most, 26)
+    # Close together around where the normal limit is at 5 %, so that the crossing is found closely.
+    near = 0.27 * wanted * np.linspace(0.75, 1.35, 9) if wanted < 3 * most else np.empty(0)
+    fine = np.rint(np.concatenate([grid, near, USUAL_SEEDS])).astype(int)
+    return [int(k) for k in np.unique(fine) if 1 <= k <= most]
+
+
+def misrank(
+    study: StudyData,
+    a: Any,
+    b: Any,
+    outcome: str | None,
+    *,
+    k: int | Sequence[int] | Ints,
+    alpha: float,
+    n_resamples: int,
+    rng: Any,
+    paired: bool | None,
+    where: Mapping[str, Any] | None,
+) -> StudyMisranking:
+    """Ask how often k seeds mislead; see `Study.misranking`."""
+    asked = outcome_of(study, outcome)
+    together = pairing(study, paired)
+    options: dict[str, Any] = {
+        "paired": together, "higher_is_better": asked.higher_is_better, "n_resamples": n_resamples, "rng": rng
+    }  # fmt: skip
+    chosen = select(study, where, one_problem=a is None)
+    result: Misranking | BestMisranking
+    if a is None and b is None and len(chosen) > 2:
+        populations = common_scores(study, asked, chosen, paired=together)
+        result = misranking_of_best(populations, k, **options)
+    else:
+        chosen = list(pair_of(study, asked, a, b, where))
+        populations = common_scores(study, asked, chosen, paired=together)
+        sign = 1 if asked.higher_is_better else -1
+        if sign * float(populations[0].mean()) < sign * float(populations[1].mean()):  # the better one comes first
+            chosen.reverse()
+            populations.reverse()
+        result = misranking(populations[0], populations[1], k, alpha=alpha, **options)
+    return StudyMisranking(
+        outcome=asked,
+        configurations=tuple(chosen),
+        labels=tuple(str(study.labels[i]) for i in chosen),
+        means=np.array([float(x.mean()) for x in populations]),
+        result=result,
+        n_agents=min(x.size for x in populations),
+    )

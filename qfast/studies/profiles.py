@@ -1,0 +1,84 @@
+"""Performance profiles of all configurations, on common thresholds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qfast.stats import Profile, performance_profile
+from qfast.studies.asked import Outcome, StudyData, outcome_of, scores_of, select
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["StudyProfile", "profile_study"]
+
+Floats = NDArray[np.float64]
+
+# By default a profile steps at every score, which is too fine for a table of many configurations.
+_MOST_STEPS = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyProfile:
+    """What `Study.profile` found.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What is profiled.
+    thresholds : ndarray, float64 (n_thresholds,)
+        In the outcome's unit, ascending.
+    configurations : tuple of int
+        Their indices.
+    labels : tuple of str
+        Their settings in words.
+    profiles : tuple of qfast.stats.Profile
+        For each, the share of agents that do better than each threshold (above it, or below it where lower is
+        better), with a band that holds the whole curve at once.
+    level : float
+        Confidence level of each band.
+    """
+
+    outcome: Outcome
+    thresholds: Floats
+    configurations: tuple[int, ...]
+    labels: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    level: float
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give a tidy pandas table: label, threshold, share, low, high."""
+        import pandas as pd
+
+        parts = [
+            pd.DataFrame({"label": label, "threshold": self.thresholds, "share": p.share, "low": p.low, "high": p.high})
+            for label, p in zip(self.labels, self.profiles, strict=True)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+
+def profile_study(
+    study: StudyData,
+    outcome: str | None,
+    *,
+    thresholds: ArrayLike | None,
+    level: float,
+    where: Mapping[str, Any] | None,
+) -> StudyProfile:
+    """Profile all configurations; see `Study.profile`."""
+    asked = outcome_of(study, outcome)
+    chosen = select(study, where, one_problem=True)
+    scores = [scores_of(study, asked, i) for i in chosen]
+    if thresholds is None:
+        tau = np.unique(np.concatenate(scores))
+        if tau.size > _MOST_STEPS:  # quantiles of what occurs, so that no part of the curve is coarse
+            tau = np.unique(np.quantile(tau, np.linspace(0, 1, _MOST_STEPS)))
+    else:
+        tau = np.sort(np.atleast_1d(np.asarray(thresholds, dtype=np.float64)))
+    sign = 1.0 if asked.higher_is_better else -1.0
+    profiles = tuple(performance_profile(sign * x, sign * tau, level=level) for x in scores)
+    labels = tuple(str(study.labels[i]) for i in chosen)
+    return StudyProfile(asked, tau, tuple(chosen), labels, profiles, level)

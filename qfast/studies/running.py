@@ -1,0 +1,142 @@
+"""``qfast.study``: everything is checked first, then trained, then named."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.learner import DEFAULT_EPSILON
+from qfast.mdp import MDP
+from qfast.progress import Reporter
+from qfast.seeding import Seed
+from qfast.studies.job import prepare
+from qfast.studies.optional import need
+from qfast.studies.result import Study
+from qfast.training import check_count, check_options
+
+__all__ = ["study"]
+
+
+def study(
+    mdp: MDP | Mapping[str, MDP] | None = None,
+    *,
+    vary: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
+    n_agents: int = 10_000,
+    episodes: int = 1_000,
+    alpha: Any = 0.1,
+    gamma: Any = 0.9,
+    epsilon: Any = DEFAULT_EPSILON,
+    initial_q: Any = 0.0,
+    ties: str = "random",
+    dtype: Any = "float32",
+    rule: str = "q_learning",
+    n: int = 1,
+    traces: str | None = None,
+    lambda_: Any = None,
+    trace_cutoff: float = 0.0,
+    explore: str = "epsilon_greedy",
+    temperature: Any = None,
+    c: Any = None,
+    seed: Seed = None,
+    first_agent: int = 0,
+    paired: bool = True,
+    outcomes: Any = None,
+    checkpoints: Any = 20,
+    curves: bool | int | str = True,
+    precision: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool | Reporter | None = None,
+) -> Study:
+    """Train thousands of agents with each of several settings, and keep what tells the settings apart.
+
+    Parameters
+    ----------
+    mdp : MDP, or mapping of str to MDP, optional
+        The problem, by default the corridor; or several by name, which makes "problem" something that varies.
+    vary : mapping of str to sequence, or sequence of such mappings
+        What varies, and its values: any of alpha, gamma, epsilon, initial_q, rule, n, traces, lambda_, trace_cutoff,
+        explore, temperature, c, ties, dtype; numbers, names, schedules such as ``qfast.linear(1, 0)``.  The study has
+        one configuration for each combination.  Several mappings are several grids, one behind the other.
+    n_agents : int, default 10_000
+        Agents of each configuration; with ``precision`` the most that one may have.
+    episodes, alpha, gamma, epsilon, initial_q, ties, dtype, rule, n, traces, lambda_, trace_cutoff, explore, \
+temperature, c
+        The settings that do not vary, as in `qfast.train`.  One that belongs to some ways of learning only, such as
+        epsilon, is used in those configurations that have it.
+    seed : int, sequence of int or numpy.random.SeedSequence, optional
+        As in `qfast.train`; by default fresh, or that of the study in ``out``.
+    first_agent : int, default 0
+        Number of the first agent in the seed.
+    paired : bool, default True
+        True: agent i has the same random stream in every configuration, so that two configurations can be compared
+        agent by agent.  ``qfast.train(mdp, **settings, seed=seed, first_agent=first_agent + i, n_agents=1)`` makes
+        agent i of a configuration again, bit for bit.  False: configuration c has agents of its own, from number
+        ``first_agent + c * n_agents`` on, the ``first_agent`` coordinate of the dataset.
+    outcomes : mapping of str to callable, or sequence, optional
+        What is measured of every agent.  By default ``auc``, ``final_return``, ``greedy_return``, ``regret``,
+        ``optimal``, ``first_optimal`` and ``steps``.  A mapping adds to them: each function is given a
+        `qfast.studies.AgentBlock`, some agents with their ``q``, ``returns`` and ``lengths``, and returns one number
+        for each of them.  A sequence of names (and functions) keeps only those.
+    checkpoints : sequence of int, int, "log" or None, default 20
+        After how many episodes agents are measured against the truth, as in `qfast.train`.
+    curves : bool, int or "all", default True
+        Whether to keep mean and standard deviation over agents for each episode, and quantiles for 50 episodes evenly
+        spaced from the first to the last, or so many, or "all".
+    precision : float, qfast.stats.PrecisionRule, or mapping of str to one of them, optional
+        Add agents until the interval of the mean (of a share for ``optimal``) of one outcome, ``auc`` unless it is
+        named, has at most this half-width, or there are ``n_agents``.  The interval is valid although it is looked at
+        repeatedly, at numbers of agents that are fixed beforehand; its level holds for each configuration by itself.
+        Paired configurations go on together until the last one is known well enough; unpaired ones stop one by one.
+    out : path-like, optional
+        A folder in which everything complete is kept while the study runs.  The same call goes on after an
+        interruption, and gives the same bits.
+    threads, executor, progress
+        As in `qfast.train`.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InvalidInput
+        If anything is out of range, unknown or without meaning, or ``out`` holds another study; before any work.
+    MissingExtra
+        If xarray or SciPy is not installed.
+    Interrupted
+        On Ctrl-C, within a second; its ``study`` holds what was complete.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=128, episodes=100, seed=0, progress=False)
+    >>> study.labels, study.scores("optimal").mean(axis=1).tolist()
+    (['alpha=0.1', 'alpha=0.5'], [1.0, 1.0])
+    >>> one = qfast.train(alpha=0.5, episodes=100, seed=0, first_agent=7, n_agents=1, record="returns", progress=False)
+    >>> float(one.returns.mean()) == study.scores("auc", "alpha=0.5")[7]
+    True
+    """
+    check_count("n_agents", n_agents)
+    check_count("episodes", episodes)
+    check_count("first_agent", first_agent, least=0)
+    check_options(threads, executor, None)
+    if not isinstance(paired, (bool, np.bool_)):
+        msg = f"paired={paired!r:.40} is neither True nor False; use True to give agent i the same stream everywhere"
+        raise InvalidInput(msg)
+    need("xarray", "a study")
+    need("scipy", "a study")
+    fixed = {
+        "alpha": alpha, "gamma": gamma, "epsilon": epsilon, "initial_q": initial_q, "ties": ties, "dtype": dtype,
+        "rule": rule, "n": n, "traces": traces, "lambda_": lambda_, "trace_cutoff": trace_cutoff, "explore": explore,
+        "temperature": temperature, "c": c,
+    }  # fmt: skip
+    job = prepare(
+        mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
+        outcomes=outcomes, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
+    )  # fmt: skip
+    return job.run(threads=threads, executor=executor, progress=progress)

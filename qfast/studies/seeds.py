@@ -1,0 +1,160 @@
+"""How many agents a question needs: for an interval as narrow as asked, or to tell two configurations apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qfast.errors import InvalidInput
+from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
+from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, ranked, scores_of, select
+from qfast.studies.texts import columns, percent
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["SeedTable", "SeedsRow", "find_seeds"]
+
+# Up to this many seeds the promise of the normal theory is checked against the populations themselves.
+_MOST_CHECKED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SeedsRow:
+    """One line of a `SeedTable`.
+
+    Parameters
+    ----------
+    label : str
+        The configuration, or the two of a pair.
+    needed : qfast.stats.SeedsNeeded
+        The number of agents of each configuration, with its range.
+    checked_power : float or None
+        Of a pair: the probability that an experiment with that many seeds, drawn from the populations at hand, finds
+        the difference; None where the number is above 1,000 or does not exist.
+    """
+
+    label: str
+    needed: SeedsNeeded
+    checked_power: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTable:
+    """What `Study.seeds_needed` found.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What the seeds are for.
+    rows : tuple of SeedsRow
+        One for each configuration (a half-width), or one for the pair (a power).
+    n_agents : int
+        Agents of each configuration that the study ran.
+    """
+
+    outcome: Outcome
+    rows: tuple[SeedsRow, ...]
+    n_agents: int
+
+    @property
+    def n(self) -> int | None:
+        """The number that is enough for every row; None if no number is for one of them."""
+        numbers = [row.needed.n for row in self.rows]
+        return None if None in numbers else max(n for n in numbers if n is not None)
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table that is printed."""
+        power = any(row.checked_power is not None for row in self.rows)
+        header = ["", "seeds needed", "range"] + (["found by that many"] if power else [])
+        rows = []
+        for row in self.rows:
+            low, high = (_count(n) for n in (row.needed.n_low, row.needed.n_high))
+            cells = [row.label, _count(row.needed.n), f"{low} to {high}"]
+            if power:
+                cells.append("-" if row.checked_power is None else percent(row.checked_power, 1))
+            rows.append(cells)
+        return header, rows
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give a pandas table with a row for each configuration or pair."""
+        import pandas as pd
+
+        return pd.DataFrame([
+            {
+                "label": row.label, "n": row.needed.n, "n_low": row.needed.n_low, "n_high": row.needed.n_high,
+                "checked_power": row.checked_power, "target": row.needed.target, "method": row.needed.method,
+            }
+            for row in self.rows
+        ])  # fmt: skip
+
+    def __str__(self) -> str:
+        """Print a line for each row."""
+        needed = self.rows[0].needed
+        lines = [f"{self.outcome.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
+        return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
+
+
+def _count(n: int | None) -> str:
+    return "no number" if n is None else f"{n:,}"
+
+
+def find_seeds(
+    study: StudyData,
+    a: Any,
+    b: Any,
+    outcome: str | None,
+    *,
+    half_width: float | None,
+    power: float,
+    alpha: float,
+    level: float,
+    paired: bool | None,
+    where: Mapping[str, Any] | None,
+    rng: Any,
+) -> SeedTable:
+    """Plan a study; see `Study.seeds_needed`."""
+    asked = outcome_of(study, outcome)
+    if half_width is not None:
+        if b is not None:
+            msg = "half_width is about one configuration, but a and b are given; give half_width, or a and b"
+            raise InvalidInput(msg)
+        chosen = select(study, where) if a is None else [study.find(a)]
+        rows = []
+        for i in chosen:
+            scores = scores_of(study, asked, i)
+            share = bool(((scores == 0) | (scores == 1)).all())
+            needed = seeds_for_width(scores, half_width, quantity="share" if share else "mean", level=level)
+            rows.append(SeedsRow(str(study.labels[i]), needed, None))
+        return SeedTable(asked, tuple(rows), study.n_agents)
+    i, j = pair_of(study, asked, a, b, where)
+    together = pairing(study, paired)
+    x, y = common_scores(study, asked, [i, j], paired=together)
+    needed = seeds_for_power(x, y, paired=together, power=power, alpha=alpha)
+    checked = None
+    if needed.n is not None and needed.n <= _MOST_CHECKED:
+        found = misranking(
+            x, y, needed.n, paired=together, alpha=alpha, higher_is_better=asked.higher_is_better, rng=rng
+        )
+        checked = 1 - float(found.missed[0])
+    row = SeedsRow(f"{study.labels[i]} or {study.labels[j]}", needed, checked)
+    return SeedTable(asked, (row,), study.n_agents)
+
+
+def pair_of(
+    study: StudyData, asked: Outcome, a: Any, b: Any, where: Mapping[str, Any] | None = None
+) -> tuple[int, int]:
+    """Look two configurations up; where none is named, the two with the best means."""
+    if (a is None) != (b is None):
+        msg = f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best"
+        raise InvalidInput(msg)
+    if a is None:
+        order = ranked(study, asked, select(study, where, one_problem=True))
+        if len(order) < 2:
+            msg = "one configuration alone cannot be told apart from others; vary something"
+            raise InvalidInput(msg)
+        return order[0], order[1]
+    i, j = study.find(a), study.find(b)
+    if i == j:
+        msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
+        raise InvalidInput(msg)
+    return i, j

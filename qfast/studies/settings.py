@@ -1,0 +1,158 @@
+"""What may vary in a study: the settings' names, and their values as labels, coordinates and JSON."""
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.learner import DEFAULT_EPSILON
+from qfast.rates import Rate, Shape, exponential, linear
+
+__all__ = ["DEFAULTS", "SETTINGS", "as_key", "decode", "encode", "is_number", "normal", "value_in_words", "values_of"]
+
+#: The settings of `qfast.train` that a study can vary, in the order in which they are listed.
+SETTINGS: Final = (
+    "alpha", "gamma", "epsilon", "initial_q", "rule", "n", "traces", "lambda_", "trace_cutoff", "explore",
+    "temperature", "c", "ties", "dtype",
+)  # fmt: skip
+
+#: What they are where nothing is given.
+DEFAULTS: Final[dict[str, Any]] = {
+    "alpha": 0.1, "gamma": 0.9, "epsilon": DEFAULT_EPSILON, "initial_q": 0.0, "rule": "q_learning", "n": 1,
+    "traces": None, "lambda_": None, "trace_cutoff": 0.0, "explore": "epsilon_greedy", "temperature": None, "c": None,
+    "ties": "random", "dtype": "float32",
+}  # fmt: skip
+
+_MANY: Final = 1000  # numbers from which on JSON holds them compressed
+_SCHEDULES: Final = {"linear": linear, "exponential": exponential}
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is one plain number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def normal(name: str, value: Any) -> Any:
+    """Give a setting's value in plain types: NumPy's scalars as Python's, a dtype by its name.
+
+    Examples
+    --------
+    >>> normal("alpha", np.float64(0.5)), normal("dtype", np.float32)
+    (0.5, 'float32')
+    """
+    if name == "dtype":
+        try:
+            return np.dtype(value).name
+        except TypeError:
+            return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return np.asarray(value)
+    return value
+
+
+def values_of(name: str, values: Any) -> list[Any]:
+    """Check what was given for one setting to vary over: several values, none of them twice.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a list of values, empty, or holds a value twice.
+
+    Examples
+    --------
+    >>> values_of("alpha", [0.1, 0.5])
+    [0.1, 0.5]
+    """
+    single = isinstance(values, (str, bytes, Mapping, Rate, Shape)) or not isinstance(values, Iterable)
+    if single or (isinstance(values, np.ndarray) and values.ndim == 0):
+        msg = f"vary: {name}={values!r:.60} is not a list of values; use {name}=[{values!r:.60}], or leave it fixed"
+        raise InvalidInput(msg)
+    found = [normal(name, value) for value in values]
+    if not found:
+        msg = f"vary: {name} is an empty list; give at least one value, or leave it out"
+        raise InvalidInput(msg)
+    keys = [as_key(value) for value in found]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:
+            msg = f"vary: {name} holds {value_in_words(found[i])} twice; give each value once"
+            raise InvalidInput(msg)
+    return found
+
+
+def as_key(value: Any) -> str:
+    """A text that two values share if they mean the same, 1 and 1.0 among them."""
+    return repr(float(value)) if is_number(value) else repr(encode(value))
+
+
+def value_in_words(value: Any) -> str:
+    """A value as a label shows it.
+
+    Examples
+    --------
+    >>> value_in_words(0.1), value_in_words(None), value_in_words(linear(1, 0))
+    ('0.1', 'none', 'linear(1, 0)')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        short = f"{value:.6g}"
+        return short if float(short) == value else repr(value)
+    if isinstance(value, np.ndarray):
+        return f"{value.size:,} values" if value.size else "no values"
+    return str(value)
+
+
+def encode(value: Any) -> Any:
+    """Turn a setting's value into what JSON knows, so that `decode` gives it back.
+
+    Examples
+    --------
+    >>> encode(linear(1, 0))
+    {'schedule': 'linear', 'start': 1.0, 'stop': 0.0}
+    >>> decode(encode(linear(1, 0)))
+    linear(1, 0)
+    """
+    if isinstance(value, Shape):
+        return {"schedule": value.name, "start": value.start, "stop": value.stop}
+    if isinstance(value, Rate):
+        return {"rate": value.kind, "text": value.text, "values": _numbers(value.values)}
+    if isinstance(value, np.ndarray):
+        return {"array": _numbers(value)}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def decode(value: Any) -> Any:
+    """Give back what `encode` was given."""
+    if not isinstance(value, dict):
+        return value
+    if "schedule" in value:
+        return _SCHEDULES[value["schedule"]](value["start"], value["stop"])
+    if "rate" in value:
+        return Rate(value["rate"], _array(value["values"]), value["text"])
+    return _array(value["array"])
+
+
+def _numbers(values: Any) -> Any:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        return repr(values)[:200]  # no numbers: it will be refused where it is used
+    if array.size < _MANY:
+        return array.astype(np.float64).tolist()
+    packed = zlib.compress(np.ascontiguousarray(array, "<f8").tobytes(), 9)
+    return {"shape": list(array.shape), "zlib": base64.b64encode(packed).decode("ascii")}
+
+
+def _array(numbers: Any) -> Any:
+    if isinstance(numbers, dict):
+        raw = zlib.decompress(base64.b64decode(numbers["zlib"]))
+        return np.frombuffer(raw, "<f8").astype(np.float64).reshape(numbers["shape"])
+    return np.asarray(numbers, np.float64)

@@ -1,0 +1,207 @@
+"""Studies in files: netCDF or zarr by xarray, written whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from qfast.errors import BadFile, InvalidInput
+from qfast.mdp import MDP
+from qfast.studies.optional import need
+from qfast.studies.result import Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["load_study", "save_study"]
+
+_PROBLEM: Final = "problem_file_"
+_FORMAT: Final = "qfast study 1"
+
+
+def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
+    """Write a study; see `Study.save`."""
+    target = check_target(path)
+    whole = _with_problems(study)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        if target.suffix == ".nc":
+            whole.to_netcdf(temporary, format="NETCDF4", engine="netcdf4")
+            temporary.replace(target)
+        else:
+            whole.to_zarr(temporary, mode="w-", consolidated=False, zarr_format=2)
+            _replace_folder(temporary, target)
+    except BaseException:  # Ctrl-C too must not leave a part behind
+        with contextlib.suppress(OSError):
+            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Refuse a path that a study cannot be written to.
+
+    Raises
+    ------
+    InvalidInput
+        If its ending is unknown, or there is no such folder.
+    MissingExtra
+        If the package for the format is not installed.
+    """
+    target = Path(path)
+    if target.suffix not in (".nc", ".zarr"):
+        msg = f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr"
+        raise InvalidInput(msg)
+    if not target.parent.is_dir():
+        msg = f"{target}: there is no folder {target.parent}; create it first"
+        raise InvalidInput(msg)
+    if target.exists() and target.is_dir() != (target.suffix == ".zarr"):
+        msg = f"{target} is there already, and is no {target.suffix} file; choose another name"
+        raise InvalidInput(msg)
+    need("xarray", "saving a study")
+    need("netCDF4" if target.suffix == ".nc" else "zarr", f"a {target.suffix} file")
+    return target
+
+
+def _digest(dataset: "xr.Dataset") -> str:
+    """A checksum of every number and name, since not every format notices a flipped bit."""
+    total = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        array = np.ascontiguousarray(dataset[name].to_numpy())
+        if array.dtype.kind not in "biuf":  # text, whose dtype depends on the format
+            array = np.frombuffer("\0".join(map(str, array.reshape(-1))).encode(), np.uint8)
+        total.update(f"{name} {array.dtype.str} {dataset[name].dims} {dataset[name].shape}".encode())
+        total.update(array.tobytes())
+    about = {name: np.asarray(value).item() for name, value in dataset.attrs.items() if name != "sha256"}
+    total.update(json.dumps(about, sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def _replace_folder(temporary: Path, target: Path) -> None:
+    """Put a folder in place of another, which is put back if that fails."""
+    if not target.exists():
+        temporary.replace(target)
+        return
+    old = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    target.replace(old)
+    try:
+        temporary.replace(target)
+    except BaseException:
+        old.replace(target)
+        raise
+    shutil.rmtree(old)
+
+
+def _with_problems(study: Study) -> "xr.Dataset":
+    """The dataset, and beside it the problems as files, so that agents can be trained again."""
+    dataset = study.dataset.assign_attrs(format=_FORMAT)
+    for i, mdp in enumerate(study.problems.values()):
+        dataset = dataset.assign({f"{_PROBLEM}{i}": (f"byte_{i}", _as_bytes(mdp))})
+    return dataset.assign_attrs(sha256=_digest(dataset))
+
+
+def _as_bytes(mdp: MDP) -> Any:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        return np.frombuffer(mdp.save(Path(folder) / "mdp.npz").read_bytes(), np.uint8)
+
+
+def _from_bytes(content: Any) -> MDP:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mdp.npz"
+        file.write_bytes(np.asarray(content, np.uint8).tobytes())
+        return MDP.load(file)
+
+
+def load_study(path: str | os.PathLike[str]) -> Study:
+    """Read a study: a file that `Study.save` wrote, or a folder of ``qfast.study(…, out=folder)`` that is complete.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Study
+        With the same numbers; functions of the user's own are not kept.
+
+    Raises
+    ------
+    BadFile
+        If it is damaged, foreign, or a folder that is not complete.
+    InvalidInput
+        If its ending is unknown.
+    MissingExtra
+        If the package for the format is not installed.
+    OSError
+        If it does not exist or may not be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import qfast
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = qfast.load_study(study.save(folder + "/study.nc"))
+    >>> again.dataset.equals(study.dataset)
+    True
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(source))
+    if source.is_dir() and source.suffix != ".zarr":
+        from qfast.studies.reading import read_folder
+
+        return read_folder(source)
+    if source.suffix not in (".nc", ".zarr"):
+        msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
+        raise InvalidInput(msg)
+    xarray = need("xarray", "reading a study")
+    need("netCDF4" if source.suffix == ".nc" else "zarr", f"a {source.suffix} file")
+    try:
+        if source.suffix == ".nc":
+            with xarray.open_dataset(source, engine="netcdf4") as opened:
+                dataset = opened.load()
+        else:
+            with xarray.open_zarr(source, consolidated=False, chunks=None) as opened:
+                dataset = opened.load()
+    except PermissionError:
+        raise
+    except Exception as error:  # what the formats' libraries raise has no common base class
+        msg = f"{source} is truncated, damaged, or no study ({error}); restore it from a copy or write it anew"
+        raise BadFile(msg) from error
+    return _named(source, dataset)
+
+
+def _named(source: Path, dataset: "xr.Dataset") -> Study:
+    if dataset.attrs.get("format") != _FORMAT:
+        msg = f"{source} holds no study (its format is {dataset.attrs.get('format')!r:.40}); give a file of Study.save"
+        raise BadFile(msg)
+    if _digest(dataset) != dataset.attrs.get("sha256"):
+        msg = f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew"
+        raise BadFile(msg)
+    try:
+        names = list(json.loads(dataset.attrs["problems"]))
+        files = [f"{_PROBLEM}{i}" for i in range(len(names)) if f"{_PROBLEM}{i}" in dataset]
+        problems = {name: _from_bytes(dataset[file].values) for name, file in zip(names, files, strict=False)}
+        dataset = dataset.drop_vars(files)
+        del dataset.attrs["format"], dataset.attrs["sha256"]
+        study = Study(dataset, problems)
+        study.labels, study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
+        raise BadFile(msg) from error
+    for values in dataset.variables.values():
+        values.encoding = {}
+    return study
+
+

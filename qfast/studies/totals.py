@@ -1,0 +1,144 @@
+"""What has come in of a study: outcomes of every agent, and curves of every configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.curve import LEVELS
+from qfast.moments import Moments, Tree, add_sums, combine_moments
+from qfast.studies.part import Part
+
+__all__ = ["Curves", "Open", "Totals", "quantiles_of"]
+
+Floats = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one configuration; those that are not kept have no elements.
+
+    Attributes
+    ----------
+    return_mean, return_std : ndarray of float64, shape (episodes,)
+    return_quantile : ndarray of float64, shape (levels, quantile episodes)
+    share_optimal, regret_mean : ndarray of float64, shape (checkpoints,)
+    """
+
+    return_mean: Floats
+    return_std: Floats
+    return_quantile: Floats
+    share_optimal: Floats
+    regret_mean: Floats
+
+    def unknown(self) -> "Curves":
+        """Curves of the same shapes that are NaN."""
+        return Curves(**{part.name: np.full_like(getattr(self, part.name), np.nan) for part in fields(Curves)})
+
+
+@dataclass
+class Open:
+    """What has come in of a configuration that is not complete."""
+
+    curve: Tree[Moments] = field(default_factory=lambda: Tree(combine_moments))
+    checks: Tree[Floats] = field(default_factory=lambda: Tree(add_sums))
+    returns: list[NDArray[Any]] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Put in the agents that come next."""
+        self.curve.merge(part.curve)
+        self.checks.merge(part.checks)
+        self.returns.append(part.returns)
+
+    def curves(self, n_quantiles: int) -> Curves:
+        """Sum up what has come in."""
+        nothing = np.zeros(0)
+        mean = std = share = regret = nothing
+        if any(True for _ in self.curve.nodes()):
+            n, (mean, squares) = self.curve.total()
+            std = np.sqrt(squares / (n - 1)) if n > 1 else np.full_like(mean, np.nan)
+        if any(True for _ in self.checks.nodes()):
+            n, (regrets, optimal) = self.checks.total()
+            share, regret = optimal / n, regrets / n
+        quantiles = np.zeros((len(LEVELS), 0))
+        if n_quantiles and self.returns:
+            quantiles = quantiles_of(np.concatenate(self.returns, axis=1), LEVELS)
+        return Curves(mean, std, quantiles, share, regret)
+
+
+def quantiles_of(values: NDArray[Any], levels: Sequence[float]) -> Floats:
+    """The smallest values that given shares of the agents do not exceed.
+
+    Parameters
+    ----------
+    values : ndarray, shape (K, n)
+    levels : sequence of float
+
+    Returns
+    -------
+    ndarray of float64, shape (levels, K)
+
+    Examples
+    --------
+    >>> quantiles_of(np.array([[3.0, 1.0, 2.0, 4.0]]), (0.25, 0.5, 0.75)).tolist()
+    [[1.0], [2.0], [3.0]]
+    """
+    n = values.shape[1]
+    ranks = [max(1, int(np.ceil(level * n - 1e-9))) - 1 for level in levels]
+    if values.dtype != np.float32:
+        return np.partition(values, sorted(set(ranks)), axis=1)[:, ranks].T.astype(np.float64)
+    from qfast.kernel.summarize import select_ranks
+
+    found = np.empty((len(ranks), len(values)), np.uint32)
+    # One key more: the kernel writes each key before it knows whether it is one.
+    counts, keys = np.zeros(2**16, np.int32), np.empty(n + 1, np.uint32)
+    select_ranks(np.ascontiguousarray(values).view(np.uint32), np.array(ranks), counts, keys, found)
+    return found.view(np.float32).astype(np.float64)
+
+
+class Totals:
+    """Everything that has come in; parts of a configuration arrive in the order of its agents.
+
+    Parameters
+    ----------
+    n_outcomes, n_configurations, n_agents : int
+    n_quantiles : int
+        Episodes that quantiles are made for.
+    """
+
+    def __init__(self, n_outcomes: int, n_configurations: int, n_agents: int, n_quantiles: int) -> None:
+        self.n_agents, self._n_quantiles = n_agents, n_quantiles
+        self.outcomes = np.full((n_outcomes, n_configurations, n_agents), np.nan)
+        self.done = np.zeros(n_configurations, np.int64)
+        self.n_steps = np.zeros(n_configurations, np.int64)
+        self.open: dict[int, Open] = {}
+        self.finished: dict[int, Curves] = {}
+        self.seconds = 0.0
+
+    def add(self, number: int, part: Part) -> None:
+        """Put in the agents of a configuration that come next."""
+        self.put(number, part.first, part.outcomes, part.n_steps)
+        self.open.setdefault(number, Open()).add(part)
+
+    def put(self, number: int, first: int, outcomes: Floats, n_steps: int) -> None:
+        """Put in outcomes alone."""
+        end = first + outcomes.shape[1]
+        self.outcomes[:, number, first:end] = outcomes
+        self.done[number], self.n_steps[number] = end, self.n_steps[number] + n_steps
+
+    def finish(self, number: int) -> None:
+        """Sum a configuration up: no more of its agents will come."""
+        if number not in self.finished:
+            self.finished[number] = self.open.pop(number, Open()).curves(self._n_quantiles)
+
+    def forget(self, number: int) -> None:
+        """Take a configuration out again."""
+        self.outcomes[:, number] = np.nan
+        self.done[number] = self.n_steps[number] = 0
+        self.open.pop(number, None)
+
+    def scores(self, outcome: int, number: int, n: int) -> Floats:
+        """One outcome of a configuration's first n agents."""
+        scores: Floats = self.outcomes[outcome, number, :n]
+        return scores

@@ -1,0 +1,171 @@
+"""Studies in folders: what is complete stays, what is missing is trained, and the bits are the same."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import qfast
+from qfast.errors import BadFile, Interrupted, InvalidInput
+from qfast.studies import folder as module
+
+LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
+
+
+def make(**changes):
+    settings = {"vary": {"alpha": [0.1, 0.5, 0.9]}, "n_agents": 200, "episodes": 100, "seed": 3, "progress": False}
+    return qfast.study(LAKE, **(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return make()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of 64 agents, each one in a piece of its own."""
+    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr(module, "_INTERVAL", 0.0)
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Stop studies by Ctrl-C after so many pieces."""
+
+    def begin(count):
+        written = []
+        write = module.write_npz
+
+        def write_and_stop(*arguments):
+            written.append(write(*arguments))
+            if len(written) == count:
+                signal.raise_signal(signal.SIGINT)
+            return written[-1]
+
+        monkeypatch.setattr(module, "write_npz", write_and_stop)
+        return written
+
+    return begin
+
+
+def test_again_nothing_is_trained(whole, tmp_path, monkeypatch):
+    assert make(out=tmp_path).dataset.equals(whole.dataset)
+    monkeypatch.setattr("qfast.studies.engine.run_part", None)
+    again = make(out=tmp_path)
+    assert again.dataset.equals(whole.dataset)
+    assert again.dataset.attrs["n_steps"] == whole.dataset.attrs["n_steps"]
+    assert qfast.load_study(tmp_path).dataset.equals(whole.dataset)
+    assert make(out=tmp_path, seed=None).dataset.equals(whole.dataset)  # the folder's seed
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5, 7])
+def test_an_interrupted_study_goes_on(whole, tmp_path, small_blocks, stop_after, pieces):
+    stop_after(pieces)
+    with pytest.raises(Interrupted, match="goes on") as caught:
+        make(out=tmp_path, threads=1)
+    some = caught.value.study
+    assert (some is None) == (pieces < 4)  # four blocks are a configuration
+    if some is not None:
+        done = some.dataset["agents_run"].values
+        assert done[0] == 200
+        assert done[2] == 0
+        assert np.isnan(some.scores("auc")[2]).all()
+        np.testing.assert_array_equal(some.scores("auc", 0), whole.scores("auc", 0))
+    with pytest.raises(BadFile, match="not complete; run the same study again"):
+        qfast.load_study(tmp_path)
+    again = make(out=tmp_path)
+    assert again.dataset.equals(whole.dataset)
+    assert again.dataset.attrs["n_steps"] == whole.dataset.attrs["n_steps"]
+    assert qfast.load_study(tmp_path).dataset.equals(whole.dataset)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_ctrl_c_stops_blocks_under_way(tmp_path, keep):
+    stopped = []
+
+    def stop(event):
+        if event.phase == "training" and not stopped:
+            stopped.append(time.monotonic())
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="stopped; 0 of 3 configurations") as caught:
+        make(progress=stop, n_agents=100_000, episodes=5_000, threads=1, out=tmp_path / "out" if keep else None)
+    assert time.monotonic() - stopped[0] < 20  # within a second, of minutes, on a quiet machine
+    assert caught.value.study is None
+    assert list(tmp_path.glob("**/*.tmp")) == []
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_damaged_piece_is_trained_again(whole, tmp_path, small_blocks, which):
+    make(out=tmp_path, threads=1)
+    pieces = sorted(tmp_path.glob("piece-*.npz"))
+    assert len(pieces) == 12
+    damaged = pieces[0 if which == "first" else -1]
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(BadFile, match="run the study again"):
+        qfast.load_study(tmp_path)
+    with pytest.warns(UserWarning, match="set aside"):
+        assert make(out=tmp_path).dataset.equals(whole.dataset)
+    assert make(out=tmp_path).dataset.equals(whole.dataset)
+    assert damaged.with_name(damaged.name + ".damaged").exists()
+
+
+def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
+    make(out=tmp_path, threads=1)
+    sorted(tmp_path.glob("piece-*.npz"))[5].unlink()
+    assert make(out=tmp_path).dataset.equals(whole.dataset)
+    assert qfast.load_study(tmp_path).dataset.equals(whole.dataset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seed": 4}, "seed is .*3.* there and .*4.* here"),
+        ({"n_agents": 300}, "n_agents is 200 there and 300 here"),
+        ({"vary": {"alpha": [0.1, 0.5]}}, "vary is"),
+        ({"gamma": 0.5}, "settings is"),
+        ({"paired": False}, "paired is true there and false here"),
+        ({"curves": False}, "curves is"),
+        ({"outcomes": {"mine": len}}, "outcomes is"),
+        ({"precision": 0.1}, "precision is null there"),
+        ({"episodes": 101, "seed": 4, "gamma": 0.1, "checkpoints": None}, "and 1 more|and 2 more"),
+    ],
+)
+def test_the_folder_of_another_study_is_refused(tmp_path, monkeypatch, changes, told):
+    make(out=tmp_path)
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("qfast.studies.job.execute", None)
+    with pytest.raises(InvalidInput, match=f"holds another study: .*({told})"):
+        make(out=tmp_path, **changes)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_other_places_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("qfast.studies.job.execute", None)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="holds other files, and no study"):
+        make(out=tmp_path)
+    with pytest.raises(InvalidInput, match="is a file"):
+        make(out=tmp_path / "notes.txt")
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        make(out=tmp_path / "notes.txt" / "below")
+    with pytest.raises(BadFile, match="holds no study"):
+        qfast.load_study(tmp_path)
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(BadFile, match="is damaged"):
+        make(out=tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps({"format": "other"}))
+    with pytest.raises(BadFile, match="not written by qfast"):
+        make(out=tmp_path)
+
+
+def test_outcomes_of_the_users_own_stay(tmp_path):
+    made = make(out=tmp_path, outcomes={"first": lambda block: block.returns[:, 0]}, n_agents=64)
+    read = qfast.load_study(tmp_path)
+    assert read.dataset.equals(made.dataset)
+    assert read.rerun(0, 64, progress=False).outcomes == [name for name in made.outcomes if name != "first"]
