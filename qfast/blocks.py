@@ -61,7 +61,7 @@ class Recorder(Protocol):
     """What sums up the records of a block's agents, a stretch of episodes at a time."""
 
     def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
-        """Take the records (agents, episodes) of the agents from number ``first`` on."""
+        """Take the records (agents, episodes) of the agents from number ``first`` on; lengths only if recorded."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def run_block(
     buffer = (np.empty(0, dtype), np.empty(0, np.int32))
     if in_cache:
         longest = count * max(end - begin for begin, end in stretches)
-        buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
+        buffer = (np.empty(longest, dtype), np.empty(longest if plan.spec.records_lengths else 0, np.int32))
     agents = Agents(
         q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,
         episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(first, count, dtype),
@@ -337,7 +337,8 @@ def run_block(
             check(until)
         if summary is not None:
             shape = (count, end - begin)
-            summary.add(window, first, returns.reshape(shape), lengths.reshape(shape))
+            recorded = lengths.reshape(shape if plan.spec.records_lengths else (count, 0))
+            summary.add(window, first, returns.reshape(shape), recorded)
     memory.rng[...], memory.score[...] = rng, score
     steps = words // plan.draws_per_step - agents.rests
     return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)

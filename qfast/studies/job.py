@@ -221,6 +221,8 @@ def _task(
     plan = make_plan(
         configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
     )
+    if not wanted.keep:  # steps are counted by the random numbers; only functions of the user's own want lengths
+        plan = replace(plan, spec=replace(plan.spec, records="returns"))
     stretches = _stretches(checkpoints, episodes)
     plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
     if checkpoints or any(outcome.name in TRUTH for outcome in outcomes):
