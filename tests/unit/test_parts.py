@@ -12,6 +12,7 @@ import pytest
 import qfast
 from qfast.parts import Parts, read_work
 
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
