@@ -27,6 +27,8 @@ from qfast.tables import explore_threshold
 
 __all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
 
+#: What is recorded of agents, besides what they have learned and what they need to go on.
+RECORDED: Final = ("returns", "lengths", "score", "checks")
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
@@ -49,6 +51,12 @@ class Checks(Protocol):
 
     def watch(self, first: int, count: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
         """Begin with agents: give what turns their Q (n, S, A) at each checkpoint into measures (n, 4)."""
+
+    def split(self) -> "tuple[Checks, NDArray[Any] | None]":
+        """Tell apart what all agents share and the values of single ones, if there are any."""
+
+    def joined(self, of_agents: NDArray[Any] | None) -> "Checks":
+        """Put values of single agents back."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,9 @@ class Plan:
         Pairs whose Q is -inf.
     checks : Checks or None
         What is measured on the way.
+    begin : int
+        The agent that the learner's and the checks' values of single agents begin with: 0, unless they were cut to a
+        part of the run.
     """
 
     spec: Spec
@@ -86,6 +97,7 @@ class Plan:
     record: str | None
     forbidden: NDArray[np.bool_] | None
     checks: Checks | None = None
+    begin: int = 0
 
     @property
     def draws_per_step(self) -> int:
@@ -124,23 +136,24 @@ class Memory:
     kept: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0, 0, 0)))
 
     @classmethod
-    def empty(cls, plan: Plan, n: int) -> "Memory":
-        """Allocate memory for n agents."""
+    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "Memory":
+        """Allocate memory for n agents, or only for what is recorded of them."""
         recorded = plan.episodes if plan.record == "returns" else 0
         tables = (2,) if plan.spec.n_tables == 2 else ()
         counted = plan.shape if plan.spec.counts_visits else (0, 0)
         checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
         kept = checkpoints if plan.checks is not None and plan.checks.keep_q else 0
+        here = 0 if records_only else n
         return cls(
-            q=_with_slack((n, *plan.shape, *tables), plan.learner.dtype),
-            visits=_with_slack((n, *counted), np.int32),
-            rng=np.empty((4, n), np.uint32),
-            state=np.empty(n, np.int32),
+            q=_with_slack((here, *plan.shape, *tables), plan.learner.dtype),
+            visits=_with_slack((here, *counted), np.int32),
+            rng=np.empty((4, here), np.uint32),
+            state=np.empty(here, np.int32),
             returns=np.empty((n, recorded), plan.learner.dtype),
             lengths=np.empty((n, recorded), np.int32),
             score=np.zeros((3, n if plan.record == "score" else 0)),
             checks=np.empty((n, checkpoints, 4)),
-            kept=np.empty((n, kept, *plan.shape), plan.learner.dtype),
+            kept=np.empty((here, kept, *plan.shape), plan.learner.dtype),
         )
 
     def part(self, first: int, count: int) -> "Memory":
@@ -152,11 +165,12 @@ class Memory:
             self.checks[first:end], self.kept[first:end],
         )  # fmt: skip
 
-    def put(self, first: int, block: "Memory") -> None:
-        """Copy a block's agents to their place."""
-        part = self.part(first, len(block.state))
+    def put(self, first: int, block: "Memory", *, count: int | None = None, records_only: bool = False) -> None:
+        """Copy a block's agents, or only what was recorded of them, to their place."""
+        part = self.part(first, len(block.state) if count is None else count)
         for array in fields(Memory):
-            getattr(part, array.name)[...] = getattr(block, array.name)
+            if not records_only or array.name in RECORDED:
+                getattr(part, array.name)[...] = getattr(block, array.name)
 
 
 def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -208,7 +222,7 @@ def compile_plan(plan: Plan) -> None:
 def _begin(plan: Plan, first: int, memory: Memory) -> None:
     """Put new agents at the beginning of their first episode."""
     count = len(memory.state)
-    initial = plan.learner.initial_q.for_agents(first, count, memory.q.dtype)
+    initial = plan.learner.initial_q.for_agents(first - plan.begin, count, memory.q.dtype)
     memory.q[...] = initial.reshape(count, *(1,) * (memory.q.ndim - 1))
     memory.visits[...] = 0
     if plan.forbidden is not None:
@@ -269,7 +283,7 @@ def run_block(
         memory.rng[...], memory.state[...], memory.visits[...] = before.rng, before.state, before.visits
     if before is not None:
         memory.q[...] = before.q
-    learner, dtype = plan.learner, plan.learner.dtype
+    learner, dtype, at = plan.learner, plan.learner.dtype, first - plan.begin
     # Views of a larger array may have gaps: these three go in and out by copies.
     rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)
     stop = np.zeros(1, np.int64) if stop is None else stop
@@ -282,12 +296,12 @@ def run_block(
         buffer = (np.empty(longest, dtype), np.empty(longest, np.int32))
     agents = Agents(
         q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,
-        episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(first, count, dtype),
-        gamma=learner.gamma.for_agents(first, count, dtype),
-        explore=explore_threshold(learner.epsilon.for_agents(first, count, np.float64)),
-        temperature=(1 / learner.temperature.for_agents(first, count, np.float64)).astype(np.float32),
-        trace_decay=learner.lambda_.for_agents(first, count, dtype),
-        confidence=learner.c.for_agents(first, count, np.float32), returns=memory.returns.reshape(-1),
+        episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(at, count, dtype),
+        gamma=learner.gamma.for_agents(at, count, dtype),
+        explore=explore_threshold(learner.epsilon.for_agents(at, count, np.float64)),
+        temperature=(1 / learner.temperature.for_agents(at, count, np.float64)).astype(np.float32),
+        trace_decay=learner.lambda_.for_agents(at, count, dtype),
+        confidence=learner.c.for_agents(at, count, np.float32), returns=memory.returns.reshape(-1),
         lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
@@ -329,7 +343,7 @@ def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
     checks = plan.checks
     if checks is None:
         return lambda _episode: None
-    measure = checks.watch(first, len(memory.state))
+    measure = checks.watch(first - plan.begin, len(memory.state))
 
     def check(episode: int) -> None:
         if episode in checks.episodes:
@@ -355,6 +369,7 @@ def run_blocks(
     *,
     size: int,
     ahead: int,
+    begin: int = 0,
     before: Memory | None = None,
     into: Memory | None = None,
     stop: NDArray[np.int64] | None = None,
@@ -362,7 +377,7 @@ def run_blocks(
     tick: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Block]:
-    """Run all blocks of a run on an executor and give them in the order of their agents.
+    """Run the blocks of a run from agent ``begin`` on, and give them in the order of their agents.
 
     At most ``ahead`` blocks are under way or waiting to be taken, so memory stays bounded and the executor's queue
     short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory.  ``tick`` is called
@@ -374,7 +389,7 @@ def run_blocks(
     """
     pending: deque[Future[Block]] = deque()
     local = {"into": into, "stop": stop, "report": report}
-    starts = iter(range(0, n_agents, size))
+    starts = iter(range(begin, n_agents, size))
     try:
         while True:
             while len(pending) < ahead and (first := next(starts, None)) is not None:
@@ -406,6 +421,20 @@ def run_blocks(
 
 def available_memory() -> int:
     """Bytes that a program may still use; a very large number where the system does not say."""
+    return min(_free_memory(), _free_in_container())
+
+
+def _free_in_container(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """What a container leaves: beyond it the kernel kills, whatever the machine has."""
+    try:
+        most, used = (int((group / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
+        pages = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+    except (OSError, ValueError):  # no such group, or "max"
+        return 2**62
+    return max(0, most - used + int(pages.get("inactive_file", 0)))
+
+
+def _free_memory() -> int:
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
 from qfast.files import read_npz, replacing, write_npz
 
-__all__ = ["Parts", "read_work"]
+__all__ = ["Parts", "read_work", "work_digest"]
 
 _WORK: Final = "work.json"
 _LOCK: Final = "lock"
@@ -107,7 +107,7 @@ class Parts:
     @property
     def digest(self) -> str:
         """SHA-256 of the kind and the settings of the work, 64 hexadecimal digits."""
-        return _digest({"kind": self.kind, "work": self.work})
+        return work_digest(self.kind, self.work)
 
     def names(self) -> list[str]:
         """Name the parts that there are, in alphabetical order; one may still turn out to be damaged."""
@@ -236,6 +236,17 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
         msg = f"{Path(folder)} holds a {found}, not a {kind}; name another place"
         raise InvalidInput(msg)
     return work
+
+
+def work_digest(kind: str, work: Mapping[str, Any]) -> str:
+    """SHA-256 of a piece of work, 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> work_digest("sum", {"seed": 1, "n": 2}) == work_digest("sum", {"n": 2, "seed": 1})
+    True
+    """
+    return _digest({"kind": kind, "work": work})
 
 
 def _digest(content: Mapping[str, Any]) -> str:
