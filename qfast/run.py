@@ -1,5 +1,6 @@
 """The result of training: every agent's Q, what was recorded on the way, and every setting that made it."""
 
+import errno
 import json
 import os
 from dataclasses import dataclass, replace
@@ -423,8 +424,9 @@ def load(path: str | os.PathLike[str]) -> Run:
     """
     folder = Path(path) if Path(path).is_dir() else None
     if folder is not None and not (folder / _FILE).is_file():
-        rest = "has an unfinished training; finish it" if (folder / "work.json").is_file() else "holds no run; name one"
-        msg = f"{folder} {rest}"
+        if not (folder / "work.json").is_file():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
+        msg = f"{folder} holds a training that is not finished; start it again with the same settings"
         raise BadFile(msg)
     arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
     try:

@@ -569,7 +569,8 @@ def collect(
                 for block in blocks:
                     result.take(block)
                     tick()
-                result.commit()
+                if result.on_disk or result.n_agents < n_agents:  # else the whole run is saved next
+                    result.commit()
         finally:
             watch.stop[0] = 1  # whatever ends the run ends the blocks under way
             if pool is not None:

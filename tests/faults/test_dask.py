@@ -1,0 +1,33 @@
+"""A cluster: the same bits, little on the wire, and what happens when parts of it die."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from faults.runs import RUN, assert_same, same_everywhere
+
+import qfast
+from qfast.batches import count_workers
+
+distributed = pytest.importorskip("distributed")
+
+NEVER = 10**6  # episodes that nobody waits for
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1",
+            silence_logs="CRITICAL",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):  # fmt: skip
+        yield client
+
+
+def test_the_same_bits(cluster):
+    same_everywhere(cluster.get_executor())
