@@ -17,6 +17,8 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.curve import LEAF, SummaryBuilder, windows
+from qfast.kernel import alias, loop, summarize
+from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
 from qfast.kernel.memory import SLACK
 from qfast.kernel.spec import Spec
@@ -26,6 +28,8 @@ from qfast.seeding import agent_streams, next_words
 from qfast.tables import explore_threshold
 
 __all__ = ["Block", "BlockStopped", "Memory", "Plan", "block_size", "compile_plan", "run_block", "run_blocks"]
+
+careful(alias, loop, summarize)
 
 #: What is recorded of agents, besides what they have learned and what they need to go on.
 RECORDED: Final = ("returns", "lengths", "score", "checks")

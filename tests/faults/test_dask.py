@@ -1,16 +1,9 @@
 """A cluster: the same bits, little on the wire, and what happens when parts of it die."""
 
-import os
-import signal
-import threading
-import time
 
-import numpy as np
 import pytest
-from faults.runs import RUN, assert_same, same_everywhere
 
-import qfast
-from qfast.batches import count_workers
+from faults.runs import same_everywhere
 
 distributed = pytest.importorskip("distributed")
 
