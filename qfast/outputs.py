@@ -114,8 +114,8 @@ class Output:
                 store.thin_out()
                 return run
             run.save(self.path)
-        except OSError as error:
-            msg = f"{self.path} cannot be written: {error.strerror or error}; all agents are complete"
+        except (OSError, InvalidInput) as error:  # InvalidInput: the folder that it was to be in is gone
+            msg = f"{self.path} cannot be written: {getattr(error, 'strerror', error)}; all agents are complete"
             raise Unfinished(msg + self.where_to_go_on(), run) from error
         store.remove()
         return run

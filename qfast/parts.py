@@ -7,6 +7,7 @@ the operating system takes the lock back when that process dies, however it dies
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -131,6 +132,8 @@ class Parts:
         if not re.fullmatch(r"[\w-]+", name):
             msg = f"{name!r} cannot name a part; use letters, digits, hyphens and underscores"
             raise InvalidInput(msg)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.folder))
         owner = {_OWNER: np.asarray(self.digest)}
         write_npz(self.folder / f"{name}.npz", {**arrays, **owner}, f"part of a {self.kind}")
 

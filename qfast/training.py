@@ -626,7 +626,8 @@ def _run(
         except (WorkersFailed, CannotSave) as error:
             failure = error
             _commit_anyway(keeping)
-        run = _as_run(keeping, plan, mdp, n_agents, checks)
+        unreadable = on_disk and isinstance(failure, CannotSave)  # what is vouched for is in the folder
+        run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
         if failure is None and run is not None and keeping.n_agents == n_agents:
             return run if output is None else output.finish(run)
         where = "" if output is None else output.where_to_go_on()
@@ -650,8 +651,6 @@ def _commit_anyway(keeping: Keeping) -> None:
 def _as_run(keeping: Keeping, plan: Plan, mdp: MDP, n_agents: int, checks: "Checks | None") -> Run | None:
     """The agents that are complete as a run; None if there are none."""
     n = keeping.n_agents
-    if keeping.on_disk and keeping.store is not None and keeping.store.columns.written != n:
-        return None  # the disk is full: what is vouched for is in the folder
     if n == 0:
         return None
     arrays = keeping.arrays()
