@@ -18,6 +18,7 @@ from qfast.files import read_npz, write_npz
 from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
+from qfast.run_checks import check_arrays, check_learner
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
@@ -452,16 +453,13 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
 
     about = json.loads(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
-    n_agents = about.get("n_agents")
-    q: Any = arrays.get("q", NotKept(n_agents))
-    settings: dict[str, Any] = {
-        name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES
-    }
+    n_agents, episodes = int(about.get("n_agents", len(arrays.get("q", ())))), int(about["episodes"])
+    rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
+    learner = check_learner(about["learner"], rates, n_agents, episodes)
+    check_arrays(mdp, learner, episodes, n_agents, arrays)
+    kept, none = "q" in arrays, NotKept(n_agents)
+    q: Any = arrays.get("q", none)
     seed = about["seed"]
-    kept = not isinstance(q, NotKept)
-    if kept and (q.shape[1:] != (mdp.n_states, mdp.n_actions) or arrays["rng"].shape != (4, len(q))):
-        msg = f"q has shape {q.shape} for {mdp.n_states} states and {mdp.n_actions} actions"
-        raise ValueError(msg)
     return Run(
         q=q,
         q_tables=arrays.get("q_tables"),
@@ -470,12 +468,12 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         lengths=arrays.get("lengths"),
         curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
         mdp=mdp,
-        learner=Learner(**settings | about["learner"] | {"dtype": np.dtype(about["learner"]["dtype"])}),
+        learner=learner,
         seed_sequence=SeedSequence(
             seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
         ),
         first_agent=int(about["first_agent"]),
-        episodes=int(about["episodes"]),
+        episodes=episodes,
         record=about["record"],
         n_steps=int(about["n_steps"]),
         seconds=float(about["seconds"]),
