@@ -96,8 +96,8 @@ class Learner:
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        msg = f"{name}={value!r} is unknown; use one of {', '.join(map(repr, choices))}"
+    if not isinstance(value, str) or value not in choices:
+        msg = f"{name}={value!r:.60} is unknown; use one of {', '.join(map(repr, choices))}"
         raise InvalidInput(msg)
 
 

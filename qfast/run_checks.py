@@ -61,6 +61,17 @@ def check_arrays(mdp: MDP, learner: Learner, episodes: int, n_agents: int, array
         elif array.shape != shape or array.dtype.newbyteorder("=") != dtype:
             msg = f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and {dtype}"
             raise ValueError(msg)
+    _check_floats(arrays, "curve_", ("mean", "std", "min", "max", "quantiles"), episodes)
+    columns = arrays.get("checkpoints_episodes")
+    if columns is not None:
+        if columns.ndim != 1 or columns.dtype.kind not in "iu":
+            msg = f"checkpoints have shape {columns.shape} and dtype {columns.dtype}"
+            raise ValueError(msg)
+        for name in ("regret", "error_sup", "error_rms", "optimal"):
+            array, kind = arrays[f"checkpoints_{name}"], "b" if name == "optimal" else "f"
+            if array.shape != (n_agents, columns.size) or array.dtype.kind != kind:
+                msg = f"checkpoints_{name} has shape {array.shape} and dtype {array.dtype}"
+                raise ValueError(msg)
     state, visits = arrays.get("state"), arrays.get("visits")
     if state is not None and n_agents and not (state.min() >= 0 and state.max() < mdp.n_states):
         msg = f"an agent is in a state outside of 0 … {mdp.n_states - 1}"
@@ -68,3 +79,14 @@ def check_arrays(mdp: MDP, learner: Learner, episodes: int, n_agents: int, array
     if visits is not None and visits.size and visits.min() < 0:
         msg = "a number of visits is negative"
         raise ValueError(msg)
+
+
+def _check_floats(arrays: dict[str, NDArray[Any]], prefix: str, endings: tuple[str, ...], episodes: int) -> None:
+    """Refuse summaries that do not hold one float64 an episode; quantiles hold five."""
+    for name, array in arrays.items():
+        ending = name.rpartition("_")[2]
+        if name.startswith(prefix) and ending in endings:
+            shape = (5, episodes) if ending == "quantiles" else (episodes,)
+            if array.shape != shape or array.dtype != np.float64:
+                msg = f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and float64"
+                raise ValueError(msg)

@@ -198,8 +198,8 @@ def train(
         explore=explore, temperature=temperature, c=c,
     )  # fmt: skip
     check_problem(problem, learner)
-    checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     _check_keep_q(keep_q, checkpoint_q)
+    checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     output = None if out is None else Output(out)
     if seed is None and output is not None:
         seed = output.unfinished_seed()
@@ -347,14 +347,17 @@ def check_options(threads: Any, executor: Any, record: Any) -> None:
     if executor is not None and threads is not None:
         msg = f"threads={threads} has no meaning beside executor=; the executor has workers of its own, leave one out"
         raise InvalidInput(msg)
-    if record not in RECORDS:
-        msg = f"record={record!r} is unknown; use one of {', '.join(map(repr, RECORDS))}"
+    if not (record is None or isinstance(record, str)) or record not in RECORDS:
+        msg = f"record={record!r:.60} is unknown; use one of {', '.join(map(repr, RECORDS))}"
         raise InvalidInput(msg)
 
 
 def _check_keep_q(keep_q: Any, checkpoint_q: Any) -> None:
     if not isinstance(keep_q, (bool, np.bool_)):
         msg = f"keep_q={keep_q!r:.40} is neither True nor False; to keep Q on the disk, use out='folder'"
+        raise InvalidInput(msg)
+    if not isinstance(checkpoint_q, (bool, np.bool_)):
+        msg = f"checkpoint_q={checkpoint_q!r:.40} is neither True nor False; use one of them"
         raise InvalidInput(msg)
     if checkpoint_q and not keep_q:
         msg = "checkpoint_q=True and keep_q=False contradict each other; leave one of them out"
