@@ -92,7 +92,7 @@ def from_p(rng):
         )
         for _ in range(rng.integers(1, 3))] for _ in range(2)] for _ in range(states)]  # fmt: skip
     if rng.random() < 0.5:  # a table that sums to 1
-        rows = [[[(1 / len(a), *o[1:]) if isinstance(o, tuple) and len(o) == 4 else o for o in a] for a in s] for s in rows]
+        rows = [[[(1 / len(a), *o[1:]) if type(o) is tuple and len(o) == 4 else o for o in a] for a in s] for s in rows]
     table = rows if rng.random() < 0.4 else {s: dict(enumerate(row)) for s, row in enumerate(rows)}
     if rng.random() < 0.15:
         table = odd(rng)
@@ -248,7 +248,7 @@ def forged_array(rng, array):
     if how == 0:
         return array.reshape(-1)[: rng.integers(array.size + 1)]
     if how == 1 and array.dtype.kind in "iufb":
-        return array.astype(str(rng.choice(["int8", "float64", "float32", "uint8", "bool", "complex64", "U3", "int64"])))
+        return array.astype(str(rng.choice(["int8", "float64", "float32", "uint8", "bool", "complex64", "U3", "i8"])))
     if how == 2:
         return np.repeat(array[..., None], rng.integers(0, 3), axis=-1)
     if array.size and array.dtype.kind in "iuf":
@@ -270,7 +270,7 @@ def forged_json(rng, text):
         if isinstance(place[key], dict) and place[key] and rng.random() < 0.8:
             place = place[key]
             continue
-        plain = [None, True, -1, 0, 2**40, 10**30, 1.5, "x", [], {}, [1, 2], "softmax", "ucb", "sarsa", "float64", "agent"]
+        plain = [None, True, -1, 0, 2**40, 10**30, 1.5, "x", [], {}, [1, 2], "softmax", "ucb", "sarsa", "float64"]
         place[key] = plain[rng.integers(len(plain))]
         return json.dumps(about)
 
@@ -316,8 +316,8 @@ SURFACES = {
 
 
 def fuzz(name, count, seed=0):
-    """Carry out many cases of a surface: how many were accepted; anything but a clear error is raised, with its case."""
-    accepted = 0
+    """Carry out many cases of a surface: how many were accepted; what is no clear error is raised, with its case."""
+    accepted = silent = 0
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = Path.cwd()
@@ -332,7 +332,7 @@ def fuzz(name, count, seed=0):
                     accepted += 1
                 except qfast.QfastError as error:
                     accepted += isinstance(error, Reached) and "training begins" in str(error)
-                    assert str(error)
+                    silent += not str(error)
                 except TypeError as error:
                     if "unexpected keyword" not in str(error):
                         raise AssertionError(f"{name}, seed {seed}, case {case}: {error!r}") from error
@@ -343,4 +343,5 @@ def fuzz(name, count, seed=0):
                     raise AssertionError(f"{name}, seed {seed}, case {case}: {error!r}") from error
         finally:
             os.chdir(before)
+    assert not silent
     return accepted
