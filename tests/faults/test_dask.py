@@ -1,13 +1,14 @@
 """A cluster: the same bits, little on the wire, and what happens when parts of it die."""
 
 import os
+import re
 import signal
 import threading
 
-import numpy as np
 import pytest
 
 import qfast
+from faults.conftest import ROOT
 from faults.runs import RUN, assert_same, same_everywhere
 from qfast.batches import count_workers
 
@@ -96,11 +97,15 @@ def test_ctrl_c_lets_go_of_the_cluster_at_once(cluster):
     assert_same(qfast.train(**RUN, executor=cluster.get_executor()), qfast.train(**RUN))  # and it is free again
 
 
-def test_the_page_in_the_manual(cluster, tmp_path, monkeypatch):
-    """README's example of a cluster, with this one in place of its own."""
-    monkeypatch.chdir(tmp_path)
-    run = qfast.train(
-        n_agents=20_000, episodes=100, seed=0, keep_q=False, out="study", executor=cluster.get_executor(),
-        progress=False,
-    )  # fmt: skip
-    np.testing.assert_array_equal(run.curve.returns.mean, qfast.load("study").curve.returns.mean)
+PAGE = re.compile(r"<!-- run by a test -->\n```python\n(.*?)```", re.DOTALL)
+
+
+def test_the_example_in_readme_runs(script, tmp_path):
+    page = PAGE.search((ROOT / "README.md").read_text("utf-8"))
+    if page is None:
+        pytest.skip("README has no example of a cluster")
+    (tmp_path / "example.py").write_text(page[1], "utf-8")
+    done = script("import runpy; runpy.run_path('example.py', run_name='__main__')")
+    assert done.returncode == 0, done.stderr
+    assert "100,000 agents, return 5.00 in the last episode" in done.stdout
+    assert qfast.load(tmp_path / "corridor").n_agents == 100_000
