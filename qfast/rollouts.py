@@ -164,7 +164,11 @@ def _positions(run: Run, agents: Any) -> NDArray[np.int64]:
         return np.arange(run.n_agents)
     if isinstance(agents, (int, np.integer)):
         return np.array([run.position(agents)])
-    positions = [run.position(agent) for agent in agents]
+    try:
+        positions = [run.position(agent) for agent in agents]
+    except TypeError as error:
+        msg = f"agents={agents!r:.60} are no agents; give positions in run.q, or None for all"
+        raise InvalidInput(msg) from error
     if not positions:
         msg = "agents=[] names no agent; give positions in run.q, or None for all"
         raise InvalidInput(msg)
@@ -290,7 +294,7 @@ def evaluate(
     [4.0, 4.0, 4.0]
     """
     _check_run(run)
-    check_count("episodes", episodes)
+    episodes = check_count("episodes", episodes, most=2**31 - 2)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)

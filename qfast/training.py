@@ -37,6 +37,9 @@ __all__ = ["RECORDS", "check_count", "check_options", "collect", "make_plan", "r
 #: What `record` may be.
 RECORDS: Final = (None, "returns", "summary")
 
+_MOST_AGENTS: Final = 2**62  # numbers of agents are 64 bits wide, with one bit to spare for a sum of two
+_MOST_EPISODES: Final = 2**31 - 2  # the kernel counts the episodes that are left in 32 bits
+
 # The rates that may have a schedule: the kernel's name, and ours.
 _SCHEDULES: Final = (
     ("alpha", "alpha"),
@@ -188,9 +191,9 @@ def train(
         makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
         msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
         raise InvalidInput(msg)
-    check_count("n_agents", n_agents)
-    check_count("episodes", episodes)
-    check_count("first_agent", first_agent, least=0)
+    n_agents = check_count("n_agents", n_agents, most=_MOST_AGENTS)
+    episodes = check_count("episodes", episodes, most=_MOST_EPISODES)
+    first_agent = check_count("first_agent", first_agent, least=0, most=_MOST_AGENTS)
     check_options(threads, executor, record)
     learner = make_learner(
         n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
@@ -262,7 +265,7 @@ def resume(
     if not isinstance(run, Run):
         msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
         raise InvalidInput(msg)
-    check_count("episodes", episodes)
+    episodes = check_count("episodes", episodes, most=_MOST_EPISODES)
     check_options(threads, executor, run.record)
     old = run.learner
     given = {"alpha": alpha, "epsilon": epsilon, "temperature": temperature, "lambda_": lambda_}
@@ -329,18 +332,23 @@ def _plan_checks(
 
 
 # ---------------------------------------------------------------------------------------------------------- checks
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least `least`."""
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Refuse what is not a whole number from `least` to `most`; give it as Python's, which never overflows."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not whole or value < least:
-        msg = f"{name}={value!r} is not a whole number of at least {least}; use a number such as {max(least, 1000):,}"
+        example = max(least, 1000)
+        msg = f"{name}={value!r:.60} is not a whole number of at least {least}; use a number such as {example:,}"
         raise InvalidInput(msg)
+    if most is not None and value > most:
+        msg = f"{name}={value!r:.60} is above {most:,}; use a smaller number"
+        raise InvalidInput(msg)
+    return int(value)
 
 
 def check_options(threads: Any, executor: Any, record: Any) -> None:
     """Refuse threads, executors and records that cannot be."""
     if threads is not None:
-        check_count("threads", threads)
+        check_count("threads", threads, most=2**16)
     if executor is not None and not isinstance(executor, Executor):
         msg = f"executor={executor!r:.60} is not a concurrent.futures.Executor; use a pool, or None for threads"
         raise InvalidInput(msg)

@@ -172,6 +172,30 @@ def train(rng):
         qfast.train(problem, **given)
 
 
+def short_training(rng):
+    """A training to its end, of few agents, with numbers of all sizes; and what is done with it."""
+    settings = {
+        "alpha": chosen(rng, 0.1, 1.0, [0.1, 0.2, 0.3], oddness=0.3),
+        "gamma": chosen(rng, 0.9, 1.0, [0.1, 0.2, 0.3], oddness=0.3),
+        "epsilon": chosen(rng, 0.1, 1.0, [0.1, 0.2, 0.3], oddness=0.3),
+        "initial_q": chosen(rng, 0.0, -3.0, 1e30, 1e-40, [0.1, 0.2, 0.3], oddness=0.3),
+        "seed": chosen(rng, 0, [1, 2], oddness=0.3),
+        "first_agent": chosen(rng, 0, 2**33, 2**62, oddness=0.3),
+        "record": chosen(rng, "summary", "returns", oddness=0),
+        "threads": chosen(rng, None, 1, 2, oddness=0),
+        "checkpoints": chosen(rng, None, [0, 4], oddness=0),
+        "keep_q": chosen(rng, True, False, oddness=0),
+    }
+    for name in ("alpha", "gamma", "epsilon", "initial_q"):
+        if isinstance(settings[name], qfast.Rate) and settings[name].kind in ("episode", "visit"):
+            settings[name] = 0.5  # another variant
+    run = qfast.train(LIMITED, n_agents=3, episodes=4, progress=False, **settings)
+    repr(run)
+    if settings["keep_q"]:
+        run.census()
+        qfast.rollout(run, agents=chosen(rng, 0, [0, 1], -1), max_steps=chosen(rng, None, 5))
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -310,8 +334,8 @@ def command_line(rng):
 
 
 SURFACES = {
-    "mdp": mdp, "from_P": from_p, "grid": grid, "rate": rate, "train": train, "damaged file": "damaged",
-    "forged file": "forged", "command line": command_line,
+    "mdp": mdp, "from_P": from_p, "grid": grid, "rate": rate, "train": train, "short training": short_training,
+    "damaged file": "damaged", "forged file": "forged", "command line": command_line,
 }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from faults.fuzz import SURFACES, fuzz
 
 #: Cases in the normal run, and in the long one: 100,000 in all.
 CASES = {
-    "mdp": (400, 20_000), "from_P": (400, 15_000), "grid": (400, 15_000), "rate": (400, 15_000), "train": (400, 15_000),
+    "mdp": (400, 15_000), "from_P": (400, 15_000), "grid": (400, 15_000), "rate": (400, 15_000), "train": (400, 15_000),
+    "short training": (100, 5_000),
     "damaged file": (150, 7_000), "forged file": (200, 8_000), "command line": (80, 5_000),
 }  # fmt: skip
 
