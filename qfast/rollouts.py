@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.blocks import Memory
+from qfast.blocks import Memory, available_memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -123,6 +123,13 @@ def rollout(
     state = np.full(chosen.size, starts[0], np.int64)
     if starts.size > 1:
         state[:] = starts[_pick(mdp.start[starts][None], np.zeros(chosen.size, np.int64), draw(streams))]
+    needed = 16 * int(chosen.size) * limit
+    if needed > available_memory():
+        msg = (
+            f"{chosen.size:,} agents over {limit:,} steps need {needed / 1e9:.3g} GB; "
+            "use fewer agents=, or a smaller max_steps="
+        )
+        raise InvalidInput(msg)
     states, actions = np.full((chosen.size, limit + 1), -1), np.full((chosen.size, limit), -1)
     states[:, 0] = state
     returns, lengths = np.zeros(chosen.size), np.zeros(chosen.size, np.int64)

@@ -182,7 +182,7 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
         return None
     target = Path(path)
     try:
-        problem = None if folders and _may_be_folder(target) else _unfit(target, path, source)
+        problem = None if folders and _may_be_folder(target, path) else _unfit(target, path, source)
         if problem is None:
             # Saving uses a name that is a little longer; trying it also finds names that are too long.
             trial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -196,8 +196,10 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
     return target
 
 
-def _may_be_folder(target: Path) -> bool:
+def _may_be_folder(target: Path, path: str) -> bool:
     """Whether training may fill a folder of this name: a new one, or one that it has begun."""
+    if path.endswith(("/", os.sep)):
+        return False
     return bool(target.name) and target.suffix != ".npz" and (not target.exists() or (target / "work.json").is_file())
 
 

@@ -285,8 +285,8 @@ def forged_array(rng, array):
 
 def forged_json(rng, text):
     """Settings with one of them changed, or no JSON at all."""
-    if rng.random() < 0.1:
-        return text[: rng.integers(len(text))]
+    if rng.random() < 0.1 or not text.endswith("}"):  # the second time in one case
+        return text[: rng.integers(len(text) + 1)]
     about = json.loads(text)
     place = about
     while True:
