@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qfast import exact, plots, problems, stats, studies, truth
     from qfast.curve import Curve, Summary
-    from qfast.errors import BadFile, Interrupted, InvalidInput, MissingExtra, MissingLimitWarning, QfastError
+    from qfast.errors import (
+        BadFile,
+        DamagedPartWarning,
+        Interrupted,
+        InvalidInput,
+        MissingExtra,
+        MissingLimitWarning,
+        QfastError,
+        Unfinished,
+    )
     from qfast.mdp import MDP
     from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
     from qfast.progress import Progress
@@ -28,7 +37,10 @@ __version__ = "0.1.0"
 # `qfast --help` needs none of it.
 _HOME = {
     "qfast.curve": ["Curve", "Summary"],
-    "qfast.errors": ["BadFile", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning", "QfastError"],
+    "qfast.errors": [
+        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning",
+        "QfastError", "Unfinished",
+    ],
     "qfast.mdp": ["MDP"],
     "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
     "qfast.progress": ["Progress"],
@@ -45,6 +57,7 @@ __all__ = [
     "MDP",
     "BadFile",
     "Curve",
+    "DamagedPartWarning",
     "Evaluation",
     "Interrupted",
     "InvalidInput",
@@ -57,6 +70,7 @@ __all__ = [
     "Run",
     "Study",
     "Summary",
+    "Unfinished",
     "arrows",
     "by_episode",
     "by_visits",

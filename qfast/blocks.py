@@ -18,6 +18,8 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.curve import LEAF, SummaryBuilder, windows
+from qfast.kernel import alias, loop, summarize
+from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
 from qfast.kernel.memory import SLACK
 from qfast.kernel.spec import Spec
@@ -31,6 +33,10 @@ __all__ = [
     "run_blocks",
 ]  # fmt: skip
 
+careful(alias, loop, summarize)
+
+#: What is recorded of agents, besides what they have learned and what they need to go on.
+RECORDED: Final = ("returns", "lengths", "score", "checks")
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
@@ -55,6 +61,12 @@ class Checks(Protocol):
 
     def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
         """Begin with agents: give what measures their Q (n, S, A) at each checkpoint in turn, into (n, C, 4)."""
+
+    def split(self) -> "tuple[Checks, NDArray[Any] | None]":
+        """Tell apart what all agents share and the values of single ones, if there are any."""
+
+    def joined(self, of_agents: NDArray[Any] | None) -> "Checks":
+        """Put values of single agents back."""
 
 
 class Recorder(Protocol):
@@ -93,6 +105,9 @@ class Plan:
         `SummaryBuilder`.
     stretches : tuple of (int, int), or None
         The stretches of episodes, each from its first one up to before its end, that a recorder is given one by one.
+    begin : int
+        The agent that the learner's and the checks' values of single agents begin with: 0, unless they were cut to a
+        part of the run.
     """
 
     spec: Spec
@@ -107,6 +122,7 @@ class Plan:
     checks: Checks | None = None
     recorder: Callable[[int], Recorder] | None = None
     stretches: tuple[tuple[int, int], ...] | None = None
+    begin: int = 0
 
     @property
     def draws_per_step(self) -> int:
@@ -145,23 +161,24 @@ class Memory:
     kept: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0, 0, 0)))
 
     @classmethod
-    def empty(cls, plan: Plan, n: int) -> "Memory":
-        """Allocate memory for n agents."""
+    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "Memory":
+        """Allocate memory for n agents, or only for what is recorded of them."""
         recorded = plan.episodes if plan.record == "returns" else 0
         tables = (2,) if plan.spec.n_tables == 2 else ()
         counted = plan.shape if plan.spec.counts_visits else (0, 0)
         checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
         kept = checkpoints if plan.checks is not None and plan.checks.keep_q else 0
+        here = 0 if records_only else n
         return cls(
-            q=_with_slack((n, *plan.shape, *tables), plan.learner.dtype),
-            visits=_with_slack((n, *counted), np.int32),
-            rng=np.empty((4, n), np.uint32),
-            state=np.empty(n, np.int32),
+            q=_with_slack((here, *plan.shape, *tables), plan.learner.dtype),
+            visits=_with_slack((here, *counted), np.int32),
+            rng=np.empty((4, here), np.uint32),
+            state=np.empty(here, np.int32),
             returns=np.empty((n, recorded), plan.learner.dtype),
             lengths=np.empty((n, recorded), np.int32),
             score=np.zeros((3, n if plan.record == "score" else 0)),
             checks=np.empty((n, checkpoints, 4)),
-            kept=np.empty((n, kept, *plan.shape), plan.learner.dtype),
+            kept=np.empty((here, kept, *plan.shape), plan.learner.dtype),
         )
 
     def part(self, first: int, count: int) -> "Memory":
@@ -173,11 +190,12 @@ class Memory:
             self.checks[first:end], self.kept[first:end],
         )  # fmt: skip
 
-    def put(self, first: int, block: "Memory") -> None:
-        """Copy a block's agents to their place."""
-        part = self.part(first, len(block.state))
+    def put(self, first: int, block: "Memory", *, count: int | None = None, records_only: bool = False) -> None:
+        """Copy a block's agents, or only what was recorded of them, to their place."""
+        part = self.part(first, len(block.state) if count is None else count)
         for array in fields(Memory):
-            getattr(part, array.name)[...] = getattr(block, array.name)
+            if not records_only or array.name in RECORDED:
+                getattr(part, array.name)[...] = getattr(block, array.name)
 
 
 def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -232,7 +250,7 @@ def compile_plan(plan: Plan) -> None:
 def _begin(plan: Plan, first: int, memory: Memory) -> None:
     """Put new agents at the beginning of their first episode."""
     count = len(memory.state)
-    initial = plan.learner.initial_q.for_agents(first, count, memory.q.dtype)
+    initial = plan.learner.initial_q.for_agents(first - plan.begin, count, memory.q.dtype)
     memory.q[...] = initial.reshape(count, *(1,) * (memory.q.ndim - 1))
     memory.visits[...] = 0
     if plan.forbidden is not None:
@@ -293,7 +311,7 @@ def run_block(
         memory.rng[...], memory.state[...], memory.visits[...] = before.rng, before.state, before.visits
     if before is not None:
         memory.q[...] = before.q
-    learner, dtype = plan.learner, plan.learner.dtype
+    learner, dtype, at = plan.learner, plan.learner.dtype, first - plan.begin
     # Views of a larger array may have gaps: these three go in and out by copies.
     rng, score = np.ascontiguousarray(memory.rng), np.zeros(memory.score.shape)
     stop = np.zeros(1, np.int64) if stop is None else stop
@@ -306,12 +324,12 @@ def run_block(
         buffer = (np.empty(longest, dtype), np.empty(longest if plan.spec.records_lengths else 0, np.int32))
     agents = Agents(
         q=memory.q.reshape(-1), visits=memory.visits.reshape(-1), rng=rng.reshape(-1), state=memory.state,
-        episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(first, count, dtype),
-        gamma=learner.gamma.for_agents(first, count, dtype),
-        explore=explore_threshold(learner.epsilon.for_agents(first, count, np.float64)),
-        temperature=(1 / learner.temperature.for_agents(first, count, np.float64)).astype(np.float32),
-        trace_decay=learner.lambda_.for_agents(first, count, dtype),
-        confidence=learner.c.for_agents(first, count, np.float32), returns=memory.returns.reshape(-1),
+        episode=np.zeros(count, np.int64), alpha=learner.alpha.for_agents(at, count, dtype),
+        gamma=learner.gamma.for_agents(at, count, dtype),
+        explore=explore_threshold(learner.epsilon.for_agents(at, count, np.float64)),
+        temperature=(1 / learner.temperature.for_agents(at, count, np.float64)).astype(np.float32),
+        trace_decay=learner.lambda_.for_agents(at, count, dtype),
+        confidence=learner.c.for_agents(at, count, np.float32), returns=memory.returns.reshape(-1),
         lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
@@ -355,7 +373,7 @@ def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
     checks = plan.checks
     if checks is None:
         return lambda _episode: None
-    measure = checks.watch(first, memory.checks)
+    measure = checks.watch(first - plan.begin, memory.checks)
 
     def check(episode: int) -> None:
         if episode in checks.episodes:
@@ -381,6 +399,7 @@ def run_blocks(
     *,
     size: int,
     ahead: int,
+    begin: int = 0,
     before: Memory | None = None,
     into: Memory | None = None,
     stop: NDArray[np.int64] | None = None,
@@ -388,7 +407,7 @@ def run_blocks(
     tick: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Block]:
-    """Run all blocks of a run on an executor and give them in the order of their agents.
+    """Run the blocks of a run from agent ``begin`` on, and give them in the order of their agents.
 
     At most ``ahead`` blocks are under way or waiting to be taken, so memory stays bounded and the executor's queue
     short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory.  ``tick`` is called
@@ -401,7 +420,7 @@ def run_blocks(
     local = {"into": into, "stop": stop, "report": report}
 
     def calls() -> Iterator[Callable[[], Future[Block]]]:
-        for first in range(0, n_agents, size):
+        for first in range(begin, n_agents, size):
             count = min(size, n_agents - first)
             arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
             if into is not None:
@@ -453,6 +472,20 @@ def in_order(
 
 def available_memory() -> int:
     """Bytes that a program may still use; a very large number where the system does not say."""
+    return min(_free_memory(), _free_in_container())
+
+
+def _free_in_container(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """What a container leaves: beyond it the kernel kills, whatever the machine has."""
+    try:
+        most, used = (int((group / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
+        pages = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+    except (OSError, ValueError):  # no such group, or "max"
+        return 2**62
+    return max(0, most - used + int(pages.get("inactive_file", 0)))
+
+
+def _free_memory() -> int:
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):

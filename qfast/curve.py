@@ -21,6 +21,8 @@ LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Episodes that are recorded before they are summed up.
 WINDOW: Final = 2048
 
+_MOST_IN_32_BITS: Final = 2**32 - 1  # agents that counters of 32 bits can count
+
 _ROOM = 64  # rows that a table of counts begins with, and grows by
 
 
@@ -140,6 +142,24 @@ class _Window:
                 break
             self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is empty: this travels from workers, and 65,536 bins are many."""
+        bins = np.flatnonzero(self.slot_of >= 0).astype(np.int32)
+        return self.__dict__ | {"slot_of": bins, "counts": self.counts[self.slot_of[bins]]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put the counts back into their bins."""
+        self.__dict__.update(state)
+        bins = self.slot_of
+        self.slot_of = np.full(2**16, -1, np.int32)
+        self.slot_of[bins] = np.arange(bins.size)
+        self.n_slots = bins.size
+        self.counts = np.concatenate([self.counts, np.zeros((_ROOM, self.counts.shape[1]), self.counts.dtype)])
+
+    def widen(self) -> None:
+        """Count in 64 bits from now on."""
+        self.counts = self.counts.astype(np.uint64, copy=False)
+
     def merge(self, other: "_Window") -> None:
         """Add the agents of another block."""
         np.minimum(self.low, other.low, out=self.low)
@@ -150,7 +170,7 @@ class _Window:
         self.slot_of[new] = np.arange(self.n_slots, self.n_slots + new.size)
         self.n_slots += new.size
         if self.n_slots > len(self.counts):
-            room = np.zeros((self.n_slots + _ROOM - len(self.counts), self.counts.shape[1]), np.uint32)
+            room = np.zeros((self.n_slots + _ROOM - len(self.counts), self.counts.shape[1]), self.counts.dtype)
             self.counts = np.concatenate([self.counts, room])
         for box in bins:
             self.counts[self.slot_of[box]] += other.counts[other.slot_of[box]]
@@ -191,6 +211,9 @@ class SummaryBuilder:
 
     def merge(self, other: "SummaryBuilder") -> None:
         """Add the agents of another builder."""
+        if self.n_agents + other.n_agents > _MOST_IN_32_BITS:
+            for window in self.returns + self.lengths:
+                window.widen()
         for mine, theirs in zip(self.returns + self.lengths, other.returns + other.lengths, strict=True):
             mine.merge(theirs)
         self.n_agents += other.n_agents

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from qfast.run import Run
+from qfast.run import NotKept, Run
 
 __all__ = ["describe_run", "final_returns", "learner_in_words", "seed_in_words"]
 
@@ -75,12 +75,14 @@ def describe_run(run: Run) -> str:
     mdp, steps = run.mdp, run.n_steps
     limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
     speed = f", {run.steps_per_second / 1e6:,.0f} million a second" if run.seconds > 0 else ""
+    kept = not isinstance(run.q, NotKept)
+    shape = run.q.shape if kept else "not kept"
     lines = [
         f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
         f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
         f"  learner    {learner_in_words(run)}",
         f"  rates      {', '.join(f'{name}={getattr(run.learner, name)!r}' for name in run.learner.shown)}",
-        f"  Q          {run.dtype.name} {run.q.shape}, started at {run.initial_q!r}, ties {run.ties}",
+        f"  Q          {run.dtype.name} {shape}, started at {run.initial_q!r}, ties {run.ties}",
         f"  seed       {seed_in_words(run)}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
         f"  steps      {steps:,} in {run.seconds:.3g} s{speed}",
     ]
@@ -88,6 +90,8 @@ def describe_run(run: Run) -> str:
     if final is not None:
         spread = "" if np.isnan(final["std"]) else f"; standard deviation of {final['of']} {final['std']:.4g}"
         lines.append(f"  return     {final['mean']:.4g} on average over the last {final['episodes']} episodes{spread}")
+    if not kept:
+        return "\n".join(lines)
     _, agents = run.policies()
     share = 100 * agents[0] / run.n_agents
     count = "1 greedy policy" if len(agents) == 1 else f"{len(agents):,} greedy policies"

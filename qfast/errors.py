@@ -4,7 +4,16 @@ Every message names the value, the rule that it breaks and the fix, in that orde
 ``alpha=1.5 is outside [0, 1]; use a step size such as 0.1``.
 """
 
-__all__ = ["BadFile", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning", "QfastError"]
+__all__ = [
+    "BadFile",
+    "DamagedPartWarning",
+    "Interrupted",
+    "InvalidInput",
+    "MissingExtra",
+    "MissingLimitWarning",
+    "QfastError",
+    "Unfinished",
+]
 
 
 class QfastError(Exception):
@@ -32,6 +41,24 @@ class BadFile(QfastError, ValueError):
 
 class MissingLimitWarning(UserWarning):
     """A problem whose episodes may be very long was built without ``max_episode_steps``."""
+
+
+class DamagedPartWarning(UserWarning):
+    """A part of unfinished work cannot be read any more; it is made again."""
+
+
+class Unfinished(QfastError, RuntimeError):
+    """Training failed on the way: a worker died, the disk is full; what was complete is kept.
+
+    Attributes
+    ----------
+    run : qfast.Run or None
+        As of `Interrupted`.  With ``out=``, starting again with the same settings goes on from there.
+    """
+
+    def __init__(self, message: str, run: object = None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class Interrupted(KeyboardInterrupt):

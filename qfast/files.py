@@ -13,16 +13,16 @@ import secrets
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile, InvalidInput
 
-__all__ = ["FORMAT_VERSION", "read_npz", "write_npz"]
+__all__ = ["FORMAT_VERSION", "read_npz", "replacing", "write_npz"]
 
 #: Version of the layout of files; raised when an older qfast could misread a newer file.
 FORMAT_VERSION: Final = 1
@@ -98,11 +98,39 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
         members[name] = array
     header = {"format": "qfast", "version": FORMAT_VERSION, "kind": kind, "arrays": _manifest(members)}
     members = {_HEADER: np.array(json.dumps(header)), **members}
+    with replacing(target) as stream:
+        np.savez(stream, allow_pickle=False, **members)
+    return target
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file under another name, and give it its own in one step when all is on the disk.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        The file; an existing one is replaced.
+
+    Yields
+    ------
+    stream
+        To write to.  If the block raises, the old file is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "a.txt") as stream:
+    ...         _ = stream.write(b"whole")
+    ...     (Path(folder) / "a.txt").read_bytes()
+    b'whole'
+    """
     # A name of its own for every writer, and open() rather than mkstemp() so that the umask decides on access.
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as stream:
-            np.savez(stream, allow_pickle=False, **members)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
@@ -110,7 +138,6 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    return target
 
 
 def _manifest(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:

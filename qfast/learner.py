@@ -18,6 +18,8 @@ DTYPES: Final = ("float32", "float64")
 #: The settings that are rates.
 RATES: Final = ("alpha", "gamma", "epsilon", "initial_q", "temperature", "lambda_", "c")
 
+_MOST_STEPS: Final = 100_000  # every lane remembers so many steps
+
 #: The default of epsilon, told apart from a number that the user gave by its identity.
 DEFAULT_EPSILON: Final = float("0.1")
 
@@ -96,8 +98,8 @@ class Learner:
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        msg = f"{name}={value!r} is unknown; use one of {', '.join(map(repr, choices))}"
+    if not isinstance(value, str) or value not in choices:
+        msg = f"{name}={value!r:.60} is unknown; use one of {', '.join(map(repr, choices))}"
         raise InvalidInput(msg)
 
 
@@ -110,6 +112,7 @@ def _check_combination(rule: str, n: Any, traces: Any, lambda_: Any, trace_cutof
     """Refuse options that contradict each other."""
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
     _refuse(not whole or n < 1, f"n={n!r} is not a whole number of at least 1; use n=1 for one-step updates")
+    _refuse(n > _MOST_STEPS, f"n={n!r:.60} is above {_MOST_STEPS:,}; use a smaller number of steps")
     _refuse(
         n > 1 and rule in ("double_q_learning", "article"),
         f"n={n} has no meaning for rule={rule!r}; use n=1, or 'q_learning', 'sarsa' or 'expected_sarsa'",

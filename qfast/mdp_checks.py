@@ -328,7 +328,7 @@ def checked_names(what: str, names: Sequence[str] | None, n: int) -> tuple[str, 
     if isinstance(names, str):
         msg = f"{what}={names!r} is one text; give a list of {n} names"
         raise InvalidInput(msg)
-    result = tuple(names)
+    result = _sequence(what, names)
     if len(result) != n:
         msg = f"{what} holds {len(result)} names; give one for each of the {n}, or None to number them"
         raise InvalidInput(msg)
@@ -342,6 +342,14 @@ def checked_names(what: str, names: Sequence[str] | None, n: int) -> tuple[str, 
             raise InvalidInput(msg)
         seen.add(name)
     return tuple(str(name) for name in result)
+
+
+def _sequence(what: str, given: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(given)
+    except TypeError as error:
+        msg = f"{what}={given!r:.60} is no list of texts; give one, or None"
+        raise InvalidInput(msg) from error
 
 
 def layout_rows(layout: str | Sequence[str] | None, n_states: int) -> tuple[str, ...] | None:
@@ -371,7 +379,7 @@ def layout_rows(layout: str | Sequence[str] | None, n_states: int) -> tuple[str,
     """
     if layout is None:
         return None
-    rows = tuple(layout.splitlines()) if isinstance(layout, str) else tuple(layout)
+    rows = tuple(layout.splitlines()) if isinstance(layout, str) else _sequence("layout", layout)
     for index, row in enumerate(rows):
         if not isinstance(row, str) or "\0" in row:
             msg = f"layout row {index} is {row!r}; rows are texts, one character a cell"

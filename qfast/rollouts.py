@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.blocks import Memory
+from qfast.blocks import Memory, available_memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -123,6 +123,13 @@ def rollout(
     state = np.full(chosen.size, starts[0], np.int64)
     if starts.size > 1:
         state[:] = starts[_pick(mdp.start[starts][None], np.zeros(chosen.size, np.int64), draw(streams))]
+    needed = 16 * int(chosen.size) * limit
+    if needed > available_memory():
+        msg = (
+            f"{chosen.size:,} agents over {limit:,} steps need {needed / 1e9:.3g} GB; "
+            "use fewer agents=, or a smaller max_steps="
+        )
+        raise InvalidInput(msg)
     states, actions = np.full((chosen.size, limit + 1), -1), np.full((chosen.size, limit), -1)
     states[:, 0] = state
     returns, lengths = np.zeros(chosen.size), np.zeros(chosen.size, np.int64)
@@ -164,7 +171,11 @@ def _positions(run: Run, agents: Any) -> NDArray[np.int64]:
         return np.arange(run.n_agents)
     if isinstance(agents, (int, np.integer)):
         return np.array([run.position(agents)])
-    positions = [run.position(agent) for agent in agents]
+    try:
+        positions = [run.position(agent) for agent in agents]
+    except TypeError as error:
+        msg = f"agents={agents!r:.60} are no agents; give positions in run.q, or None for all"
+        raise InvalidInput(msg) from error
     if not positions:
         msg = "agents=[] names no agent; give positions in run.q, or None for all"
         raise InvalidInput(msg)
@@ -290,7 +301,7 @@ def evaluate(
     [4.0, 4.0, 4.0]
     """
     _check_run(run)
-    check_count("episodes", episodes)
+    episodes = check_count("episodes", episodes, most=2**31 - 2)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)

@@ -1,8 +1,9 @@
 """The result of training: every agent's Q, what was recorded on the way, and every setting that made it."""
 
+import errno
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.columns import map_columns
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
 from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
+from qfast.run_checks import check_arrays, check_learner
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
@@ -23,6 +26,45 @@ if TYPE_CHECKING:
 __all__ = ["Run", "load"]
 
 _KIND = "run"
+_FILE = "run.npz"  # in a folder
+
+
+class NotKept:
+    """Stands for arrays that were not kept: whatever is asked of it, it says so.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> run = qfast.train(n_agents=3, episodes=5, seed=0, keep_q=False, progress=False)
+    >>> run.policy()
+    Traceback (most recent call last):
+        ...
+    qfast.errors.InvalidInput: the agents' Q was not kept (keep_q=False); train with keep_q=True, or with out='folder'
+    """
+
+    __slots__ = ("n_agents",)
+
+    def __init__(self, n_agents: int) -> None:
+        self.n_agents = n_agents
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse; names of the interpreter's own protocols are only missing, as everywhere."""
+        if name.startswith("__") and name != "__array__":
+            raise AttributeError(name)
+        msg = "the agents' Q was not kept (keep_q=False); train with keep_q=True, or with out='folder'"
+        raise InvalidInput(msg)
+
+    def __getitem__(self, key: object) -> Any:
+        """Refuse."""
+        return self.shape[key]
+
+    def __len__(self) -> int:
+        """Refuse."""
+        return int(self.shape[0])
+
+    def __repr__(self) -> str:
+        """Say so."""
+        return "not kept"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,7 +75,8 @@ class Run:
     ----------
     q : ndarray of float32 or float64, shape (n_agents, S, A)
         Every agent's action values, in units of reward.  Actions that are not allowed have -inf; rows of terminal
-        states keep the initial value.
+        states keep the initial value.  With ``out="folder"`` it is memory-mapped, read-only, and so are the other
+        arrays of all agents; with ``keep_q=False`` using it raises InvalidInput.
     q_tables : ndarray, shape (n_agents, 2, S, A), or None
         The two tables of double Q-learning; ``q`` is their mean.
     visits : ndarray of int32, shape (n_agents, S, A), or None
@@ -65,6 +108,8 @@ class Run:
         The state in which each agent's next episode begins.
     checkpoints : Checkpoints or None
         How far each agent was from the truth on its way, with ``checkpoints=``.
+    work : str
+        Digest of the settings that a training with ``out=`` was made with, by which it knows its own result; else "".
     """
 
     q: NDArray[Any]
@@ -84,11 +129,12 @@ class Run:
     rng: NDArray[np.uint32]
     state: NDArray[np.int32]
     checkpoints: "Checkpoints | None" = None
+    work: str = ""
 
     @property
     def n_agents(self) -> int:
         """Number of agents."""
-        return int(self.q.shape[0])
+        return self.q.n_agents if isinstance(self.q, NotKept) else int(self.q.shape[0])
 
     @property
     def seed(self) -> Any:
@@ -290,7 +336,21 @@ class Run:
         >>> bool((run.q == again.q).all()), again.seed
         (True, 0)
         """
-        about = {
+        return write_npz(path, {"about": np.asarray(json.dumps(self.about())), **self.to_arrays()}, _KIND)
+
+    def save_beside(self, folder: Path, checksums: dict[str, int]) -> None:
+        """Write what all agents have in common into a folder that holds the arrays of agents."""
+        arrays = self.to_arrays(of_agents=False)
+        if self.checkpoints is not None:
+            arrays |= replace(self.checkpoints, q=None).to_arrays("checkpoints_")
+        about = np.asarray(json.dumps(self.about() | {"columns": checksums}))
+        write_npz(folder / _FILE, {"about": about, **arrays}, _KIND)
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the arrays, ready for JSON."""
+        return {
+            "n_agents": self.n_agents,
+            "work": self.work,
             "episodes": self.episodes,
             "first_agent": self.first_agent,
             "record": self.record,
@@ -304,20 +364,23 @@ class Run:
                 "pool_size": self.seed_sequence.pool_size,
             },
         }
-        arrays: dict[str, NDArray[Any]] = {"about": np.asarray(json.dumps(about)), "q": self.q}
-        arrays |= {"rng": self.rng, "state": self.state}
+
+    def to_arrays(self, *, of_agents: bool = True) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, as files need it; without ``of_agents`` only what all agents have in common."""
+        arrays: dict[str, NDArray[Any]] = {}
+        if of_agents and not isinstance(self.q, NotKept):
+            arrays |= {"q": self.q, "rng": self.rng, "state": self.state}
         arrays |= {name: getattr(self.learner, name).values for name in RATES}
         arrays |= {f"mdp_{name}": array for name, array in self.mdp.to_arrays().items()}
-        for name in ("q_tables", "visits"):
-            if getattr(self, name) is not None:
-                arrays[name] = getattr(self, name)
-        if self.returns is not None and self.lengths is not None:
-            arrays |= {"returns": self.returns, "lengths": self.lengths}
         if self.curve is not None:
             arrays |= self.curve.to_arrays("curve_")
-        if self.checkpoints is not None:
-            arrays |= self.checkpoints.to_arrays("checkpoints_")
-        return write_npz(path, arrays, _KIND)
+        if of_agents:
+            for name in ("q_tables", "visits", "returns", "lengths"):
+                if getattr(self, name) is not None:
+                    arrays[name] = getattr(self, name)
+            if self.checkpoints is not None:
+                arrays |= self.checkpoints.to_arrays("checkpoints_")
+        return arrays
 
     def __repr__(self) -> str:
         """Describe the run on one screen."""
@@ -341,6 +404,8 @@ def load(path: str | os.PathLike[str]) -> Run:
     Parameters
     ----------
     path : path-like
+        The file, or the folder that ``qfast.train(…, out="folder")`` has filled: its arrays stay on the disk,
+        memory-mapped and read-only, after their checksums were compared.
 
     Returns
     -------
@@ -358,12 +423,29 @@ def load(path: str | os.PathLike[str]) -> Run:
     --------
     See `Run.save`.
     """
-    arrays = read_npz(path, _KIND)
+    folder = Path(path) if Path(path).is_dir() else None
+    if folder is not None and not (folder / _FILE).is_file():
+        if not (folder / "work.json").is_file():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
+        msg = f"{folder} holds a training that is not finished; start it again with the same settings"
+        raise BadFile(msg)
+    arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
     try:
+        if folder is not None:
+            arrays |= _of_agents(map_columns(folder, json.loads(str(arrays["about"]))["columns"]))
         return _from_arrays(arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} does not hold a whole run ({error}); train and save it again"
         raise BadFile(msg) from error
+
+
+def _of_agents(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Give the arrays of a folder the names and shapes that a run has for them."""
+    names = ("q", "visits", "rng", "state", "returns", "lengths")
+    arrays: dict[str, NDArray[Any]] = {name: columns[name] for name in names if name in columns}
+    if "mean" in columns:  # two tables, and what the agents act on
+        arrays |= {"q": columns["mean"], "q_tables": np.moveaxis(columns["q"], -1, 1)}
+    return arrays | ({"checkpoints_q": columns["kept"]} if "kept" in columns else {})
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
@@ -371,14 +453,13 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
 
     about = json.loads(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
-    q = arrays["q"]
-    settings: dict[str, Any] = {
-        name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES
-    }
+    n_agents, episodes = int(about.get("n_agents", len(arrays.get("q", ())))), int(about["episodes"])
+    rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
+    learner = check_learner(about["learner"], rates, n_agents, episodes)
+    check_arrays(mdp, learner, episodes, n_agents, arrays)
+    kept, none = "q" in arrays, NotKept(n_agents)
+    q: Any = arrays.get("q", none)
     seed = about["seed"]
-    if q.shape[1:] != (mdp.n_states, mdp.n_actions) or arrays["rng"].shape != (4, len(q)):
-        msg = f"q has shape {q.shape} for {mdp.n_states} states and {mdp.n_actions} actions"
-        raise ValueError(msg)
     return Run(
         q=q,
         q_tables=arrays.get("q_tables"),
@@ -387,16 +468,17 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         lengths=arrays.get("lengths"),
         curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
         mdp=mdp,
-        learner=Learner(**settings | about["learner"] | {"dtype": q.dtype}),
+        learner=learner,
         seed_sequence=SeedSequence(
             seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
         ),
         first_agent=int(about["first_agent"]),
-        episodes=int(about["episodes"]),
+        episodes=episodes,
         record=about["record"],
         n_steps=int(about["n_steps"]),
         seconds=float(about["seconds"]),
-        rng=arrays["rng"],
-        state=arrays["state"],
+        rng=arrays["rng"] if kept else q,
+        state=arrays["state"] if kept else q,
         checkpoints=Checkpoints.from_arrays(arrays, "checkpoints_"),
+        work=str(about.get("work", "")),
     )

@@ -1,12 +1,12 @@
 """Training: settings are checked, divided into blocks of agents, run on an executor, and put together."""
 
+import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,26 +14,19 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.blocks import (
-    Memory,
-    Plan,
-    available_memory,
-    block_size,
-    compile_plan,
-    default_threads,
-    mean_table,
-    run_blocks,
-)
-from qfast.curve import SummaryBuilder
-from qfast.errors import Interrupted, InvalidInput, MissingLimitWarning
+from qfast.batches import WorkersFailed, run_batches
+from qfast.blocks import Memory, Plan, available_memory, block_size, compile_plan, default_threads, run_blocks
+from qfast.errors import Interrupted, InvalidInput, MissingLimitWarning, QfastError, Unfinished
+from qfast.keeping import CannotSave, Keeping
 from qfast.kernel.memory import SMALL
 from qfast.kernel.spec import Spec
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
 from qfast.mdp import MDP
+from qfast.outputs import Output
 from qfast.problems import corridor
 from qfast.progress import Progress, Reporter, default_reporter
 from qfast.rates import Rate
-from qfast.run import Run
+from qfast.run import NotKept, Run
 from qfast.seeding import Seed, as_seed_sequence
 from qfast.tables import explore_threshold, goal_reward, make_tables, outcome_kind
 
@@ -44,6 +37,9 @@ __all__ = ["RECORDS", "check_count", "check_options", "collect", "ctrl_c", "make
 
 #: What `record` may be.
 RECORDS: Final = (None, "returns", "summary")
+
+_MOST_AGENTS: Final = 2**62  # numbers of agents are 64 bits wide, with one bit to spare for a sum of two
+_MOST_EPISODES: Final = 2**31 - 2  # the kernel counts the episodes that are left in 32 bits
 
 # The rates that may have a schedule: the kernel's name, and ours.
 _SCHEDULES: Final = (
@@ -82,6 +78,8 @@ def train(
     threads: int | None = None,
     executor: Executor | None = None,
     record: str | None = "summary",
+    keep_q: bool = True,
+    out: str | os.PathLike[str] | None = None,
     checkpoints: Any = None,
     checkpoint_q: bool = False,
     progress: bool | Reporter | None = None,
@@ -144,11 +142,22 @@ def train(
     threads : int, optional
         Threads of the default executor; by default as many as there are processors.
     executor : concurrent.futures.Executor, optional
-        Where the blocks of agents are run: a process pool, a cluster.  By default a thread pool.
+        Where the blocks of agents are run: a process pool, or a cluster such as Dask's, with
+        ``client.get_executor()``.  By default a thread pool.  What is executed, and where, changes no bit.
     record : {"summary", "returns", None}, default "summary"
         "summary": ``run.curve``, mean, standard deviation, extremes and quantiles over agents for each episode, in
         memory that does not grow with the agents.  "returns": ``run.returns`` and ``run.lengths`` of every agent
         and episode, 8 bytes each (12 with float64).
+    keep_q : bool, default True
+        Whether every agent's Q is kept.  Without it, and with ``record="summary"``, memory does not grow with the
+        agents: ``run.curve`` is what remains, and using ``run.q`` raises InvalidInput.
+    out : path-like, optional
+        Where to keep the run, and what is complete of it on the way.  A name that ends in ``.npz`` becomes one file at
+        the end, as `Run.save` writes it; until then there is a folder ``FILE.parts``.  Any other name is a folder, in
+        which the arrays of all agents are written as ``.npy`` files as they are made, and stay there memory-mapped:
+        for populations larger than memory.  A training that was killed goes on from there when it is started again
+        with the same settings (without a ``seed``, with the one that it had), to the same bits; one that is complete
+        is read.  What belongs to other settings is refused before any work; a complete ``.npz`` is replaced.
     checkpoints : sequence of int, int or "log", optional
         After how many episodes each agent is measured against the truth on its way, for ``run.checkpoints`` and
         ``run.first_optimal()``: a list of them, how many (evenly spaced up to the end), or 1, 2, 5, 10, 20, … and the
@@ -165,9 +174,15 @@ def train(
     Raises
     ------
     InvalidInput
-        If a setting is out of range or unknown, the problem cannot end, or the result would not fit in memory.
+        If a setting is out of range or unknown, the problem cannot end, the result would not fit in memory or on the
+        disk, or ``out`` belongs to another run.
     Interrupted
         On Ctrl-C, within a second, with the agents that were complete; a KeyboardInterrupt.
+    Unfinished
+        If a worker of the executor died, its connection was lost, or ``out`` cannot be written any more; with the
+        agents that were complete.
+    BadFile
+        If what ``out`` has of an unfinished run is damaged.
 
     Examples
     --------
@@ -181,9 +196,9 @@ def train(
         makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
         msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
         raise InvalidInput(msg)
-    check_count("n_agents", n_agents)
-    check_count("episodes", episodes)
-    check_count("first_agent", first_agent, least=0)
+    n_agents = check_count("n_agents", n_agents, most=_MOST_AGENTS)
+    episodes = check_count("episodes", episodes, most=_MOST_EPISODES)
+    first_agent = check_count("first_agent", first_agent, least=0, most=_MOST_AGENTS)
     check_options(threads, executor, record)
     learner = make_learner(
         n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
@@ -191,10 +206,15 @@ def train(
         explore=explore, temperature=temperature, c=c,
     )  # fmt: skip
     check_problem(problem, learner)
+    _check_keep_q(keep_q, checkpoint_q)
     checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
+    output = None if out is None else Output(out)
+    if seed is None and output is not None:
+        seed = output.unfinished_seed()
     return _run(
         problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
         record=record, threads=threads, executor=executor, progress=progress, before=None, checks=checks,
+        keep_q=keep_q, output=output,
     )  # fmt: skip
 
 
@@ -250,7 +270,7 @@ def resume(
     if not isinstance(run, Run):
         msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
         raise InvalidInput(msg)
-    check_count("episodes", episodes)
+    episodes = check_count("episodes", episodes, most=_MOST_EPISODES)
     check_options(threads, executor, run.record)
     old = run.learner
     given = {"alpha": alpha, "epsilon": epsilon, "temperature": temperature, "lambda_": lambda_}
@@ -317,26 +337,43 @@ def _plan_checks(
 
 
 # ---------------------------------------------------------------------------------------------------------- checks
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least `least`."""
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """Refuse what is not a whole number from `least` to `most`; give it as Python's, which never overflows."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not whole or value < least:
-        msg = f"{name}={value!r} is not a whole number of at least {least}; use a number such as {max(least, 1000):,}"
+        example = max(least, 1000)
+        msg = f"{name}={value!r:.60} is not a whole number of at least {least}; use a number such as {example:,}"
         raise InvalidInput(msg)
+    if most is not None and value > most:
+        msg = f"{name}={value!r:.60} is above {most:,}; use a smaller number"
+        raise InvalidInput(msg)
+    return int(value)
 
 
 def check_options(threads: Any, executor: Any, record: Any) -> None:
     """Refuse threads, executors and records that cannot be."""
     if threads is not None:
-        check_count("threads", threads)
+        check_count("threads", threads, most=2**16)
     if executor is not None and not isinstance(executor, Executor):
         msg = f"executor={executor!r:.60} is not a concurrent.futures.Executor; use a pool, or None for threads"
         raise InvalidInput(msg)
     if executor is not None and threads is not None:
         msg = f"threads={threads} has no meaning beside executor=; the executor has workers of its own, leave one out"
         raise InvalidInput(msg)
-    if record not in RECORDS:
-        msg = f"record={record!r} is unknown; use one of {', '.join(map(repr, RECORDS))}"
+    if not (record is None or isinstance(record, str)) or record not in RECORDS:
+        msg = f"record={record!r:.60} is unknown; use one of {', '.join(map(repr, RECORDS))}"
+        raise InvalidInput(msg)
+
+
+def _check_keep_q(keep_q: Any, checkpoint_q: Any) -> None:
+    if not isinstance(keep_q, (bool, np.bool_)):
+        msg = f"keep_q={keep_q!r:.40} is neither True nor False; to keep Q on the disk, use out='folder'"
+        raise InvalidInput(msg)
+    if not isinstance(checkpoint_q, (bool, np.bool_)):
+        msg = f"checkpoint_q={checkpoint_q!r:.40} is neither True nor False; use one of them"
+        raise InvalidInput(msg)
+    if checkpoint_q and not keep_q:
+        msg = "checkpoint_q=True and keep_q=False contradict each other; leave one of them out"
         raise InvalidInput(msg)
 
 
@@ -391,10 +428,10 @@ def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, 
 
 
 def memory_needed(
-    mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None, tables: int = 1
+    mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None, tables: float = 1
 ) -> int:
     """Estimate the bytes that a run takes."""
-    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize * tables + 20)
+    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize * tables + 20 * (tables > 0))
     records = {
         None: 0,
         "score": 24 * n_agents,
@@ -405,10 +442,22 @@ def memory_needed(
 
 
 def check_memory(
-    mdp: MDP, dtype: np.dtype[Any], *, n_agents: int, episodes: int, record: str | None, tables: int = 1
+    mdp: MDP,
+    dtype: np.dtype[Any],
+    *,
+    n_agents: int,
+    episodes: int,
+    record: str | None,
+    tables: int = 1,
+    keep_q: bool = True,
+    on_disk: bool = False,
 ) -> None:
     """Refuse a run that would not fit in memory, and say what would."""
     available = available_memory()
+    if not keep_q:
+        tables = 0
+    if on_disk:
+        n_agents = min(n_agents, 8 * 1024 * default_threads())  # only the blocks under way
     need = memory_needed(mdp, dtype, n_agents, episodes, record, tables)
     if need <= available:
         return
@@ -418,7 +467,8 @@ def check_memory(
         fix = " or ".join(fitting) + " would fit"
     else:
         most = max(1, int(available / max(1, need / n_agents)))
-        fix = f"not even record=None would fit; use fewer agents (about {most:,}), or fewer episodes"
+        disk = ", out='folder' (Q stays on the disk), keep_q=False (a summary is all)" * (tables > 0 and not on_disk)
+        fix = f"not even record=None would fit; use fewer agents (about {most:,}), or fewer episodes{disk}"
     msg = (
         f"n_agents={n_agents:,} with record={record!r} needs {need / 1e9:.3g} GB, "
         f"and {max(available, 0) / 1e9:.3g} GB are free; {fix}"
@@ -466,17 +516,6 @@ def make_plan(
 
 
 @dataclass
-class _Collected:
-    """What has come in, in the order of the agents."""
-
-    memory: Memory
-    summary: SummaryBuilder | None
-    n_agents: int = 0
-    n_steps: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
 class _Watch:
     """Ctrl-C, and the steps done by blocks that are not complete yet."""
 
@@ -516,47 +555,52 @@ def collect(
     executor: Executor | None,
     progress: bool | Reporter | None,
     before: Memory | None,
-) -> tuple[_Collected, bool]:
-    """Run a plan's blocks and put them together: what came in, and whether Ctrl-C cut it short."""
+    keeping: Keeping | None = None,
+) -> tuple[Keeping, bool]:
+    """Run a plan's blocks and put them together: what came in, and whether Ctrl-C cut it short.
+
+    Raises
+    ------
+    WorkersFailed, CannotSave
+        If the blocks, or what they gave, are lost; what had come in before is in `keeping`.
+    """
     workers = threads or default_threads()
     watch = _Watch()
     with default_reporter(progress) as report:
+        result = Keeping(plan, n_agents) if keeping is None else keeping
         report(Progress("compiling", 0, n_agents, 0, 0.0))
-        if executor is None:
+        if executor is None and result.n_agents < n_agents:
             compile_plan(plan)
-        result = _Collected(
-            Memory.empty(plan, n_agents), SummaryBuilder(plan.episodes) if plan.record == "summary" else None
-        )
-        began = time.perf_counter()
+        result.begin()
+        earlier = result.n_steps
 
         def tick() -> None:
-            result.seconds = time.perf_counter() - began
-            report(Progress("training", result.n_agents, n_agents, max(watch.steps, result.n_steps), result.seconds))
+            steps = max(earlier + watch.steps, result.n_steps)
+            report(Progress("training", result.n_agents, n_agents, steps, result.look_at_clock()))
 
-        size = block_size(plan, n_agents, workers)
-        pool = executor or ThreadPoolExecutor(min(workers, -(-n_agents // size)), thread_name_prefix="qfast")
-        here: dict[str, Any] = {}
+        options: dict[str, Any] = {
+            "begin": result.n_agents, "before": before, "tick": tick, "stopped": lambda: bool(watch.stop[0])
+        }  # fmt: skip
+        pool: Executor | None = None
         if executor is None:
-            here = {"into": result.memory, "stop": watch.stop, "report": watch.add}
+            size = block_size(plan, n_agents, workers)
+            pool = ThreadPoolExecutor(min(workers, -(-n_agents // size)), thread_name_prefix="qfast")
+            here: dict[str, Any] = {"into": result.into, "stop": watch.stop, "report": watch.add}
+            blocks = run_blocks(plan, n_agents, pool, size=size, ahead=4 * workers, **options, **here)
+        else:
+            blocks = run_batches(plan, n_agents, executor, keep=result.keep_q, **options)
         try:
             with ctrl_c(watch.stop):
-                blocks = run_blocks(
-                    plan, n_agents, pool, size=size, ahead=4 * workers, before=before, tick=tick,
-                    stopped=lambda: bool(watch.stop[0]), **here,
-                )  # fmt: skip
                 for block in blocks:
-                    if block.memory is not None:
-                        result.memory.put(block.first, block.memory)
-                    if result.summary is not None and block.summary is not None:
-                        result.summary.merge(block.summary)
-                    result.n_agents += block.n_agents
-                    result.n_steps += block.n_steps
+                    result.take(block)
                     tick()
+                if result.on_disk or result.n_agents < n_agents:  # else the whole run is saved next
+                    result.commit()
         finally:
             watch.stop[0] = 1  # whatever ends the run ends the blocks under way
-            if executor is None:
+            if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
-        result.seconds = time.perf_counter() - began
+        result.look_at_clock()
         if result.n_agents == n_agents:
             report(Progress("done", n_agents, n_agents, result.n_steps, result.seconds))
     return result, result.n_agents < n_agents
@@ -576,44 +620,85 @@ def _run(
     progress: bool | Reporter | None,
     before: Memory | None,
     checks: "Checks | None" = None,
+    keep_q: bool = True,
+    output: Output | None = None,
 ) -> Run:
     # Double Q-learning keeps two tables and their mean, counts of visits are as large as a float32 table.
     counts = learner.explore == "ucb" or learner.alpha.kind == "visit"
     tables = (3 if learner.rule == "double_q_learning" else 1) + counts
     if checks is not None and checks.keep_q:
         tables += len(checks.episodes)
-    check_memory(mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables)
+    on_disk = output is not None and output.on_disk
+    check_memory(
+        mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables, keep_q=keep_q,
+        on_disk=on_disk,
+    )  # fmt: skip
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
     plan = replace(plan, checks=checks)
-    result, cut_short = collect(
-        plan, n_agents, threads=threads, executor=executor, progress=progress, before=before
-    )
-    n = result.n_agents
-    memory = result.memory.part(0, n) if cut_short else result.memory
-    if cut_short and n == 0:
-        msg = f"stopped before any of {n_agents:,} agents was complete"
-        raise Interrupted(msg)
-    pair = None if memory.q.ndim == 3 else np.moveaxis(memory.q, -1, 1)
-    run = Run(
-        q=memory.q if pair is None else mean_table(memory.q),
-        q_tables=pair,
-        visits=memory.visits if plan.spec.counts_visits else None,
-        returns=memory.returns if record == "returns" else None,
-        lengths=memory.lengths if record == "returns" else None,
-        curve=result.summary.curve() if result.summary is not None else None,
-        mdp=mdp,
-        learner=learner.first(n) if cut_short else learner,
-        seed_sequence=seed,
-        first_agent=first_agent,
-        episodes=episodes,
-        record=record,
-        n_steps=result.n_steps,
-        seconds=result.seconds,
-        rng=memory.rng,
-        state=memory.state,
-        checkpoints=None if checks is None else checks.results(memory.checks, memory.kept),
-    )
-    if cut_short:
-        msg = f"stopped; {n:,} of {n_agents:,} agents were complete"
+    if output is not None:
+        work = output.describe(mdp, plan, n_agents=n_agents, keep_q=keep_q)
+        complete = output.complete(work)
+        if complete is not None:
+            return complete
+    store = None if output is None else output.open(plan, n_agents, keep_q=keep_q)
+    try:
+        keeping = Keeping(plan, n_agents, keep_q=keep_q, store=store, on_disk=on_disk)
+        failure: QfastError | None = None
+        try:
+            collect(
+                plan, n_agents, threads=threads, executor=executor, progress=progress, before=before, keeping=keeping
+            )
+        except (WorkersFailed, CannotSave) as error:
+            failure = error
+            _commit_anyway(keeping)
+        unreadable = on_disk and isinstance(failure, CannotSave)  # what is vouched for is in the folder
+        run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
+        if failure is None and run is not None and keeping.n_agents == n_agents:
+            return run if output is None else output.finish(run)
+        where = "" if output is None else output.where_to_go_on()
+        done = f"{keeping.n_agents:,} of {n_agents:,} agents were complete"
+        if failure is not None:
+            msg = f"{failure}; {done}{where}"
+            raise Unfinished(msg, run) from failure.__cause__
+        msg = f"stopped before any of {n_agents:,} agents was complete" if run is None else f"stopped; {done}{where}"
         raise Interrupted(msg, run)
-    return run
+    finally:
+        if store is not None:
+            store.close()
+
+
+def _commit_anyway(keeping: Keeping) -> None:
+    """Keep what came in before workers died."""
+    with suppress(CannotSave):
+        keeping.commit()
+
+
+def _as_run(keeping: Keeping, plan: Plan, mdp: MDP, n_agents: int, checks: "Checks | None") -> Run | None:
+    """The agents that are complete as a run; None if there are none."""
+    n = keeping.n_agents
+    if n == 0:
+        return None
+    arrays = keeping.arrays()
+    none: Any = NotKept(n)
+    q = arrays.get("mean", arrays.get("q", none))
+    recorded = plan.record == "returns"
+    empty = np.empty((n, 0, *plan.shape), plan.learner.dtype)
+    return Run(
+        q=q,
+        q_tables=np.moveaxis(arrays["q"], -1, 1) if "mean" in arrays else None,
+        visits=arrays.get("visits") if plan.spec.counts_visits else None,
+        returns=arrays["returns"] if recorded else None,
+        lengths=arrays["lengths"] if recorded else None,
+        curve=None if keeping.summary is None else keeping.summary.curve(),
+        mdp=mdp,
+        learner=plan.learner if n == n_agents else plan.learner.first(n),
+        seed_sequence=plan.seed,
+        first_agent=plan.first_agent,
+        episodes=plan.episodes,
+        record=plan.record,
+        n_steps=keeping.n_steps,
+        seconds=keeping.seconds,
+        rng=arrays.get("rng", none),
+        state=arrays.get("state", none),
+        checkpoints=None if checks is None else checks.results(arrays["checks"], arrays.get("kept", empty)),
+    )

@@ -10,7 +10,7 @@ from qfast.cli.output import tell, write_json
 if TYPE_CHECKING:
     from qfast.run import Run
 
-__all__ = ["kept", "report_run"]
+__all__ = ["kept", "report_run", "told_when_unsaved"]
 
 
 @contextlib.contextmanager
@@ -36,8 +36,26 @@ def kept(out: Path | None) -> Iterator[None]:
         elif out is None:
             tell(f"interrupted; {_agents(run)} complete but not saved (--out FILE would keep them)")
         else:
-            run.save(out)
-            tell(f"interrupted; {_agents(run)} complete and saved in {out}")
+            folder = out.with_name(f"{out.name}.parts")
+            if out.suffix == ".npz" or not out.is_dir():
+                run.save(out)
+            goes_on = out.is_dir() or folder.is_dir()
+            more = "; the same command goes on from there" * goes_on
+            tell(f"interrupted; {_agents(run)} complete and saved in {out}{more}")
+        raise
+
+
+@contextlib.contextmanager
+def told_when_unsaved(name: str, *, as_json: bool, threads: int | None) -> Iterator[None]:
+    """Sum up a run that is complete but could not be saved, before the error is passed on."""
+    from qfast.errors import Unfinished
+
+    try:
+        yield
+    except Unfinished as error:
+        run: Run | None = getattr(error, "run", None)
+        if run is not None and run.work:  # all agents are complete
+            _show(run, None, name, threads, as_json=as_json)
         raise
 
 
@@ -45,8 +63,16 @@ def _agents(run: "Run") -> str:
     return f"{run.n_agents:,} agents are" if run.n_agents > 1 else "1 agent is"
 
 
-def report_run(run: "Run", *, out: Path | None, name: str | None, as_json: bool, threads: int | None = None) -> None:
-    """Save a run and sum it up on standard output.
+def report_run(
+    run: "Run",
+    *,
+    out: Path | None,
+    name: str | None,
+    as_json: bool,
+    threads: int | None = None,
+    saved: bool = False,
+) -> None:
+    """Save a run, unless it is, and sum it up on standard output.
 
     Parameters
     ----------
@@ -60,6 +86,8 @@ def report_run(run: "Run", *, out: Path | None, name: str | None, as_json: bool,
         Whether to write JSON.
     threads : int or None
         Threads asked for.
+    saved : bool
+        Whether it is saved already.
 
     Raises
     ------
@@ -67,7 +95,7 @@ def report_run(run: "Run", *, out: Path | None, name: str | None, as_json: bool,
         If the run cannot be saved after all; it is summed up nevertheless.
     """
     failure: OSError | None = None
-    if out is not None:
+    if out is not None and not saved:
         try:
             run.save(out)  # first of all: what comes after may fail at a closed pipe
         except OSError as error:  # show at least what was learned

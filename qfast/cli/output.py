@@ -156,7 +156,7 @@ def check_room(target: Path | None, n_bytes: int) -> None:
         raise UsageError(msg)
 
 
-def checked_out(path: str | None, *, source: str | None = None) -> Path | None:
+def checked_out(path: str | None, *, source: str | None = None, folders: bool = False) -> Path | None:
     """Make sure, before any work, that a file can be written.
 
     Parameters
@@ -165,6 +165,8 @@ def checked_out(path: str | None, *, source: str | None = None) -> Path | None:
         The file; None passes.
     source : str, optional
         A file that is read, and must not be replaced.
+    folders : bool
+        Whether a name that does not end in .npz may be that of a folder.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def checked_out(path: str | None, *, source: str | None = None) -> Path | None:
         return None
     target = Path(path)
     try:
-        problem = _unfit(target, path, source)
+        problem = None if folders and _may_be_folder(target, path) else _unfit(target, path, source)
         if problem is None:
             # Saving uses a name that is a little longer; trying it also finds names that are too long.
             trial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -192,6 +194,13 @@ def checked_out(path: str | None, *, source: str | None = None) -> Path | None:
         msg = f"--out {path} {problem}"
         raise UsageError(msg)
     return target
+
+
+def _may_be_folder(target: Path, path: str) -> bool:
+    """Whether training may fill a folder of this name: a new one, or one that it has begun."""
+    if path.endswith(("/", os.sep)):
+        return False
+    return bool(target.name) and target.suffix != ".npz" and (not target.exists() or (target / "work.json").is_file())
 
 
 def _unfit(target: Path, path: str, source: str | None) -> str | None:

@@ -2,10 +2,11 @@
 
 import secrets
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qfast.cli.ends import kept, report_run
-from qfast.cli.options import add_json, add_out, add_subcommand, given, number, rate, whole
+from qfast.cli.ends import kept, report_run, told_when_unsaved
+from qfast.cli.options import add_json, add_subcommand, given, number, rate, whole
 from qfast.cli.output import check_room, checked_out
 
 if TYPE_CHECKING:
@@ -85,13 +86,18 @@ def add_results(parser: ArgumentParser, record: str) -> None:
         default=record,
         help="keep returns and lengths of all episodes, or their summary over agents (default), or none",
     )
-    add_out(results)
+    results.add_argument(
+        "--out",
+        metavar="NAME",
+        help="keep the run in this .npz (an existing one is replaced), or, under any other name, in a folder whose "
+        "arrays stay on the disk; the same command goes on with what was killed or interrupted",
+    )
     add_json(results)
 
 
 def run(arguments: Namespace) -> None:
     """Train, save and sum up."""
-    out = checked_out(arguments.out, source=arguments.problem)
+    out = checked_out(arguments.out, source=arguments.problem, folders=True)
     mdp = _problem(arguments.problem, arguments.max_steps)
     per_number = 8 if arguments.dtype == "float64" else 4
     recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
@@ -99,7 +105,7 @@ def run(arguments: Namespace) -> None:
     from qfast.learner import DEFAULT_EPSILON
     from qfast.training import train
 
-    with kept(out):
+    with kept(out), told_when_unsaved(arguments.problem, as_json=arguments.json, threads=arguments.threads):
         trained = train(
             mdp,
             n_agents=arguments.agents,
@@ -117,13 +123,25 @@ def run(arguments: Namespace) -> None:
             explore=arguments.explore,
             temperature=given(arguments.temperature),
             c=arguments.c,
-            # 48 bits are short enough to be typed again, and exact in every reader of JSON.
-            seed=secrets.randbits(48) if arguments.seed is None else arguments.seed,
+            seed=_seed(arguments.seed, out),
             threads=arguments.threads,
             record=None if arguments.record == "none" else arguments.record,
             first_agent=arguments.first_agent,
+            out=out,
         )
-    report_run(trained, out=out, name=arguments.problem, as_json=arguments.json, threads=arguments.threads)
+    report_run(trained, out=out, saved=True, name=arguments.problem, as_json=arguments.json, threads=arguments.threads)
+
+
+def _seed(given_one: int | None, out: Path | None) -> Any:
+    """The seed that was given, or that of a training which was begun here and is not finished, or a fresh one."""
+    if given_one is None and out is not None:
+        from qfast.outputs import Output
+
+        begun = Output(out).unfinished_seed()
+        if begun is not None:
+            return begun
+    # 48 bits are short enough to be typed again, and exact in every reader of JSON.
+    return secrets.randbits(48) if given_one is None else given_one
 
 
 def _problem(name: str, limit: int | None) -> "MDP":

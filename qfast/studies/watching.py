@@ -30,6 +30,14 @@ class Watch:
     episodes: tuple[int, ...]
     keep_q: bool = False
 
+    def split(self) -> "tuple[Watch, None]":
+        """Tell apart what all agents share and values of single ones: a study has none."""
+        return self, None
+
+    def joined(self, of_agents: NDArray[Any] | None) -> "Watch":  # noqa: ARG002
+        """Put values of single agents back, of which there are none."""
+        return self
+
     def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
         """Begin to watch the agents ``first`` … of a configuration.
 

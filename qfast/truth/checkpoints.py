@@ -1,7 +1,7 @@
 """Agents measured on the way: when, and what came of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -118,6 +118,15 @@ class Checks:
         regret, optimal, error_sup, error_rms = (np.ascontiguousarray(columns[:, :, i]) for i in range(len(COLUMNS)))
         when = self.done + np.array(self.episodes, np.int64)
         return Checkpoints(when, regret, optimal == 1.0, error_sup, error_rms, q if self.keep_q else None)
+
+    def split(self) -> "tuple[Checks, NDArray[Any] | None]":
+        """Tell apart what all agents share and which discount each has: a block travels with its own agents' alone."""
+        group = self.judge.group
+        return (self if group is None else self.joined(None)), group
+
+    def joined(self, of_agents: NDArray[Any] | None) -> "Checks":
+        """Put the discounts of single agents back."""
+        return replace(self, judge=replace(self.judge, group=of_agents))
 
     def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
         """Begin to watch the agents ``first`` … of a run.

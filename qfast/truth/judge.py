@@ -10,6 +10,8 @@ from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import settle
 from qfast.exact.model import build_model
+from qfast.kernel import chains, greedy
+from qfast.kernel.cache import careful
 from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
 from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Compared, Seen, behaviours, distances
 from qfast.kernel.spec import Spec
@@ -19,6 +21,8 @@ from qfast.truth.moves import Moves, make_acting, mask_dtype, ordered_moves, unp
 from qfast.truth.sparse import sparse_follow, sparse_values
 
 __all__ = ["WEIGHTS", "Behaviour", "Judge", "Verdict", "distinct_masks", "make_judge"]
+
+careful(chains, greedy)
 
 #: What the pairs of a state and an action may be weighted by.
 WEIGHTS: Final = ("all", "optimal")

@@ -13,15 +13,19 @@ import qfast
 from oracle.cases import cases
 from oracle.kernels import kernel_with
 from oracle.variants import VARIANTS
-from qfast import training
+from qfast import blocks, training
+from qfast.rates import Rate
 
-VARIANTS_TO_CHECK = VARIANTS[:: -(-len(VARIANTS) // 6)]  # six of them: checks double the time that compiling takes
+# By default six of the variants, thirty problems each (checks double the time that compiling takes); a number as the
+# first argument chooses how many variants, a second one how many problems.
+N_VARIANTS, N_PROBLEMS = (*map(int, sys.argv[1:]), 6, 30)[:2] if __name__ == "__main__" else (6, 30)
+VARIANTS_TO_CHECK = VARIANTS[:: -(-len(VARIANTS) // N_VARIANTS)]
 
 
 def check(variant):
     """Train on problems of a variant; an index outside of a table raises IndexError."""
 
-    @settings(max_examples=30, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=N_PROBLEMS, deadline=None, derandomize=True, database=None)
     @given(data=st.data())
     def train(data):
         case = data.draw(cases(variant))
@@ -34,20 +38,37 @@ def check(variant):
 
 
 def check_the_check():
-    """An index outside of a table is noticed: the corridor's tables with a state that does not exist."""
-    make_tables = training.make_tables
+    """Indices outside of tables are noticed, wherever they come from."""
+    make_tables, make_lanes, for_agents = training.make_tables, blocks.make_lanes, Rate.for_agents
 
-    def broken(*arguments, **options):
+    def without_a_state(*arguments, **options):
         tables = make_tables(*arguments, **options)
         tables.model[::2] = 1_000
         return tables
 
-    with kernel_with(checked=True), mock.patch.object(training, "make_tables", broken):
-        try:
-            qfast.train(n_agents=3, episodes=3, record=None, progress=False)
-        except IndexError:
-            return
-    raise AssertionError("state 1000 of 5 was read unnoticed")
+    def without_a_start(*arguments, **options):
+        tables = make_tables(*arguments, **options)
+        tables.starts[:] = 1_000
+        return tables
+
+    def too_few_discounts(rate, first, count, dtype):
+        return for_agents(rate, first, count, dtype)[: 1 if float(rate.values) == 0.9 else count]
+
+    def too_few_lanes(*arguments):
+        lanes = make_lanes(*arguments)
+        return lanes._replace(left=lanes.left[:-1])
+
+    breaks = (
+        (training, "make_tables", without_a_state), (training, "make_tables", without_a_start),
+        (Rate, "for_agents", too_few_discounts), (blocks, "make_lanes", too_few_lanes),
+    )  # fmt: skip
+    for place, name, broken in breaks:
+        with kernel_with(checked=True), mock.patch.object(place, name, broken):
+            try:
+                qfast.train(n_agents=3, episodes=3, record=None, progress=False)
+            except IndexError:
+                continue
+        raise AssertionError(f"{broken.__name__} went unnoticed")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ ROOT = Path(qfast.__file__).parent
 # The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
 FLOORS = [
     {"kernel", "errors"},
-    {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"},
+    {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
+    | {"parts", "columns", "run_checks"},
     {"problems"},
-    {"tables", "moments", "curve", "stats", "exact"},
-    {"run", "describe", "blocks", "progress"},
+    {"tables", "moments", "curve", "curve_state", "stats", "exact"},
+    {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training", "rollouts"},
     {"studies"},

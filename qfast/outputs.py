@@ -1,0 +1,126 @@
+"""Where a training keeps its result, and what is complete of it on the way: one file, or a folder."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.random import SeedSequence
+
+from qfast.blocks import Plan
+from qfast.errors import BadFile, InvalidInput, Unfinished
+from qfast.mdp import MDP
+from qfast.parts import read_work, work_digest
+from qfast.run import Run, load
+from qfast.store import Store, describe_work
+
+__all__ = ["Output"]
+
+_KIND = "training"
+
+
+class Output:
+    """Where a training keeps its result.
+
+    Parameters
+    ----------
+    path : path-like
+        A name that ends in ``.npz`` is a file, any other a folder.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where what is complete is kept on the way.
+    on_disk : bool
+        Whether the arrays of agents stay in that folder.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is no path, or where it points to cannot be.
+
+    Examples
+    --------
+    >>> Output("lake.npz").folder.name, Output("lake.npz").on_disk, Output("lake").on_disk
+    ('lake.npz.parts', False, True)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            self.path = Path(path)
+        except TypeError as error:
+            msg = f"out={path!r:.60} is no path; use a name such as 'run.npz', or one of a folder"
+            raise InvalidInput(msg) from error
+        self.on_disk = self.path.suffix != ".npz"
+        self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
+        self._store: Store | None = None
+        self._digest = ""
+        self._work: dict[str, Any] = {}
+        if not self.path.parent.is_dir():
+            msg = f"out={str(path)!r}: there is no folder {self.path.parent}; create it first"
+            raise InvalidInput(msg)
+        if not self.on_disk and self.path.is_dir():
+            msg = f"out={str(path)!r} is a folder, and its name ends in .npz; name a file"
+            raise InvalidInput(msg)
+
+    def unfinished_seed(self) -> SeedSequence | None:
+        """The seed of the training that was begun here; None if there is none."""
+        work = read_work(self.folder, _KIND)
+        if work is None:
+            return None
+        return SeedSequence(work["seed"], spawn_key=tuple(work["spawn_key"]), pool_size=work["seed_pool"])
+
+    def describe(self, mdp: MDP, plan: Plan, *, n_agents: int, keep_q: bool) -> str:
+        """Note what training this is; give its digest."""
+        from qfast import __version__
+
+        self._work = describe_work(mdp, plan, n_agents=n_agents, keep_q=keep_q, version=__version__)
+        self._digest = work_digest(_KIND, self._work)
+        return self._digest
+
+    def complete(self, digest: str) -> Run | None:
+        """The run, if this very training was completed before."""
+        if self.on_disk:
+            return load(self.folder) if (self.folder / "run.npz").is_file() and self._is_mine() else None
+        if not self.path.is_file():
+            return None
+        try:
+            run = load(self.path)
+        except BadFile:  # it will be replaced, as Run.save would do
+            return None
+        return run if run.work == digest else None
+
+    def _is_mine(self) -> bool:
+        return read_work(self.folder, _KIND) == self._work
+
+    def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Store:
+        """Open the folder, or make it."""
+        self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+        return self._store
+
+    def finish(self, run: Run) -> Run:
+        """Keep the whole run, and remove what was only needed on the way.
+
+        Raises
+        ------
+        Unfinished
+            If it cannot be written; the run is whole, and is in the error.
+        """
+        store, run = self._store, replace(run, work=self._digest)
+        assert store is not None
+        try:
+            if self.on_disk:
+                run.save_beside(self.folder, store.columns.checksums)
+                store.thin_out()
+                return run
+            run.save(self.path)
+        except (OSError, InvalidInput) as error:  # InvalidInput: the folder that it was to be in is gone
+            msg = f"{self.path} cannot be written: {getattr(error, 'strerror', error)}; all agents are complete"
+            raise Unfinished(msg + self.where_to_go_on(), run) from error
+        store.remove()
+        return run
+
+    def where_to_go_on(self) -> str:
+        """What to do next, for messages."""
+        kept = self._store is not None and self._store.done.n_agents
+        return f" and are kept in {self.folder}; start again with the same settings to go on from there" * bool(kept)

@@ -1,0 +1,220 @@
+"""A training's folder: what is complete of it, on the disk, so that the same training can go on from there.
+
+Arrays of all agents grow, in the order of the agents, as plain ``.npy`` files.  Every few seconds a part ``done-N``
+says that the first N agents are complete: it holds the summary over them, and the checksum of each array up to there.
+Bytes come first, the part that vouches for them afterwards; what a killed process wrote beyond its last part is
+written again.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qfast.blocks import RECORDED, Memory, Plan, mean_table
+from qfast.columns import Columns
+from qfast.curve import SummaryBuilder
+from qfast.curve_state import builder_from_arrays, builder_to_arrays
+from qfast.errors import BadFile, InvalidInput
+from qfast.learner import RATES
+from qfast.mdp import MDP
+from qfast.parts import Parts
+
+__all__ = ["COMMIT_SECONDS", "Done", "Store", "describe_work", "rows_of"]
+
+#: Seconds of work that a killed process may lose.
+COMMIT_SECONDS: Final = 2.0
+
+
+def describe_work(
+    mdp: MDP, plan: Plan, *, n_agents: int, keep_q: bool, version: str
+) -> dict[str, Any]:
+    """Everything that the bits of a training depend on, ready for JSON: two trainings are the same if this is."""
+    learner = plan.learner
+    values = hashlib.sha256(b"".join(getattr(learner, name).values.tobytes() for name in RATES))
+    rates: dict[str, Any] = {name: repr(getattr(learner, name)) for name in (*learner.shown, "initial_q")}
+    checks = plan.checks
+    seed = plan.seed
+    return {
+        "qfast": version,
+        "problem": mdp.digest[:16],
+        "agents": n_agents,
+        "first_agent": plan.first_agent,
+        "episodes": plan.episodes,
+        "record": plan.record,
+        "keep_q": keep_q,
+        "checkpoints": None if checks is None else list(checks.episodes),
+        "checkpoint_q": checks is not None and checks.keep_q,
+        "seed": seed.entropy if isinstance(seed.entropy, int) else [int(word) for word in seed.entropy or ()],
+        "spawn_key": [int(word) for word in seed.spawn_key],
+        "seed_pool": seed.pool_size,
+        **learner.options(),
+        **rates,
+        "values_of_rates": values.hexdigest()[:16],
+    }
+
+
+@dataclass
+class Done:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    n_agents : int
+        The first so many agents are complete.
+    n_steps : int
+    seconds : float
+    summary : SummaryBuilder or None
+        Over those agents.
+    """
+
+    n_agents: int = 0
+    n_steps: int = 0
+    seconds: float = 0.0
+    summary: SummaryBuilder | None = None
+
+
+def rows_of(memory: Memory) -> dict[str, NDArray[Any]]:
+    """The arrays of a memory, agents first; with two tables their mean as well."""
+    rows = {name: array.T if name == "rng" else array for name, array in vars(memory).items() if name != "score"}
+    if memory.q.ndim == 4:
+        rows["mean"] = mean_table(memory.q)
+    return rows
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        msg = (
+            f"{folder} will take {needed / 1e9:.3g} GB more, and {free / 1e9:.3g} GB are free there; "
+            "use fewer agents, keep_q=False, another record, or another disk"
+        )
+        raise InvalidInput(msg)
+
+
+class Store:
+    """What is complete of a training, in a folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    work : mapping
+        See `describe_work`.
+    plan : Plan
+    n_agents : int
+    keep_q : bool
+        Whether there are arrays of all agents.
+
+    Attributes
+    ----------
+    done : Done
+        How far the training had come when the folder was opened, or at the last `commit`.
+    columns : Columns
+
+    Raises
+    ------
+    InvalidInput
+        If the folder belongs to another training, is in use, or its disk has too little room.
+    BadFile
+        If it is damaged.
+    """
+
+    def __init__(self, folder: Path, work: Mapping[str, Any], plan: Plan, n_agents: int, *, keep_q: bool) -> None:
+        self.parts = Parts(folder, kind="training", work=work)
+        self._committed = time.monotonic()
+        try:
+            like = rows_of(Memory.empty(plan, 0))
+            like = {name: array for name, array in like.items() if keep_q or name in RECORDED}
+            self.columns = Columns(folder, like, n_agents)
+            self.done, checksums = self._latest(plan)
+            _check_room(folder, (n_agents - self.done.n_agents) * self.columns.bytes_per_agent)
+            self.columns.begin(self.done.n_agents, checksums)
+        except BaseException:
+            if self.parts.names():
+                self.parts.close()
+            else:
+                self.parts.remove()
+            raise
+
+    def _latest(self, plan: Plan) -> tuple[Done, dict[str, int]]:
+        """The last part that is whole; nothing where there is none."""
+        for name in reversed(self.parts.names()):
+            arrays = self.parts.read(name) if name.startswith("done-") else None
+            if arrays is None:
+                continue
+            try:
+                summary = builder_from_arrays(arrays, plan.episodes) if plan.record == "summary" else None
+                checksums = {column: int(arrays[f"crc_{column}"]) for column in self.columns.names}
+                done = Done(int(arrays["agents"]), int(arrays["steps"]), float(arrays["seconds"]), summary)
+            except (KeyError, ValueError, TypeError) as error:
+                msg = f"{self.parts.folder} cannot be gone on with ({error}); remove it, and start again"
+                raise BadFile(msg) from error
+            return done, checksums
+        return Done(), {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next `commit`."""
+        return time.monotonic() >= self._committed + COMMIT_SECONDS
+
+    def append(self, agents: Memory, count: int) -> None:
+        """Write the next ``count`` agents, which the next `commit` will vouch for."""
+        self.columns.append(rows_of(agents), count)
+
+    def load_into(self, memory: Memory) -> None:
+        """Read the agents that are complete into the first places of a memory."""
+        target = rows_of(memory)
+        for name in self.columns.names:
+            if name != "mean" and target[name].size:
+                target[name][: self.done.n_agents] = self.columns.mapped(name)
+
+    def commit(self, done: Done) -> None:
+        """Vouch for the first agents, which have been appended to the columns.
+
+        Raises
+        ------
+        OSError
+            If the disk is full; what was vouched for before stays.
+        """
+        if done.n_agents == self.done.n_agents:
+            return
+        self.columns.flush()
+        numbers = {"agents": done.n_agents, "steps": done.n_steps, "seconds": done.seconds}
+        arrays = {name: np.asarray(value) for name, value in numbers.items()}
+        arrays |= {f"crc_{name}": np.asarray(value, np.int64) for name, value in self.columns.checksums.items()}
+        if done.summary is not None:
+            arrays |= builder_to_arrays(done.summary)
+        self.parts.write(f"done-{done.n_agents:015d}", arrays)
+        self.done = replace(done)
+        for name in [name for name in self.parts.names() if name.startswith("done-")][:-2]:  # one in reserve
+            self.parts.drop(name)
+        self._committed = time.monotonic()
+
+    def thin_out(self) -> None:
+        """Remove what was only needed on the way: the training is complete, and kept in this folder."""
+        for name in self.parts.names():
+            if name.startswith("done-"):
+                self.parts.drop(name)
+
+    def close(self) -> None:
+        """Let go of the folder; a folder in which nothing is complete is removed."""
+        self.columns.close()
+        if self.done.n_agents:
+            self.parts.close()
+        else:
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder: the training is complete, and kept elsewhere."""
+        self.columns.close()
+        for name in self.columns.names:
+            with contextlib.suppress(OSError):
+                self.columns.path(name).unlink(missing_ok=True)
+        self.parts.remove()

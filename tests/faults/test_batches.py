@@ -1,0 +1,156 @@
+"""Any executor: what crosses the wire is small, and only so much is under way."""
+
+import pickle
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from oracle.digests import plain, rich, rich_mdp
+
+import qfast
+from faults.runs import RUN, assert_same
+from qfast import batches
+from qfast.blocks import Block, Memory
+from qfast.curve import SummaryBuilder
+from qfast.moments import Tree, combine_moments
+
+
+class Wire(Executor):
+    """Runs everything at once, and weighs what would have been sent."""
+
+    def __init__(self):
+        self.sent, self.received = [], []
+
+    def submit(self, function, /, *arguments, **options):
+        self.sent.append(len(pickle.dumps((function, arguments, options))))
+        future = Future()
+        result = pickle.dumps(pickle.loads(pickle.dumps(function))(*pickle.loads(pickle.dumps(arguments)), **options))
+        self.received.append(len(result))
+        future.set_result(pickle.loads(result))
+        return future
+
+
+def test_what_crosses_the_wire_is_small():
+    wire = Wire()
+    alpha = qfast.per_agent(np.linspace(0.1, 0.5, 20_000))  # 160 kB
+    settings = RUN | {"n_agents": 20_000, "alpha": alpha}
+    run = qfast.train(**settings, executor=wire, keep_q=False)
+    assert_same(run, qfast.train(**settings))
+    assert max(wire.sent) < 200_000  # a task's own rates at most
+    assert sum(wire.sent) < 160_000 + 10_000 * len(wire.sent)
+    assert max(wire.received) < 100_000  # one summary, not one a block
+    assert len(wire.sent) < 20_000 / 512
+
+
+def test_values_of_single_agents_are_cut_for_checks_too():
+    settings = RUN | {"n_agents": 300, "gamma": qfast.per_agent(np.repeat([0.5, 0.9, 0.95], 100)), "checkpoints": 3}
+    expected, wired = qfast.train(**settings), qfast.train(**settings, executor=Wire())
+    assert_same(wired, expected)
+    for column in ("regret", "optimal", "error_sup", "error_rms"):
+        np.testing.assert_array_equal(getattr(wired.checkpoints, column), getattr(expected.checkpoints, column))
+
+
+def test_every_kind_of_record_and_evaluation():
+    for record in (None, "returns", "summary"):
+        settings = rich(record=record)
+        run = qfast.train(rich_mdp(), **settings, executor=Wire())
+        assert_same(run, qfast.train(rich_mdp(), **settings))
+    half = qfast.train(**plain(episodes=40), executor=Wire())
+    assert_same(qfast.resume(half, episodes=60, executor=Wire(), progress=False), qfast.train(**plain()))
+    scores = [qfast.evaluate(run, episodes=5, executor=each, progress=False).returns for each in (None, Wire())]
+    np.testing.assert_array_equal(*scores)
+
+
+class Pretending(Executor):
+    """Gives what `run_batch` would, without training; counts what is under way."""
+
+    def __init__(self, workers):
+        self._max_workers, self.under_way, self.most, self.tasks = workers, 0, 0, 0
+
+    def submit(self, _function, _plan, cut, count, _size, _before=None, *, keep):
+        assert not keep
+        self.tasks += 1
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        memory = Memory.empty(self.plan, count, records_only=True)
+        outer = self
+
+        class Counted(Future):
+            def result(self, timeout=None):
+                outer.under_way -= 1
+                return super().result(timeout)
+
+        future = Counted()
+        future.set_result(batches._Done(Block(cut.first, memory, None, count, count), 1e-6 * count))
+        return future
+
+
+def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
+    from qfast.learner import make_learner
+    from qfast.training import make_plan
+
+    learner = make_learner(n_agents=10**8, episodes=100)
+    plan = make_plan(
+        qfast.corridor(), learner, np.random.SeedSequence(0), first_agent=0, episodes=100, record=None
+    )
+    executor = Pretending(64)
+    executor.plan = plan
+    blocks = batches.run_batches(plan, 10**8, executor, keep=False)
+    places = [(block.first, block.n_agents) for block in blocks]
+    assert sum(count for _, count in places) == 10**8
+    assert all(a + n == b for (a, n), (b, _) in pairwise(places))
+    assert executor.most <= 2 * 64 + 2
+    assert executor.tasks < 5_000
+
+
+def test_summaries_are_the_same_in_whatever_order_they_are_merged():
+    rng = np.random.default_rng(0)
+    returns, lengths = rng.normal(size=(1_000, 7)), rng.integers(1, 99, (1_000, 7)).astype(np.int32)
+
+    def builder(order, size=64):
+        whole = SummaryBuilder(7)
+        for first in order:
+            part = SummaryBuilder(7)
+            part.add(0, first, returns[first : first + size], lengths[first : first + size])
+            whole.merge(pickle.loads(pickle.dumps(part)))
+        return whole.curve().to_arrays("")
+
+    expected = builder(range(0, 1_000, 64))
+    for seed in range(5):
+        found = builder(np.random.default_rng(seed).permutation(range(0, 1_000, 64)).tolist())
+        assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+    found = builder(range(0, 1_000, 320), 320)
+    assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+
+
+def test_summaries_of_more_agents_than_32_bits_can_count():
+    part = SummaryBuilder(2)
+    part.add(0, 0, np.ones((64, 2), np.float32), np.ones((64, 2), np.int32))
+    whole = SummaryBuilder(2)
+    for doubling in range(28):  # the same agents again and again, under other numbers
+        other = pickle.loads(pickle.dumps(whole if doubling else part))
+        if doubling:
+            for window in other.returns + other.lengths:
+                ((level, first, n, moments),) = window.moments.nodes()  # a full tree is one node
+                window.moments = Tree(combine_moments)
+                window.moments.insert(first + n, n, moments, level)
+        whole.merge(other)
+    assert whole.n_agents == 64 * 2**27 > 2**32
+    curve = whole.curve()
+    assert whole.returns[0].counts.sum(axis=0).tolist() == [whole.n_agents] * 2
+    assert curve.returns.quantiles.tolist() == [[1.0, 1.0]] * 5
+    assert (curve.returns.mean == 1).all()
+
+
+def test_workers_are_counted():
+    with ThreadPoolExecutor(5) as pool:
+        assert batches.count_workers(pool) == 5
+    assert batches.count_workers(Wire()) >= 1
+
+
+def test_an_executor_that_was_shut_down():
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(qfast.Unfinished, match="cannot schedule new futures after shutdown; 0 of 3,000 agents"):
+        qfast.train(**RUN, executor=pool)
