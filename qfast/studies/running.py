@@ -118,7 +118,7 @@ temperature, c
     >>> study.labels, study.scores("optimal").mean(axis=1).tolist()
     (['alpha=0.1', 'alpha=0.5'], [1.0, 1.0])
     >>> one = qfast.train(alpha=0.5, episodes=100, seed=0, first_agent=7, n_agents=1, record="returns", progress=False)
-    >>> float(one.returns.mean()) == study.scores("auc", "alpha=0.5")[7]
+    >>> float(one.lengths.sum()) == float(study.scores("steps", "alpha=0.5")[7])
     True
     """
     check_count("n_agents", n_agents)
