@@ -71,8 +71,9 @@ def _conditions(results: Results) -> str:
 
 
 _HOW = (
-    "A step is one transition of one agent with its update of Q. `python -m benchmarks` measures everything again, and "
-    "writes this table and `benchmarks/results`. To see a regression: `pytest benchmarks --benchmark-only "
+    "A step is one transition of one agent with its update of Q. [benchmarks/NOTES.md](benchmarks/NOTES.md) tells what "
+    "bounds the kernel. `python -m benchmarks` measures everything again, and writes this table and "
+    "`benchmarks/results`. To see a regression: `pytest benchmarks --benchmark-only "
     "--benchmark-autosave` before a change, the same with `--benchmark-compare` after it."
 )
 

@@ -234,7 +234,8 @@ def block_size(plan: Plan, n_agents: int, threads: int) -> int:
     --------
     Large tables make small blocks, since the kernel's indices are 32 bits wide.
     """
-    share = -(-n_agents // (4 * threads))
+    # A block costs a quarter of a millisecond by itself, as much as 40 agents of the corridor take.
+    share = max(-(-n_agents // (4 * threads)), min(256, -(-n_agents // threads)))
     records = 2**19 // max(1, min(plan.episodes, 2048)) if plan.record == "summary" else 2**14
     indices = _LARGEST_INDEX // (plan.shape[0] * plan.shape[1])
     return max(LEAF, min(share, records, indices, 1024) // LEAF * LEAF)

@@ -82,7 +82,8 @@ class Pretending(Executor):
                 return super().result(timeout)
 
         future = Counted()
-        future.set_result(batches._Done(Block(cut.first, memory, None, count, count, np.ones(count, np.int64)), 1e-6 * count))
+        block = Block(cut.first, memory, None, count, count, np.ones(count, np.int64))
+        future.set_result(batches._Done(block, 1e-6 * count))
         return future
 
 
