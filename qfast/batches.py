@@ -19,10 +19,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import Block, Memory, Plan, block_size, default_threads, run_block
+from qfast.blocks import Block, Memory, Plan, block_size, run_block
 from qfast.curve import SummaryBuilder
 from qfast.errors import Unfinished
 from qfast.learner import RATES
+from qfast.machine import default_threads
 from qfast.rates import Rate
 
 __all__ = ["Cut", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.blocks import Memory, available_memory
+from qfast.blocks import Memory
 from qfast.errors import Interrupted, InvalidInput
+from qfast.execution import collect, make_plan
+from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.rates import constant
@@ -19,7 +21,7 @@ from qfast.run import Run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
-from qfast.training import check_count, check_options, collect, make_plan
+from qfast.training_checks import check_count, check_options
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
 

@@ -11,7 +11,7 @@ from qfast.studies.design import PROBLEM
 from qfast.studies.job import prepare
 from qfast.studies.outcomes import BUILT_IN
 from qfast.studies.settings import DEFAULTS, decode
-from qfast.training import check_count, check_options
+from qfast.training_checks import check_count, check_options
 
 if TYPE_CHECKING:
     from qfast.studies.result import Study

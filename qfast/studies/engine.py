@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from qfast.blocks import default_threads, in_order
+from qfast.blocks import in_order
 from qfast.errors import InvalidInput
+from qfast.execution import ctrl_c
+from qfast.machine import default_threads
 from qfast.moments import LEAF
 from qfast.progress import Progress, Reporter, default_reporter
 from qfast.studies.folder import Folder
 from qfast.studies.part import Task, run_part
 from qfast.studies.precision import Goal, looks
 from qfast.studies.totals import Totals
-from qfast.training import ctrl_c
 
 __all__ = ["check_picklable", "execute"]
 

@@ -14,9 +14,10 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast import __version__
-from qfast.blocks import available_memory
 from qfast.curve import LEVELS
 from qfast.errors import Interrupted, InvalidInput
+from qfast.execution import make_plan
+from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed, as_seed_sequence
@@ -32,7 +33,7 @@ from qfast.studies.settings import DEFAULTS, as_key, decode, encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
 from qfast.studies.words import as_code
-from qfast.training import check_problem, make_plan
+from qfast.training_checks import check_problem
 
 __all__ = ["Job", "prepare"]
 

@@ -15,7 +15,7 @@ from qfast.seeding import Seed
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.result import Study
-from qfast.training import check_count, check_options
+from qfast.training_checks import check_count, check_options
 
 __all__ = ["study"]
 

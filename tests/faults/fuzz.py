@@ -168,7 +168,7 @@ def train(rng):
     given = {str(name): settings[name]() for name in names}
     if rng.random() < 0.02:
         given["alhpa"] = 0.1
-    with mock.patch("qfast.training.collect", side_effect=Reached("training begins")):
+    with mock.patch("qfast.execution.collect", side_effect=Reached("training begins")):
         qfast.train(problem, **given)
 
 
@@ -320,7 +320,7 @@ def command_line(rng):
     words = [first, *(WORDS[i] for i in rng.integers(len(WORDS), size=rng.integers(0, 7)))]
     told, complained = io.StringIO(), io.StringIO()
     with (
-        mock.patch("qfast.training.collect", side_effect=Reached("training begins")),
+        mock.patch("qfast.execution.collect", side_effect=Reached("training begins")),
         contextlib.redirect_stdout(told), contextlib.redirect_stderr(complained),
     ):  # fmt: skip
         status = run(words)

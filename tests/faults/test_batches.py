@@ -88,8 +88,8 @@ class Pretending(Executor):
 
 
 def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
+    from qfast.execution import make_plan
     from qfast.learner import make_learner
-    from qfast.training import make_plan
 
     learner = make_learner(n_agents=10**8, episodes=100)
     plan = make_plan(

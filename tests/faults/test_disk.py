@@ -122,7 +122,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path):
 
 
 def test_too_little_memory_is_noticed_before_the_start(tmp_path, monkeypatch):
-    monkeypatch.setattr("qfast.training.available_memory", lambda: 50_000_000)
+    monkeypatch.setattr("qfast.training_checks.available_memory", lambda: 50_000_000)
     with pytest.raises(qfast.InvalidInput, match=r"out='folder' \(Q stays on the disk\), keep_q=False"):
         qfast.train(n_agents=10**9)
     with pytest.raises(qfast.InvalidInput, match=r"GB more, and .* are free there"):
@@ -149,7 +149,7 @@ def test_what_stays_on_the_disk_or_is_dropped_needs_no_memory(tmp_path, monkeypa
 
 
 def test_a_container_has_less_than_its_machine(tmp_path):
-    from qfast.blocks import _free_in_container
+    from qfast.machine import _free_in_container
 
     assert _free_in_container(tmp_path) == 2**62
     (tmp_path / "memory.max").write_text("1000000\n")

@@ -13,7 +13,7 @@ import qfast
 from oracle.cases import cases
 from oracle.kernels import kernel_with
 from oracle.variants import VARIANTS
-from qfast import blocks, training
+from qfast import blocks, execution
 from qfast.rates import Rate
 
 # By default six of the variants, thirty problems each (checks double the time that compiling takes); a number as the
@@ -39,7 +39,7 @@ def check(variant):
 
 def check_the_check():
     """Indices outside of tables are noticed, wherever they come from."""
-    make_tables, make_lanes, for_agents = training.make_tables, blocks.make_lanes, Rate.for_agents
+    make_tables, make_lanes, for_agents = execution.make_tables, blocks.make_lanes, Rate.for_agents
 
     def without_a_state(*arguments, **options):
         tables = make_tables(*arguments, **options)
@@ -59,7 +59,7 @@ def check_the_check():
         return lanes._replace(left=lanes.left[:-1])
 
     breaks = (
-        (training, "make_tables", without_a_state), (training, "make_tables", without_a_start),
+        (execution, "make_tables", without_a_state), (execution, "make_tables", without_a_start),
         (Rate, "for_agents", too_few_discounts), (blocks, "make_lanes", too_few_lanes),
     )  # fmt: skip
     for place, name, broken in breaks:

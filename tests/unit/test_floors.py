@@ -15,12 +15,12 @@ ROOT = Path(qfast.__file__).parent
 FLOORS = [
     {"kernel", "errors"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"parts", "columns", "run_checks"},
+    | {"parts", "columns", "run_checks", "machine"},
     {"problems"},
     {"tables", "moments", "curve", "curve_state", "stats", "exact"},
     {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
-    {"training", "rollouts"},
+    {"training_checks", "execution", "training", "rollouts"},
     {"studies"},
     {"plots"},
     {"reports"},
