@@ -38,6 +38,7 @@ RECORDED: Final = ("returns", "lengths", "score", "checks")
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
+_MOST_BYTES: Final = 2**26  # of a block's tables: several blocks are under way at a time
 
 Result = TypeVar("Result")
 
@@ -235,8 +236,9 @@ def block_size(plan: Plan, n_agents: int, threads: int) -> int:
     # A block costs a quarter of a millisecond by itself, as much as 40 agents of the corridor take.
     share = max(-(-n_agents // (4 * threads)), min(256, -(-n_agents // threads)))
     records = 2**19 // max(1, min(plan.episodes, 2048)) if plan.record == "summary" else 2**14
-    indices = _LARGEST_INDEX // (plan.shape[0] * plan.shape[1])
-    return max(LEAF, min(share, records, indices, 1024) // LEAF * LEAF)
+    table = plan.shape[0] * plan.shape[1] * plan.spec.n_tables
+    fitting = min(_LARGEST_INDEX // table, _MOST_BYTES // (table * plan.learner.dtype.itemsize))
+    return max(LEAF, min(share, records, fitting, 1024) // LEAF * LEAF)
 
 
 def compile_plan(plan: Plan) -> None:

@@ -75,7 +75,8 @@ def check_keep_q(keep_q: Any, checkpoint_q: Any) -> None:
 def check_problem(mdp: MDP, learner: Learner) -> None:
     """Refuse problems that the kernel cannot hold, and those whose episodes would not end."""
     largest = 2**31 - 1
-    biggest = max(64 * mdp.n_states * mdp.n_actions, 2 * mdp.next_state.size)
+    tables = 2 if learner.rule == "double_q_learning" else 1
+    biggest = max(64 * mdp.n_states * mdp.n_actions * tables, 2 * mdp.next_state.size)
     if biggest > largest:
         msg = (
             f"{mdp.n_states:,} states with {mdp.n_actions} actions of {mdp.n_outcomes} outcomes are too many: "

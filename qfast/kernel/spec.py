@@ -88,6 +88,8 @@ class Spec:
         for name in ("lanes", "width"):
             if not getattr(self, name):
                 object.__setattr__(self, name, 32 if narrow else 64)
+        if self.lanes % self.width:
+            raise ValueError(f"{self.lanes} lanes are no whole number of vectors of {self.width}")
 
     @property
     def chunk(self) -> int:

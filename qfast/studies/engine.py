@@ -68,7 +68,7 @@ def block_size(task: Task, n_agents: int, n_configurations: int, threads: int) -
     plan = task.plan
     share = n_agents * n_configurations // (4 * threads)
     kept = _RECORDS // (plan.episodes if task.wanted.keep else 1)
-    pairs = plan.shape[0] * plan.shape[1]
+    pairs = plan.shape[0] * plan.shape[1] * plan.spec.n_tables
     fitting = min(_LARGEST_INDEX // pairs, _Q // (pairs * plan.learner.dtype.itemsize))
     most = max(LEAF, min(share, kept, fitting, _MOST))
     return 1 << most.bit_length() - 1
