@@ -26,7 +26,7 @@ from qfast.learner import RATES
 from qfast.machine import default_threads
 from qfast.rates import Rate
 
-__all__ = ["Cut", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]
+__all__ = ["Cut", "WorkersFailed", "check_connection", "count_workers", "cut_plan", "run_batch", "run_batches"]
 
 #: Seconds that a task should take: long beside what a scheduler needs for it, short beside what a dead worker loses.
 _TASK_SECONDS: Final = 1.0
@@ -222,7 +222,10 @@ class _Batches:
         left = self.n_agents - first
         fair = -(-left // (2 * self.workers))  # the end should come for all workers at once
         wanted = _TASK_SECONDS / self._agent_seconds if self._agent_seconds else block
-        row = self.plan.shape[0] * self.plan.shape[1] * self.plan.learner.dtype.itemsize * self.keep + 32
+        spec, checks = self.plan.spec, self.plan.checks
+        tables = spec.n_tables + spec.counts_visits if self.keep else 0
+        tables += len(checks.episodes) if checks is not None and checks.keep_q else 0
+        row = self.plan.shape[0] * self.plan.shape[1] * self.plan.learner.dtype.itemsize * tables + 32
         row += self.plan.episodes * 12 if self.plan.record == "returns" else 0
         agents = min(wanted, fair, _TASK_BYTES // row)
         return min(left, max(1, int(agents) // block) * block)
@@ -279,7 +282,7 @@ def run_batches(
                     tick()
                     if stopped():
                         return
-                    _check_connection(executor)
+                    check_connection(executor)
                 done = pending.popleft().result()
             except (Exception, CancelledError) as error:
                 raise _failure(error) from error
@@ -309,7 +312,7 @@ def _submit(
     return executor.submit(run_batch, handle, cut, count, block, old, keep=keep, **options)
 
 
-def _check_connection(executor: Executor) -> None:
+def check_connection(executor: Executor) -> None:
     client = _dask_client(executor)
     if client is not None and client.status in ("closed", "closing"):
         msg = "the connection to Dask's scheduler is closed"

@@ -54,11 +54,13 @@ class Unfinished(QfastError, RuntimeError):
     ----------
     run : qfast.Run or None
         As of `Interrupted`.  With ``out=``, starting again with the same settings goes on from there.
+    study : qfast.Study or None
+        The same for a study.
     """
 
-    def __init__(self, message: str, run: object = None) -> None:
+    def __init__(self, message: str, run: object = None, study: object = None) -> None:
         super().__init__(message)
-        self.run = run
+        self.run, self.study = run, study
 
 
 class Interrupted(KeyboardInterrupt):

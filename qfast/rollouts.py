@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qfast.blocks import Memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.execution import collect, make_plan
+from qfast.keeping import Keeping
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -320,8 +321,9 @@ def evaluate(
     fresh = Memory.empty(plan, 0)
     before = Memory(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
     result, cut_short = collect(
-        plan, run.n_agents, threads=threads, executor=executor, progress=progress, before=before
-    )
+        plan, run.n_agents, threads=threads, executor=executor, progress=progress, before=before,
+        keeping=Keeping(plan, run.n_agents, keep_q=False),
+    )  # fmt: skip
     if cut_short:
         msg = f"stopped; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"
         raise Interrupted(msg)

@@ -36,12 +36,13 @@ def kept(out: Path | None) -> Iterator[None]:
         elif out is None:
             tell(f"interrupted; {_agents(run)} complete but not saved (--out FILE would keep them)")
         else:
-            folder = out.with_name(f"{out.name}.parts")
-            if out.suffix == ".npz" or not out.is_dir():
+            older = out.is_file()  # a complete run: what was interrupted must not take its place
+            if not older and not out.is_dir():
                 run.save(out)
-            goes_on = out.is_dir() or folder.is_dir()
+            goes_on = out.is_dir() or out.with_name(f"{out.name}.parts").is_dir()
             more = "; the same command goes on from there" * goes_on
-            tell(f"interrupted; {_agents(run)} complete and saved in {out}{more}")
+            saved = f"complete; {out} is left as it was" if older else f"complete and saved in {out}"
+            tell(f"interrupted; {_agents(run)} {saved}{more}")
         raise
 
 

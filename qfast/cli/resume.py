@@ -25,6 +25,8 @@ def add_command(commands: Any) -> None:
     again = "by default as before; a schedule has ended, so give it anew"
     parser.add_argument("--alpha", metavar="RATE", type=rate, help=f"step size ({again})")
     parser.add_argument("--epsilon", metavar="RATE", type=rate, help="exploration rate (the same)")
+    parser.add_argument("--temperature", metavar="RATE", type=rate, help="of softmax (the same)")
+    parser.add_argument("--lambda", dest="lambda_", metavar="RATE", type=rate, help="decay of the traces (the same)")
     parser.add_argument("--threads", metavar="N", type=whole, help="by default all processors")
     add_out(parser)
     add_json(parser)
@@ -43,6 +45,8 @@ def run(arguments: Namespace) -> None:
             episodes=arguments.episodes,
             alpha=given(arguments.alpha),
             epsilon=given(arguments.epsilon),
+            temperature=given(arguments.temperature),
+            lambda_=given(arguments.lambda_),
             threads=arguments.threads,
         )
     report_run(trained, out=out, name=None, as_json=arguments.json, threads=arguments.threads)

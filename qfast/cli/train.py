@@ -87,6 +87,12 @@ def add_results(parser: ArgumentParser, record: str) -> None:
         help="keep returns and lengths of all episodes, or their summary over agents (default), or none",
     )
     results.add_argument(
+        "--checkpoints",
+        metavar="N",
+        type=lambda text: text if text == "log" else whole(text),
+        help="measure every agent against the truth N times on the way, or with log after 1, 2, 5, 10 … episodes",
+    )
+    results.add_argument(
         "--out",
         metavar="NAME",
         help="keep the run in this .npz (an existing one is replaced), or, under any other name, in a folder whose "
@@ -101,7 +107,8 @@ def run(arguments: Namespace) -> None:
     mdp = _problem(arguments.problem, arguments.max_steps)
     per_number = 8 if arguments.dtype == "float64" else 4
     recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
-    check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
+    if out is None or out.suffix == ".npz":  # a folder knows what it has already
+        check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
     from qfast.learner import DEFAULT_EPSILON
     from qfast.training import train
 
@@ -125,6 +132,7 @@ def run(arguments: Namespace) -> None:
             c=arguments.c,
             seed=_seed(arguments.seed, out),
             threads=arguments.threads,
+            checkpoints=arguments.checkpoints,
             record=None if arguments.record == "none" else arguments.record,
             first_agent=arguments.first_agent,
             out=out,

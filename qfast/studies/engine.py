@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from qfast.batches import check_connection, count_workers
 from qfast.blocks import in_order
 from qfast.errors import InvalidInput
 from qfast.execution import ctrl_c
@@ -106,7 +107,7 @@ def execute(
     bool
         Whether Ctrl-C cut it short.
     """
-    workers = threads or default_threads()
+    workers = threads or (default_threads() if executor is None else count_workers(executor))
     stop, steps = np.zeros(1, np.int64), _Steps()
     local: dict[str, Any] = {} if executor is not None else {"stop": stop, "report": steps.add}
     n_agents = totals.n_agents
@@ -119,6 +120,8 @@ def execute(
         began = time.perf_counter()
 
         def tick() -> None:
+            if executor is not None:
+                check_connection(executor)
             totals.seconds = seconds_before + time.perf_counter() - began
             done = max(steps.total, int(totals.n_steps.sum()) - steps_before)
             seconds = time.perf_counter() - began

@@ -8,6 +8,7 @@ of the result.
 
 import json
 import os
+import re
 import secrets
 import time
 import warnings
@@ -19,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.errors import BadFile, InvalidInput
-from qfast.files import read_npz, write_npz
+from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
+from qfast.files import read_npz, replacing, write_npz
 from qfast.mdp import MDP
 from qfast.studies.part import Part
 from qfast.studies.totals import Curves, Totals
@@ -106,14 +107,14 @@ class Folder:
             trial.open("xb").close()
             trial.unlink()
             return
-        if any(self.path.iterdir()):
+        mine = re.compile(r"problem-\d+\.npz|\..+\.tmp")  # of a study that was killed before it had begun
+        if not all(mine.fullmatch(file.name) for file in self.path.iterdir()):
             msg = f"out={str(self.path)!r} holds other files, and no study; name a new or an empty folder"
             raise InvalidInput(msg)
         for i, problem in enumerate(problems.values()):
             problem.save(self.path / f"problem-{i}.npz")
-        temporary = self.path / f".{_NAME}.{secrets.token_hex(4)}.tmp"
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        temporary.replace(self.path / _NAME)
+        with replacing(self.path / _NAME) as stream:
+            stream.write((json.dumps(manifest, indent=1) + "\n").encode())
 
     def load(self, totals: Totals, shapes: Curves) -> None:
         """Put what the pieces hold into totals; see `read_pieces`.  A damaged one is set aside, with a warning."""
@@ -122,7 +123,7 @@ class Folder:
             aside = file.with_name(f"{file.name}.damaged")
             file.replace(aside)
             text = f"{error}; it is set aside as {aside.name}, and its agents are trained again"
-            warnings.warn(text, UserWarning, stacklevel=6)
+            warnings.warn(text, DamagedPartWarning, stacklevel=6)
 
         self._written |= read_pieces(self.path, totals, shapes, set_aside)
 

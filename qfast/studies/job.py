@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -14,8 +14,9 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast import __version__
+from qfast.batches import WorkersFailed
 from qfast.curve import LEVELS
-from qfast.errors import Interrupted, InvalidInput
+from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
 from qfast.machine import available_memory
 from qfast.mdp import MDP
@@ -94,13 +95,18 @@ class Job:
     ) -> Study:
         """Train what is missing; see `qfast.study`."""
         totals = self.totals
-        cut_short = execute(
-            self.tasks, totals, goal=self.goal, paired=self.paired, folder=self.folder, threads=threads,
-            executor=executor, progress=progress,
-        )  # fmt: skip
+        again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
+        try:
+            cut_short = execute(
+                self.tasks, totals, goal=self.goal, paired=self.paired, folder=self.folder, threads=threads,
+                executor=executor, progress=progress,
+            )  # fmt: skip
+        except (BrokenExecutor, CancelledError, OSError, WorkersFailed) as error:  # a worker died, the connection, the disk
+            complete, what = len(totals.finished), f"{type(error).__name__}: {error}"
+            msg = f"{what}; {complete} of {len(self.design)} configurations were complete{again}"
+            raise Unfinished(msg, study=self.result() if complete else None) from error
         if cut_short:
             complete, agents = len(totals.finished), int(totals.done.sum())
-            again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
             msg = f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
             raise Interrupted(msg, study=self.result() if complete else None)
         return self.result()

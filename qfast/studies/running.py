@@ -15,7 +15,7 @@ from qfast.seeding import Seed
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.result import Study
-from qfast.training_checks import check_count, check_options
+from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
 
 __all__ = ["study"]
 
@@ -121,9 +121,9 @@ temperature, c
     >>> float(one.lengths.sum()) == float(study.scores("steps", "alpha=0.5")[7])
     True
     """
-    check_count("n_agents", n_agents)
-    check_count("episodes", episodes)
-    check_count("first_agent", first_agent, least=0)
+    n_agents = check_count("n_agents", n_agents, most=MOST_AGENTS)
+    episodes = check_count("episodes", episodes, most=MOST_EPISODES)
+    first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
     check_options(threads, executor, None)
     if not isinstance(paired, (bool, np.bool_)):
         msg = f"paired={paired!r:.40} is neither True nor False; use True to give agent i the same stream everywhere"

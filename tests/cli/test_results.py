@@ -5,6 +5,7 @@ import json
 import pytest
 
 import qfast
+from qfast.cli.ends import kept
 
 LOG = """\
 [DEBUG] best action for 0: 1
@@ -107,3 +108,26 @@ def test_problems_describes_one(command, name):
     mdp = qfast.problems.resolve(name)
     assert command("problems", name).stdout == f"{mdp!r}\n"
     assert json.loads(command("problems", name, "--json").stdout)["digest"] == mdp.digest
+
+
+def test_an_interruption_does_not_take_the_place_of_a_complete_run(tmp_path, capsys):
+    whole, part = (qfast.train(n_agents=n, episodes=9, seed=1, progress=False) for n in (5, 2))
+    file = whole.save(tmp_path / "run.npz")
+    with pytest.raises(qfast.Interrupted), kept(file):
+        raise qfast.Interrupted("stopped", part)
+    assert qfast.load(file).n_agents == 5
+    assert f"2 agents are complete; {file} is left as it was" in capsys.readouterr().err
+
+
+def test_agents_are_measured_on_the_way(command, tmp_path):
+    done = command("train", "--agents", 30, "--episodes", 60, "--seed", 1, "--checkpoints", 3, "--out", "a.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert qfast.load(tmp_path / "a.npz").checkpoints.episodes.tolist() == [20, 40, 60]
+
+
+def test_a_schedule_is_given_anew(command):
+    options = ("--explore", "softmax", "--temperature", "5:4", "--agents", 3, "--episodes", 9)
+    done = command("train", *options, "--max-steps", 50, "--out", "soft.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "give temperature=" in command("resume", "soft.npz", "--episodes", 5).stderr
+    assert command("resume", "soft.npz", "--episodes", 5, "--temperature", "4:3").returncode == 0

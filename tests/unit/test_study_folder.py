@@ -3,12 +3,13 @@
 import json
 import signal
 import time
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 import numpy as np
 import pytest
 
 import qfast
-from qfast.errors import BadFile, Interrupted, InvalidInput
+from qfast.errors import BadFile, Interrupted, InvalidInput, Unfinished
 from qfast.studies import folder as module
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
@@ -109,7 +110,7 @@ def test_a_damaged_piece_is_trained_again(whole, tmp_path, small_blocks, which):
     damaged.write_bytes(content)
     with pytest.raises(BadFile, match="run the study again"):
         qfast.load_study(tmp_path)
-    with pytest.warns(UserWarning, match="set aside"):
+    with pytest.warns(qfast.errors.DamagedPartWarning, match="set aside"):
         assert make(out=tmp_path).dataset.equals(whole.dataset)
     assert make(out=tmp_path).dataset.equals(whole.dataset)
     assert damaged.with_name(damaged.name + ".damaged").exists()
@@ -169,3 +170,42 @@ def test_outcomes_of_the_users_own_stay(tmp_path):
     read = qfast.load_study(tmp_path)
     assert read.dataset.equals(made.dataset)
     assert read.rerun(0, 64, progress=False).outcomes == [name for name in made.outcomes if name != "first"]
+
+
+class Failing(Executor):
+    """Trains some blocks; then its workers are gone."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        if self.left:
+            future.set_result(function(*args, **kwargs))
+        else:
+            future.set_exception(BrokenExecutor("a worker died"))
+        self.left -= self.left > 0
+        return future
+
+
+def test_a_dead_worker_leaves_what_is_complete(whole, small_blocks, tmp_path):
+    with pytest.raises(Unfinished, match=r"a worker died; 2 of 3 configurations .* goes on") as failed:
+        make(out=tmp_path / "study", executor=Failing(9))
+    scores = failed.value.study.scores("steps")
+    np.testing.assert_array_equal(scores[:2], whole.scores("steps")[:2])
+    np.testing.assert_array_equal(make(out=tmp_path / "study").scores("steps"), whole.scores("steps"))
+
+
+def test_a_folder_of_a_study_that_was_killed_before_it_began(whole, tmp_path):
+    folder = tmp_path / "study"
+    make(out=folder)
+    for file in folder.iterdir():
+        if not file.name.startswith("problem"):
+            file.unlink()
+    np.testing.assert_array_equal(make(out=folder).scores("steps"), whole.scores("steps"))
+
+
+@pytest.mark.parametrize("changes", [{"n_agents": 2**70}, {"episodes": 2**70}, {"first_agent": 2**70}])
+def test_numbers_that_no_counter_can_hold(changes):
+    with pytest.raises(InvalidInput, match="is above"):
+        make(**changes)
