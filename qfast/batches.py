@@ -313,6 +313,7 @@ def _submit(
 
 
 def check_connection(executor: Executor) -> None:
+    """Raise ConnectionError if an executor's cluster is gone: its futures would wait for ever."""
     client = _dask_client(executor)
     if client is not None and client.status in ("closed", "closing"):
         msg = "the connection to Dask's scheduler is closed"

@@ -14,7 +14,6 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast import __version__
-from qfast.batches import WorkersFailed
 from qfast.curve import LEVELS
 from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
@@ -101,7 +100,7 @@ class Job:
                 self.tasks, totals, goal=self.goal, paired=self.paired, folder=self.folder, threads=threads,
                 executor=executor, progress=progress,
             )  # fmt: skip
-        except (BrokenExecutor, CancelledError, OSError, WorkersFailed) as error:  # a worker died, the connection, the disk
+        except (BrokenExecutor, CancelledError, OSError) as error:  # a worker died, the connection, the disk
             complete, what = len(totals.finished), f"{type(error).__name__}: {error}"
             msg = f"{what}; {complete} of {len(self.design)} configurations were complete{again}"
             raise Unfinished(msg, study=self.result() if complete else None) from error
