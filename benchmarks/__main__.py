@@ -29,7 +29,7 @@ from benchmarks.workloads import BUILDERS, WrongAnswer
 ROOT = Path(__file__).parents[1]
 #: Sessions of each section: new processes, whose measurements are put together.
 SESSIONS = {
-    "full": {"compile": 1, "throughput": 3, "variants": 3, "growth": 1, "threads": 2, "processes": 1, "memory": 1},
+    "full": {"compile": 1, "throughput": 2, "variants": 2, "growth": 1, "threads": 2, "processes": 1, "memory": 1},
     "quick": {"compile": 1, "throughput": 1, "variants": 1, "growth": 1, "threads": 1, "processes": 1, "memory": 1},
 }
 _TWO_CORES = ("threads",)  # all other sections have one core to themselves
