@@ -104,8 +104,7 @@ def run(arguments: Namespace) -> None:
     if arguments.save is not None:
         found.save(arguments.save)
     if page is not None:
-        write: Any = found
-        write.report(page)
+        found.report(page)
     _show(found, arguments, page)
 
 

@@ -227,7 +227,8 @@ def scatter(typing_context, spec, array, index, value, mask):
 def _store_each(builder, data, index, value, mask):
     """One store a lane, in a straight line where all lanes are set.
 
-    LLVM's own substitute for a scatter tests every lane's bit: this is 1.3 to 1.5 times as fast with AVX2.
+    LLVM's own substitute for a scatter tests every lane's bit: with AVX2 this is 1.5 times as fast on CliffWalking, 1.3
+    on Taxi, 0.9 on the corridor.
     """
     n, whole = index.type.count, ir.IntType(_bits(value.type.element))
     memory = [cgutils.alloca_once(builder, vector.type) for vector in (index, value)]

@@ -31,6 +31,13 @@ def test_the_same_bits(cluster):
     same_everywhere(cluster.get_executor())
 
 
+def test_a_study_has_the_same_bits(cluster):
+    settings = {"vary": {"alpha": [0.1, 0.5, 0.9]}, "n_agents": 200, "episodes": 100, "seed": 3, "progress": False}
+    lake = qfast.problems.frozen_lake("4x4", slip=0.0)  # as in the tests of studies
+    there = qfast.study(lake, **settings, executor=cluster.get_executor()).dataset
+    assert there.drop_attrs().identical(qfast.study(lake, **settings).dataset.drop_attrs())
+
+
 BIG = RUN | {"n_agents": 40_000}
 
 
