@@ -17,7 +17,7 @@ FLOORS = [
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
     | {"parts", "columns", "run_checks", "machine"},
     {"problems"},
-    {"tables", "moments", "curve", "curve_state", "stats", "exact"},
+    {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
     {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training_checks", "execution", "training", "rollouts"},
