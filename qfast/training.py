@@ -278,8 +278,19 @@ def resume(
     more = run_training(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
+        joined=_joined_bytes(run, episodes, checks),
     )  # fmt: skip
     return _join(run, more)
+
+
+def _joined_bytes(run: Run, episodes: int, checks: "Checks | None") -> int:
+    """What `_join` allocates: records and checkpoints of both stretches, in one piece."""
+    each = 0 if run.returns is None else (run.returns.itemsize + 4) * (run.episodes + episodes)
+    old = run.checkpoints
+    if old is not None and checks is not None:
+        tables = 0 if old.q is None else run.q[0].nbytes
+        each += (25 + tables) * (old.episodes.size + len(checks.episodes))
+    return run.n_agents * each
 
 
 def _join(run: Run, more: Run) -> Run:

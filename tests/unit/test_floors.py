@@ -18,7 +18,7 @@ FLOORS = [
     | {"parts", "columns", "run_checks", "machine"},
     {"problems"},
     {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
-    {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
+    {"run", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training_checks", "execution", "training", "rollouts"},
     {"studies"},
