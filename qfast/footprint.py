@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from qfast.bins import MOST, count_type
 from qfast.blocks import LEAF, Memory, Plan
-from qfast.curve import WINDOW
+from qfast.curve import WINDOW, windows
 from qfast.kernel.state import lanes_bytes
 
-__all__ = ["Footprint", "memory_needed"]
+__all__ = ["Footprint", "memory_needed", "worker_bytes"]
 
 _LONGEST: Final = 12  # without a limit: steps of the longest episodes, for each state
 _PILE: Final = 2**24  # bytes of policies that wait to be valued, at most
@@ -88,8 +88,10 @@ def worker_bytes(plan: Plan, n_agents: int, size: int) -> int:
     steps = plan.tables.limit if plan.spec.limited else None
     need = _WORKER + 200 * size + lanes_bytes(plan.spec, n_step, pairs, size, steps)
     if plan.record == "summary":
-        need += size * min(plan.episodes, WINDOW) * (plan.learner.dtype.itemsize + 4)
-        need += summary_bytes(plan, n_agents, size)
+        longest = max(end - begin for begin, end in plan.stretches or windows(plan.episodes))
+        need += size * longest * (plan.learner.dtype.itemsize + 4 * plan.spec.records_lengths)
+        if plan.recorder is None:
+            need += summary_bytes(plan, n_agents, size)
     if plan.checks is not None:
         # Results by column, the policies that changed and, joined, once more.
         need += size * len(plan.checks.episodes) * 32

@@ -21,7 +21,7 @@ from qfast.tables import explore_threshold
 
 __all__ = [
     "MOST_AGENTS", "MOST_EPISODES", "RECORDS", "check_count", "check_keep_q", "check_memory", "check_options",
-    "check_problem",
+    "check_problem", "largest_that",
 ]  # fmt: skip
 
 #: What `record` may be.
@@ -174,10 +174,10 @@ def check_memory(
             ways.append(("out='folder' (Q stays on the disk)", need(on_disk=True, saved=True)))
             if checks is None or not checks.keep_q:
                 ways.append(("keep_q=False (Q is dropped)", need(keep_q=False)))
-        most = _largest(lambda n: need(n=n) <= available, n_agents)
+        most = largest_that(lambda n: need(n=n) <= available, n_agents)
         if most:
             ways.append((f"n_agents={most:,}", 0))
-    most = _largest(lambda n: need(replace(plan, episodes=n)) <= available, plan.episodes)
+    most = largest_that(lambda n: need(replace(plan, episodes=n)) <= available, plan.episodes)
     if most and plan.record != "score" and checks is None:
         ways.append((f"episodes={most:,}", 0))
     fitting = [f"{text} ({size / 1e9:.3g} GB)" if size else text for text, size in ways if size <= available]
@@ -193,7 +193,7 @@ def check_memory(
     raise InvalidInput(msg)
 
 
-def _largest(fits: Callable[[int], bool], above: int) -> int:
+def largest_that(fits: Callable[[int], bool], above: int) -> int:
     """The largest number below `above` that fits, to two digits; 0 if not even 1 does."""
     low = 0
     while above - low > 1:
