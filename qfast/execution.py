@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -198,11 +198,11 @@ def run_training(
     checks: "Checks | None" = None,
     keep_q: bool = True,
     output: Output | None = None,
-    joined: int = 0,
+    joined: Callable[[Plan], int] = lambda _plan: 0,
 ) -> Run:
     """Train agents whose settings have been checked; parameters as in `qfast.train`.
 
-    `joined` is what it takes, in bytes, to put the records behind those of an earlier training.
+    `joined` tells what it takes, in bytes, to put the records behind those of an earlier training.
     """
     on_disk = output is not None and output.on_disk
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)

@@ -2,12 +2,13 @@
 
 import os
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import Memory
+from qfast.blocks import Memory, Plan
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
@@ -278,18 +279,17 @@ def resume(
     more = run_training(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
-        joined=_joined_bytes(run, episodes, checks),
+        joined=partial(_joined_bytes, run),
     )  # fmt: skip
     return _join(run, more)
 
 
-def _joined_bytes(run: Run, episodes: int, checks: "Checks | None") -> int:
+def _joined_bytes(run: Run, plan: Plan) -> int:
     """What `_join` allocates: records and checkpoints of both stretches, in one piece."""
-    each = 0 if run.returns is None else (run.returns.itemsize + 4) * (run.episodes + episodes)
+    each = 0 if run.returns is None else (run.returns.itemsize + 4) * (run.episodes + plan.episodes)
     old = run.checkpoints
-    if old is not None and checks is not None:
-        tables = 0 if old.q is None else run.q[0].nbytes
-        each += (25 + tables) * (old.episodes.size + len(checks.episodes))
+    if old is not None and plan.checks is not None:
+        each += (25 + (0 if old.q is None else run.q[0].nbytes)) * (old.episodes.size + len(plan.checks.episodes))
     return run.n_agents * each
 
 

@@ -138,7 +138,7 @@ def check_memory(
     on_disk: bool = False,
     saved: bool = False,
     goes_on: bool = False,
-    joined: int = 0,
+    joined: Callable[[Plan], int] = lambda _plan: 0,
 ) -> None:
     """Refuse a run that would not fit in memory, and say what would.
 
@@ -153,7 +153,7 @@ def check_memory(
             count, block_size(plan, n, count), keep_q=keep_q, on_disk=on_disk, saved=saved,
             elsewhere=not (executor is None or isinstance(executor, ThreadPoolExecutor)),
         )  # fmt: skip
-        return memory_needed(plan, n, replace(how, **changes)) + joined
+        return memory_needed(plan, n, replace(how, **changes)) + joined(plan)
 
     here = need()
     if here <= available:
