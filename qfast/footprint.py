@@ -86,7 +86,7 @@ def worker_bytes(plan: Plan, n_agents: int, size: int) -> int:
     """What running a block takes, beside the arrays of its agents that are kept."""
     pairs, n_step = math.prod(plan.shape), plan.learner.n
     steps = plan.tables.limit if plan.spec.limited else None
-    need = _WORKER + 200 * size + lanes_bytes(plan.spec, n_step, pairs, size, steps)
+    need = _WORKER + 200 * size + lanes_bytes(plan.spec, n_step, pairs, size, plan.episodes, steps)
     if plan.record == "summary":
         longest = max(end - begin for begin, end in plan.stretches or windows(plan.episodes))
         need += size * longest * (plan.learner.dtype.itemsize + 4 * plan.spec.records_lengths)

@@ -124,15 +124,16 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
     return Lanes(**arrays)
 
 
-def lanes_bytes(spec: Any, n_step: int, n_pairs: int, n_agents: int, steps: int | None) -> int:
-    """Bytes that the kernel touches of `make_lanes` with so many agents, in episodes of at most so many steps."""
+def lanes_bytes(spec: Any, n_step: int, n_pairs: int, n_agents: int, episodes: int, steps: int | None) -> int:
+    """Bytes that the kernel touches of `make_lanes`: so many agents and episodes of at most so many steps."""
     each = sum(count * np.dtype(kind).itemsize for kind, count in _elements(spec, n_step, 0).values())
     if spec.traces == "none":
         return spec.lanes * each
+    used = min(spec.lanes, n_agents)
     most = n_pairs if steps is None else min(n_pairs, steps)
     lists = most * (4 + np.dtype(spec.dtype).itemsize)
-    where = min(4 * n_pairs, most * PAGE)
-    return spec.lanes * each + min(spec.lanes, n_agents) * (lists + where)
+    where = min(4 * n_pairs, PAGE * most * episodes * -(-n_agents // spec.lanes))  # a page a step, if it must be
+    return spec.lanes * each + used * (lists + where)
 
 
 @inlined
