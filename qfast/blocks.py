@@ -441,8 +441,9 @@ def run_blocks(
     """Run the blocks of a run from agent ``begin`` on, and give them in the order of their agents.
 
     At most ``ahead`` blocks are under way or waiting to be taken, so memory stays bounded and the executor's queue
-    short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory; ``keep`` is `run_block`'s.  ``tick`` is called
-    ten times a second while waiting; the blocks end early when ``stopped`` answers True.
+    short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory; ``keep`` is
+    `run_block`'s.  ``tick`` is called ten times a second while waiting; the blocks end early when ``stopped`` answers
+    True.
 
     Yields
     ------

@@ -82,7 +82,7 @@ def make_plan(
     )
 
 
-def _lanes(mdp: MDP, learner: Learner) -> dict[str, int]:
+def _lanes(mdp: MDP, learner: Learner) -> dict[str, Any]:
     """Few lanes where the traces of many would take the memory; traces are followed one lane at a time anyway."""
     lane = mdp.n_states * mdp.n_actions * (8 + learner.dtype.itemsize)
     few = learner.traces is not None and 64 * lane > _MOST_TRACES

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.bins import MOST, count_type
-from qfast.blocks import LEAF, Memory, Plan
-from qfast.curve import WINDOW, windows
+from qfast.blocks import Memory, Plan
+from qfast.curve import LEAF, WINDOW, windows
 from qfast.kernel.state import lanes_bytes
 
 __all__ = ["Footprint", "memory_needed", "worker_bytes"]
 
 _LONGEST: Final = 12  # without a limit: steps of the longest episodes, for each state
+_LOOKED_AT: Final = 2**14  # outcomes of a problem that are looked at to guess its returns, at most
 _PILE: Final = 2**24  # bytes of policies that wait to be valued, at most
 _WORKER: Final = 2**20  # a thread's own, and what the allocator does not give back
 
@@ -113,10 +114,12 @@ def filled_bins(plan: Plan, n_agents: int) -> tuple[int, int]:
     """How many bins the returns and the lengths of so many agents will fill, about."""
     tables, records = plan.tables, n_agents * min(plan.episodes, WINDOW)
     longest = min(tables.limit if plan.spec.limited else _LONGEST * plan.shape[0], 2**31)
-    model = tables.model.reshape(-1, 2)
-    after, rewards = model[:, 0], tables.reward if tables.reward.size else model[:, 1].copy().view(np.float32)
+    each = plan.shape[1] * tables.n_outcomes  # outcomes of a state
+    count = plan.shape[0] * each
+    model, some = tables.model.reshape(-1, 2), np.arange(0, count, 1 + count // _LOOKED_AT)
+    after, rewards = model[some, 0], tables.reward[some] if tables.reward.size else model[some, 1].view(np.float32)
+    state = some // each
     # Nobody acts in a state in which episodes have ended.
-    state = np.arange(after.size) // (after.size // plan.shape[0])
     acts = ~np.isin(state, -1 - after[after < 0])
     after, rewards = after[acts], rewards[acts].astype(np.float64)
     paid = rewards != 0

@@ -125,11 +125,11 @@ def train(
         ``client.get_executor()``.  By default a thread pool.  What is executed, and where, changes no bit.
     record : {"summary", "returns", None}, default "summary"
         "summary": ``run.curve``, mean, standard deviation, extremes and quantiles over agents for each episode, in
-        memory that does not grow with the agents.  "returns": ``run.returns`` and ``run.lengths`` of every agent
-        and episode, 8 bytes each (12 with float64).
+        memory that does not grow with the agents: at most 2,048 counts an episode (see `qfast.Summary`).  "returns":
+        ``run.returns`` and ``run.lengths`` of every agent and episode, 8 bytes both (12 with float64).
     keep_q : bool, default True
-        Whether every agent's Q is kept.  Without it, and with ``record="summary"``, memory does not grow with the
-        agents: ``run.curve`` is what remains, and using ``run.q`` raises InvalidInput.
+        Whether every agent's Q is kept.  Without it, and with ``record="summary"`` and no ``checkpoints``, memory does
+        not grow with the agents: ``run.curve`` is what remains, and using ``run.q`` raises InvalidInput.
     out : path-like, optional
         Where to keep the run, and what is complete of it on the way.  A name that ends in ``.npz`` becomes one file at
         the end, as `Run.save` writes it; until then there is a folder ``FILE.parts``.  Any other name is a folder, in
@@ -141,6 +141,7 @@ def train(
         After how many episodes each agent is measured against the truth on its way, for ``run.checkpoints`` and
         ``run.first_optimal()``: a list of them, how many (evenly spaced up to the end), or 1, 2, 5, 10, 20, … and the
         end.  Needs SciPy, and changes no result.
+        What is measured is kept of each agent, whatever ``keep_q`` is: 33 bytes an agent and checkpoint.
     checkpoint_q : bool, default False
         Whether to keep Q at every checkpoint, too: ``run.checkpoints.q``.
     progress : bool or callable, optional

@@ -19,8 +19,8 @@ from qfast.execution import ctrl_c
 from qfast.footprint import worker_bytes
 from qfast.machine import default_threads
 from qfast.moments import LEAF
-from qfast.pulse import Pulse
 from qfast.progress import Progress, Reporter, default_reporter
+from qfast.pulse import Pulse
 from qfast.studies.folder import Folder
 from qfast.studies.part import Task, run_part
 from qfast.studies.precision import Goal, looks
@@ -216,7 +216,8 @@ def memory_needed(tasks: Sequence[Task], n_agents: int, *, all_open: bool, worke
     kept = len(tasks) * (8 * len(task.outcomes) * n_agents + curves)
     nodes = 1 + (n_agents // size).bit_count()
     returns = quantiles * n_agents * real
-    under_way = (len(tasks) if all_open else 1) * (returns + 16 * episodes * nodes) + returns + 4 * n_agents * bool(quantiles)
+    summing_up = returns + 4 * n_agents * bool(quantiles)
+    under_way = (len(tasks) if all_open else 1) * (returns + 16 * episodes * nodes) + summing_up
     waiting = min(blocks - running, max(1, workers // 2))
     part = size * (8 * len(task.outcomes) + quantiles * real) + 16 * episodes
     block = max(_block_bytes(task, n_agents, min(size, n_agents)) for task in tasks)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults.runs import assert_same
 
 import qfast
 from qfast import footprint
 from qfast.bins import MOST
+from qfast.blocks import Memory, run_block
 from qfast.execution import make_plan
 from qfast.footprint import Footprint, memory_needed
 from qfast.learner import make_learner
@@ -201,10 +203,10 @@ def test_where_nothing_would_fit_nothing_is_advised(monkeypatch):
 def test_an_evaluation_and_a_resumed_run_are_checked_too(monkeypatch):
     run = qfast.train(n_agents=2_000, episodes=20, seed=0, record="returns", progress=False)
     monkeypatch.setattr("qfast.training_checks.available_memory", lambda: 10**5)
-    with pytest.raises(qfast.InvalidInput, match="n_agents=2,000 needs 0.00.* GB"):
+    with pytest.raises(qfast.InvalidInput, match=r"n_agents=2,000 needs 0.00.* GB"):
         qfast.evaluate(run, progress=False)
     monkeypatch.setattr("qfast.training_checks.available_memory", lambda: 5 * 10**7)
-    with pytest.raises(qfast.InvalidInput, match="needs 0.32.* GB.*what would fit: .*episodes=") as caught:
+    with pytest.raises(qfast.InvalidInput, match=r"needs 0.32.* GB.*what would fit: .*episodes=") as caught:
         qfast.resume(run, episodes=10_000, progress=False)
     assert "keep_q" not in str(caught.value)
 
@@ -218,3 +220,18 @@ def test_a_study_says_what_would_fit(monkeypatch):
     monkeypatch.setattr("qfast.studies.job.Job", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         qfast.study(**settings, n_agents=most)
+
+
+def test_fewer_lanes_change_no_bit(monkeypatch):
+    settings = {"traces": "replacing", "lambda_": 0.9, "n_agents": 100, "episodes": 20, "seed": 3, "progress": False}
+    expected = qfast.train(**settings)
+    monkeypatch.setattr("qfast.execution._MOST_TRACES", 0)
+    assert_same(qfast.train(**settings), expected)
+
+
+def test_finished_blocks_do_not_hold_what_is_dropped():
+    run = a_plan(episodes=5, record="returns")
+    block = run_block(run, 0, 64, keep=False)
+    assert block.memory.q.nbytes == block.memory.rng.nbytes == block.memory.state.nbytes == 0
+    np.testing.assert_array_equal(block.memory.returns, run_block(run, 0, 64).memory.returns)
+    assert sum(array.nbytes for array in vars(block.memory).values()) == 64 * Memory.row_bytes(run, records_only=True)
