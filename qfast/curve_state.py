@@ -16,7 +16,7 @@ def builder_to_arrays(builder: SummaryBuilder) -> dict[str, NDArray[Any]]:
     Examples
     --------
     >>> sorted(builder_to_arrays(SummaryBuilder(3)))[:3]
-    ['lengths_0_bins', 'lengths_0_counts', 'lengths_0_high']
+    ['lengths_0_bins', 'lengths_0_counts', 'lengths_0_dropped']
     """
     arrays: dict[str, NDArray[Any]] = {"summed_up": np.asarray(builder.n_agents)}
     for name in ("returns", "lengths"):
