@@ -34,9 +34,7 @@ def quantiles(values, dropped):
 MADE = {
     "whole numbers": lambda rng, shape: rng.integers(-400, 300, shape).astype(np.float32),
     "continuous": lambda rng, shape: rng.normal(size=shape).astype(np.float32),
-    "ranges that differ": lambda rng, shape: (
-        rng.normal(size=shape) * 10.0 ** rng.integers(-9, 9, shape[0])[:, None]
-    ),
+    "ranges that differ": lambda rng, shape: rng.normal(size=shape) * 10.0 ** rng.integers(-9, 9, shape[0])[:, None],
 }
 
 

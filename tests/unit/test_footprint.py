@@ -71,19 +71,19 @@ CHEAP = {
     "Q": ("corridor", {"n_agents": 300_000, "episodes": 2}),
     "returns": ("corridor", {"n_agents": 20_000, "episodes": 400, "record": "returns"}),
     "checkpoints": (
-        "corridor", {"n_agents": 20_000, "episodes": 60, "checkpoints": 60, "record": "returns", "keep_q": False}
+        "corridor",
+        {"n_agents": 20_000, "episodes": 60, "checkpoints": 60, "record": "returns", "keep_q": False},
     ),
     "continuous rewards": ("noisy", {"n_agents": 512, "episodes": 8_000}),
 }
 LONG = {
-    "traces": (
-        "wide", {"n_agents": 64, "episodes": 1, "traces": "replacing", "lambda_": 0.9, "record": None}
-    ),
+    "traces": ("wide", {"n_agents": 64, "episodes": 1, "traces": "replacing", "lambda_": 0.9, "record": None}),
     "n steps": ("corridor", {"n_agents": 64, "episodes": 30_000, "n": 100_000, "record": None}),
     "double": ("corridor", {"n_agents": 300_000, "episodes": 2, "rule": "double_q_learning", "record": None}),
     "study": ("study", {"vary": {"alpha": [0.1, 0.2, 0.3]}, "n_agents": 200_000, "episodes": 20}),
     "study with all quantiles": (
-        "study", {"vary": {"alpha": [0.1, 0.2]}, "n_agents": 250_000, "episodes": 80, "curves": "all"}
+        "study",
+        {"vary": {"alpha": [0.1, 0.2]}, "n_agents": 250_000, "episodes": 80, "curves": "all"},
     ),
 }
 
