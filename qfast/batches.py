@@ -24,9 +24,10 @@ from qfast.curve import SummaryBuilder
 from qfast.errors import Unfinished
 from qfast.learner import RATES
 from qfast.machine import default_threads
+from qfast.pulse import Pulse, dask_client
 from qfast.rates import Rate
 
-__all__ = ["Cut", "WorkersFailed", "check_connection", "count_workers", "cut_plan", "run_batch", "run_batches"]
+__all__ = ["Cut", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]
 
 #: Seconds that a task should take: long beside what a scheduler needs for it, short beside what a dead worker loses.
 _TASK_SECONDS: Final = 1.0
@@ -182,16 +183,11 @@ def count_workers(executor: Executor) -> int:
     ...     count_workers(pool)
     3
     """
-    client = _dask_client(executor)
+    client = dask_client(executor)
     if client is not None:
         return max(1, sum(map(int, client.nthreads().values())))
     workers = getattr(executor, "_max_workers", None)  # of both pools of the standard library, and of many others
     return workers if isinstance(workers, int) and workers > 0 else default_threads()
-
-
-def _dask_client(executor: Executor) -> Any:
-    """The client behind ``Client.get_executor()``; nothing is imported to find out."""
-    return executor._client if type(executor).__module__.startswith("distributed.") else None  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -261,7 +257,7 @@ def run_batches(
     shared, cut = cut_plan(plan)
     batches = _Batches(executor, plan, n_agents, keep)
     pending: deque[Future[_Done]] = deque()
-    first = begin
+    first, pulse = begin, Pulse(executor)
     try:
         try:
             batches.recount()
@@ -282,7 +278,7 @@ def run_batches(
                     tick()
                     if stopped():
                         return
-                    check_connection(executor)
+                    pulse.check()
                 done = pending.popleft().result()
             except (Exception, CancelledError) as error:
                 raise _failure(error) from error
@@ -299,7 +295,7 @@ def _hand_out(executor: Executor, plan: Plan) -> Any:
     """Bring the plan to the workers: as a future on Dask, which every task names; else as bytes in every task."""
     content = pickle.dumps(plan, protocol=pickle.HIGHEST_PROTOCOL)
     packed = _Packed(hashlib.sha256(content).hexdigest(), content)
-    client = _dask_client(executor)
+    client = dask_client(executor)
     # A task, not scattered data: the scheduler can make it again when the worker that holds it dies.
     return packed if client is None else client.submit(_unpack, packed, key=f"qfast-plan-{packed.digest}")
 
@@ -308,16 +304,8 @@ def _submit(
     executor: Executor, handle: Any, cut: Cut, count: int, block: int, old: Memory | None, *, keep: bool
 ) -> "Future[_Done]":
     # Dask would make a key out of all arguments, and take two equal tasks for one.
-    options: dict[str, Any] = {} if _dask_client(executor) is None else {"pure": False}
+    options: dict[str, Any] = {} if dask_client(executor) is None else {"pure": False}
     return executor.submit(run_batch, handle, cut, count, block, old, keep=keep, **options)
-
-
-def check_connection(executor: Executor) -> None:
-    """Raise ConnectionError if an executor's cluster is gone: its futures would wait for ever."""
-    client = _dask_client(executor)
-    if client is not None and client.status in ("closed", "closing"):
-        msg = "the connection to Dask's scheduler is closed"
-        raise ConnectionError(msg)
 
 
 def _failure(error: BaseException) -> WorkersFailed:

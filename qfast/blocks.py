@@ -159,26 +159,50 @@ class Memory:
     checks: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 4)))
     kept: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0, 0, 0)))
 
-    @classmethod
-    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "Memory":
-        """Allocate memory for n agents, or only for what is recorded of them."""
+    @staticmethod
+    def shapes(plan: Plan, n: int, *, records_only: bool = False) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """Shape and element type of each array for n agents, or of what is recorded of them alone."""
         recorded = plan.episodes if plan.record == "returns" else 0
         tables = (2,) if plan.spec.n_tables == 2 else ()
         counted = plan.shape if plan.spec.counts_visits else (0, 0)
         checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
         kept = checkpoints if plan.checks is not None and plan.checks.keep_q else 0
-        here = 0 if records_only else n
-        return cls(
-            q=_with_slack((here, *plan.shape, *tables), plan.learner.dtype),
-            visits=_with_slack((here, *counted), np.int32),
-            rng=np.empty((4, here), np.uint32),
-            state=np.empty(here, np.int32),
-            returns=np.empty((n, recorded), plan.learner.dtype),
-            lengths=np.empty((n, recorded), np.int32),
-            score=np.zeros((3, n if plan.record == "score" else 0)),
-            checks=np.empty((n, checkpoints, 4)),
-            kept=np.empty((here, kept, *plan.shape), plan.learner.dtype),
-        )
+        here, real = 0 if records_only else n, plan.learner.dtype
+        return {
+            "q": ((here, *plan.shape, *tables), real), "visits": ((here, *counted), np.int32),
+            "rng": ((4, here), np.uint32), "state": ((here,), np.int32),
+            "returns": ((n, recorded), real), "lengths": ((n, recorded), np.int32),
+            "score": ((3, n if plan.record == "score" else 0), np.float64),
+            "checks": ((n, checkpoints, 4), np.float64), "kept": ((here, kept, *plan.shape), real),
+        }  # fmt: skip
+
+    @classmethod
+    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "Memory":
+        """Allocate memory for n agents, or only for what is recorded of them."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, (shape, kind) in cls.shapes(plan, n, records_only=records_only).items():
+            if name in ("q", "visits"):
+                arrays[name] = _with_slack(shape, kind)
+            elif name == "checks":  # each of the four in one piece, so that none has to be copied out
+                arrays[name] = np.empty((shape[2], *shape[:2]), kind).transpose(1, 2, 0)
+            else:
+                arrays[name] = (np.zeros if name == "score" else np.empty)(shape, kind)
+        return cls(**arrays)
+
+    @classmethod
+    def row_bytes(cls, plan: Plan, *, records_only: bool = False) -> int:
+        """Bytes that an agent takes."""
+        shapes = cls.shapes(plan, 1, records_only=records_only).values()
+        return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in shapes)
+
+    def records(self) -> "Memory":
+        """What was recorded, without what the agents have learned."""
+        gone = {
+            name: np.empty([size if axis else 0 for axis, size in enumerate(array.shape)], array.dtype)
+            for name, array in vars(self).items()
+            if name not in RECORDED
+        }
+        return replace(self, **gone | {"rng": np.empty((4, 0), np.uint32)})
 
     def part(self, first: int, count: int) -> "Memory":
         """Give views of the agents ``first`` … ``first + count - 1``."""
@@ -279,6 +303,7 @@ def run_block(
     into: Memory | None = None,
     stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
+    keep: bool = True,
 ) -> Block:
     """Train the agents ``first`` … ``first + count - 1`` of a run.
 
@@ -295,6 +320,8 @@ def run_block(
         Watched by the kernel: when another thread makes it other than 0, the block ends at once.
     report : callable, optional
         Told the agent-steps done since the last time.
+    keep : bool
+        Whether what the agents have learned is part of the result.
 
     Returns
     -------
@@ -360,6 +387,8 @@ def run_block(
             summary.add(window, first, returns.reshape(shape), recorded)
     memory.rng[...], memory.score[...] = rng, score
     steps = words // plan.draws_per_step - agents.rests
+    if not keep:
+        memory = memory.records()
     return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)
 
 
@@ -405,14 +434,16 @@ def run_blocks(
     into: Memory | None = None,
     stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
+    keep: bool = True,
     tick: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Block]:
     """Run the blocks of a run from agent ``begin`` on, and give them in the order of their agents.
 
     At most ``ahead`` blocks are under way or waiting to be taken, so memory stays bounded and the executor's queue
-    short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory.  ``tick`` is called
-    ten times a second while waiting; the blocks end early when ``stopped`` answers True.
+    short.  ``into``, ``stop`` and ``report`` are for executors that share this process's memory; ``keep`` is
+    `run_block`'s.  ``tick`` is called ten times a second while waiting; the blocks end early when ``stopped`` answers
+    True.
 
     Yields
     ------
@@ -424,6 +455,8 @@ def run_blocks(
         for first in range(begin, n_agents, size):
             count = min(size, n_agents - first)
             arguments: dict[str, Any] = {k: v for k, v in local.items() if v is not None}
+            if not keep:
+                arguments["keep"] = False
             if into is not None:
                 arguments["into"] = into.part(first, count)
             if before is not None:

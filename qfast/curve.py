@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.bins import Bins
 from qfast.moments import LEAF, Moments, Tree, combine_moments
 
 __all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
@@ -20,10 +21,6 @@ __all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Episodes that are recorded before they are summed up.
 WINDOW: Final = 2048
-
-_MOST_IN_32_BITS: Final = 2**32 - 1  # agents that counters of 32 bits can count
-
-_ROOM = 64  # rows that a table of counts begins with, and grows by
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,10 @@ class Summary:
     min, max : ndarray of float64, shape (episodes,)
     quantiles : ndarray of float64, shape (5, episodes)
         The smallest values that 5, 25, 50, 75 and 95 % of the agents do not exceed, cut to 8 significant bits
-        towards zero: exact for whole numbers up to 256, at most 0.8 % too near to zero otherwise.
+        towards zero: exact for whole numbers up to 256, at most 0.8 % too near to zero otherwise.  Values that are
+        very many, as those of continuous rewards on both sides of zero, are cut to fewer bits, so that 2,048
+        different ones remain in each stretch of 2,048 episodes: to 7 or 6 as a rule (1.6 or 3.1 %), never to fewer
+        than 3 (25 %).
     """
 
     mean: NDArray[np.float64]
@@ -118,14 +118,12 @@ class _Window:
     def __init__(self, episodes: int) -> None:
         self.low = np.full(episodes, np.inf)
         self.high = np.full(episodes, -np.inf)
-        self.slot_of = np.full(2**16, -1, np.int32)
-        self.n_slots = 0
-        self.counts = np.zeros((_ROOM, episodes), np.uint32)
+        self.bins = Bins(episodes)
         self.moments: Tree[Moments] = Tree(combine_moments)
 
     def add(self, first: int, values: NDArray[Any]) -> None:
         """Add the agents from number ``first`` on, a multiple of LEAF; values (n, episodes)."""
-        from qfast.kernel.summarize import add_moments, count_values, extremes
+        from qfast.kernel.summarize import add_moments, extremes
 
         for begin in range(0, len(values), LEAF):
             leaf = values[begin : begin + LEAF]
@@ -133,58 +131,20 @@ class _Window:
             add_moments(leaf, mean, squares)
             self.moments.insert(first + begin, len(leaf), (mean, squares))
         extremes(values, self.low, self.high)
-        row, done = np.empty(values.shape[1], np.float32), 0
-        while True:
-            done, self.n_slots = count_values(
-                values, row, row.view(np.uint32), done, self.slot_of, self.n_slots, self.counts
-            )
-            if done == values.size:
-                break
-            self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is empty: this travels from workers, and 65,536 bins are many."""
-        bins = np.flatnonzero(self.slot_of >= 0).astype(np.int32)
-        return self.__dict__ | {"slot_of": bins, "counts": self.counts[self.slot_of[bins]]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Put the counts back into their bins."""
-        self.__dict__.update(state)
-        bins = self.slot_of
-        self.slot_of = np.full(2**16, -1, np.int32)
-        self.slot_of[bins] = np.arange(bins.size)
-        self.n_slots = bins.size
-        self.counts = np.concatenate([self.counts, np.zeros((_ROOM, self.counts.shape[1]), self.counts.dtype)])
-
-    def widen(self) -> None:
-        """Count in 64 bits from now on."""
-        self.counts = self.counts.astype(np.uint64, copy=False)
+        self.bins.add(values)
 
     def merge(self, other: "_Window") -> None:
         """Add the agents of another block."""
         np.minimum(self.low, other.low, out=self.low)
         np.maximum(self.high, other.high, out=self.high)
         self.moments.merge(other.moments)
-        bins = np.flatnonzero(other.slot_of >= 0)
-        new = bins[self.slot_of[bins] < 0]
-        self.slot_of[new] = np.arange(self.n_slots, self.n_slots + new.size)
-        self.n_slots += new.size
-        if self.n_slots > len(self.counts):
-            room = np.zeros((self.n_slots + _ROOM - len(self.counts), self.counts.shape[1]), self.counts.dtype)
-            self.counts = np.concatenate([self.counts, room])
-        for box in bins:
-            self.counts[self.slot_of[box]] += other.counts[other.slot_of[box]]
+        self.bins.merge(other.bins)
 
     def summary(self) -> Summary:
         """Sum up what has been added."""
         n, (mean, squares) = self.moments.total()
-        bins = np.flatnonzero(self.slot_of >= 0)
-        values = (bins.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
-        order = np.argsort(values, kind="stable")
-        running = self.counts[self.slot_of[bins[order]]].cumsum(axis=0, dtype=np.int64)
-        quantiles = [values[order][(running < max(1, np.ceil(level * n - 1e-9))).sum(axis=0)] for level in LEVELS]
         std = np.sqrt(squares / (n - 1)) if n > 1 else np.full_like(mean, np.nan)
-        return Summary(mean, std, self.low, self.high, np.stack(quantiles))
+        return Summary(mean, std, self.low, self.high, self.bins.quantiles(LEVELS))
 
 
 class SummaryBuilder:
@@ -211,9 +171,6 @@ class SummaryBuilder:
 
     def merge(self, other: "SummaryBuilder") -> None:
         """Add the agents of another builder."""
-        if self.n_agents + other.n_agents > _MOST_IN_32_BITS:
-            for window in self.returns + self.lengths:
-                window.widen()
         for mine, theirs in zip(self.returns + self.lengths, other.returns + other.lengths, strict=True):
             mine.merge(theirs)
         self.n_agents += other.n_agents

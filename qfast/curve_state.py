@@ -16,19 +16,21 @@ def builder_to_arrays(builder: SummaryBuilder) -> dict[str, NDArray[Any]]:
     Examples
     --------
     >>> sorted(builder_to_arrays(SummaryBuilder(3)))[:3]
-    ['lengths_0_bins', 'lengths_0_counts', 'lengths_0_high']
+    ['lengths_0_bins', 'lengths_0_counts', 'lengths_0_dropped']
     """
     arrays: dict[str, NDArray[Any]] = {"summed_up": np.asarray(builder.n_agents)}
     for name in ("returns", "lengths"):
         for number, window in enumerate(getattr(builder, name)):
-            state = window.__getstate__()
+            window.bins.settle()
+            order = np.argsort(window.bins.boxes)
             nodes = sorted(window.moments.nodes(), key=lambda node: node[:2])
             episodes = window.low.size
             parts = {
                 "low": window.low,
                 "high": window.high,
-                "bins": state["slot_of"],
-                "counts": state["counts"],
+                "bins": window.bins.boxes[order],
+                "counts": window.bins.counts[order],
+                "dropped": np.asarray(window.bins.dropped),
                 "nodes": np.array([place for *place, _ in nodes], np.int64).reshape(-1, 3),
                 "means": np.array([mean for *_, (mean, _) in nodes]).reshape(-1, episodes),
                 "squares": np.array([squares for *_, (_, squares) in nodes]).reshape(-1, episodes),
@@ -49,15 +51,16 @@ def builder_from_arrays(arrays: dict[str, NDArray[Any]], episodes: int) -> Summa
     builder.n_agents = int(arrays["summed_up"])
     for name in ("returns", "lengths"):
         for number, (begin, end) in enumerate(windows(episodes)):
-            part = {key: arrays[f"{name}_{number}_{key}"] for key in ("low", "high", "bins", "counts", "nodes")}
+            keys = ("low", "high", "bins", "counts", "dropped", "nodes")
+            part = {key: arrays[f"{name}_{number}_{key}"] for key in keys}
             means, squares = (arrays[f"{name}_{number}_{key}"] for key in ("means", "squares"))
             if part["low"].shape != (end - begin,) or means.shape != (len(part["nodes"]), end - begin):
                 msg = f"{name} of shape {part['low'].shape} for {end - begin} episodes"
                 raise ValueError(msg)
             window = getattr(builder, name)[number]
-            window.__setstate__(
-                {"low": part["low"], "high": part["high"], "slot_of": part["bins"], "counts": part["counts"]}
-            )
+            window.low, window.high, bins = part["low"], part["high"], window.bins
+            bins.boxes, bins.counts = part["bins"], part["counts"]
+            bins.dropped, bins.n_agents = int(part["dropped"]), builder.n_agents
             for i, (level, first, n) in enumerate(part["nodes"].tolist()):
                 window.moments.insert(first, n, (means[i], squares[i]), level)
     return builder

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -40,6 +40,8 @@ _SCHEDULES: Final = (
     ("trace_decay", "lambda_"),
 )
 
+_MOST_TRACES: Final = 2**28  # bytes of a thread's traces
+
 
 def make_plan(
     mdp: MDP,
@@ -70,6 +72,7 @@ def make_plan(
         alpha_by_visits=learner.alpha.kind == "visit",
         records={None: "nothing", "score": "score"}.get(record, "episodes"),
         learns=learns,
+        **_lanes(mdp, learner),
     )
     tables = make_tables(mdp, learner, goal=goal_reward(mdp) if goal is None else goal)
     # Rows without any allowed action belong to states that no agent acts in; they keep finite values.
@@ -77,6 +80,13 @@ def make_plan(
     return Plan(
         spec, tables, learner, seed, first_agent, (mdp.n_states, mdp.n_actions), episodes, record, forbidden
     )
+
+
+def _lanes(mdp: MDP, learner: Learner) -> dict[str, Any]:
+    """Few lanes where the traces of many would take the memory; traces are followed one lane at a time anyway."""
+    lane = mdp.n_states * mdp.n_actions * (8 + learner.dtype.itemsize)
+    few = learner.traces is not None and 64 * lane > _MOST_TRACES
+    return {"lanes": 8, "width": 8} if few else {}
 
 
 @dataclass
@@ -150,7 +160,9 @@ def collect(
             size = block_size(plan, n_agents, workers)
             pool = ThreadPoolExecutor(min(workers, -(-n_agents // size)), thread_name_prefix="qfast")
             here: dict[str, Any] = {"into": result.into, "stop": watch.stop, "report": watch.add}
-            blocks = run_blocks(plan, n_agents, pool, size=size, ahead=4 * workers, **options, **here)
+            blocks = run_blocks(
+                plan, n_agents, pool, size=size, ahead=4 * workers, keep=result.keep_q, **options, **here
+            )
         else:
             blocks = run_batches(plan, n_agents, executor, keep=result.keep_q, **options)
         try:
@@ -186,20 +198,19 @@ def run_training(
     checks: "Checks | None" = None,
     keep_q: bool = True,
     output: Output | None = None,
+    joined: Callable[[Plan], int] = lambda _plan: 0,
 ) -> Run:
-    """Train agents whose settings have been checked; parameters as in `qfast.train`."""
-    # Double Q-learning keeps two tables and their mean, counts of visits are as large as a float32 table.
-    counts = learner.explore == "ucb" or learner.alpha.kind == "visit"
-    tables = (3 if learner.rule == "double_q_learning" else 1) + counts
-    if checks is not None and checks.keep_q:
-        tables += len(checks.episodes)
+    """Train agents whose settings have been checked; parameters as in `qfast.train`.
+
+    `joined` tells what it takes, in bytes, to put the records behind those of an earlier training.
+    """
     on_disk = output is not None and output.on_disk
-    check_memory(
-        mdp, learner.dtype, n_agents=n_agents, episodes=episodes, record=record, tables=tables, keep_q=keep_q,
-        on_disk=on_disk,
-    )  # fmt: skip
     plan = make_plan(mdp, learner, seed, first_agent=first_agent, episodes=episodes, record=record)
     plan = replace(plan, checks=checks)
+    check_memory(
+        plan, n_agents, threads=threads, executor=executor, keep_q=keep_q, on_disk=on_disk, saved=output is not None,
+        goes_on=before is not None, joined=joined,
+    )  # fmt: skip
     if output is not None:
         work = output.describe(mdp, plan, n_agents=n_agents, keep_q=keep_q)
         complete = output.complete(work)

@@ -22,7 +22,7 @@ from qfast.run import Run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
-from qfast.training_checks import check_count, check_options
+from qfast.training_checks import check_count, check_memory, check_options
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
 
@@ -288,7 +288,7 @@ def evaluate(
     Raises
     ------
     InvalidInput
-        If a number is out of range.
+        If a number is out of range, or memory is too small.
     Interrupted
         On Ctrl-C.
 
@@ -318,6 +318,7 @@ def evaluate(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,
         record="score", learns=False, goal=goal,
     )  # fmt: skip
+    check_memory(plan, run.n_agents, threads=threads, executor=executor, keep_q=False, goes_on=True)
     fresh = Memory.empty(plan, 0)
     before = Memory(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
     result, cut_short = collect(

@@ -2,12 +2,13 @@
 
 import os
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import Memory
+from qfast.blocks import Memory, Plan
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
@@ -124,11 +125,11 @@ def train(
         ``client.get_executor()``.  By default a thread pool.  What is executed, and where, changes no bit.
     record : {"summary", "returns", None}, default "summary"
         "summary": ``run.curve``, mean, standard deviation, extremes and quantiles over agents for each episode, in
-        memory that does not grow with the agents.  "returns": ``run.returns`` and ``run.lengths`` of every agent
-        and episode, 8 bytes each (12 with float64).
+        memory that does not grow with the agents: at most 2,048 counts an episode (see `qfast.Summary`).  "returns":
+        ``run.returns`` and ``run.lengths`` of every agent and episode, 8 bytes both (12 with float64).
     keep_q : bool, default True
-        Whether every agent's Q is kept.  Without it, and with ``record="summary"``, memory does not grow with the
-        agents: ``run.curve`` is what remains, and using ``run.q`` raises InvalidInput.
+        Whether every agent's Q is kept.  Without it, and with ``record="summary"`` and no ``checkpoints``, memory does
+        not grow with the agents: ``run.curve`` is what remains, and using ``run.q`` raises InvalidInput.
     out : path-like, optional
         Where to keep the run, and what is complete of it on the way.  A name that ends in ``.npz`` becomes one file at
         the end, as `Run.save` writes it; until then there is a folder ``FILE.parts``.  Any other name is a folder, in
@@ -140,6 +141,7 @@ def train(
         After how many episodes each agent is measured against the truth on its way, for ``run.checkpoints`` and
         ``run.first_optimal()``: a list of them, how many (evenly spaced up to the end), or 1, 2, 5, 10, 20, … and the
         end.  Needs SciPy, and changes no result.
+        What is measured is kept of each agent, whatever ``keep_q`` is: 33 bytes an agent and checkpoint.
     checkpoint_q : bool, default False
         Whether to keep Q at every checkpoint, too: ``run.checkpoints.q``.
     progress : bool or callable, optional
@@ -278,8 +280,18 @@ def resume(
     more = run_training(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
+        joined=partial(_joined_bytes, run),
     )  # fmt: skip
     return _join(run, more)
+
+
+def _joined_bytes(run: Run, plan: Plan) -> int:
+    """What `_join` allocates: records and checkpoints of both stretches, in one piece."""
+    each = 0 if run.returns is None else (run.returns.itemsize + 4) * (run.episodes + plan.episodes)
+    old = run.checkpoints
+    if old is not None and plan.checks is not None:
+        each += (25 + (0 if old.q is None else run.q[0].nbytes)) * (old.episodes.size + len(plan.checks.episodes))
+    return run.n_agents * each
 
 
 def _join(run: Run, more: Run) -> Run:

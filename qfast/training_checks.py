@@ -1,13 +1,18 @@
 """What a training refuses before it begins: counts, options, problems that do not end, too little memory."""
 
 import warnings
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.batches import count_workers
+from qfast.blocks import Plan, block_size
 from qfast.errors import InvalidInput, MissingLimitWarning
+from qfast.footprint import Footprint, memory_needed
 from qfast.learner import Learner
 from qfast.machine import available_memory, default_threads
 from qfast.mdp import MDP
@@ -16,7 +21,7 @@ from qfast.tables import explore_threshold
 
 __all__ = [
     "MOST_AGENTS", "MOST_EPISODES", "RECORDS", "check_count", "check_keep_q", "check_memory", "check_options",
-    "check_problem", "memory_needed",
+    "check_problem", "largest_that",
 ]  # fmt: skip
 
 #: What `record` may be.
@@ -123,50 +128,77 @@ def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, 
         warnings.warn(text, MissingLimitWarning, stacklevel=4)
 
 
-def memory_needed(
-    mdp: MDP, dtype: np.dtype[Any], n_agents: int, episodes: int, record: str | None, tables: float = 1
-) -> int:
-    """Estimate the bytes that a run takes."""
-    agents = n_agents * (mdp.n_states * mdp.n_actions * dtype.itemsize * tables + 20 * (tables > 0))
-    records = {
-        None: 0,
-        "score": 24 * n_agents,
-        "returns": n_agents * episodes * (dtype.itemsize + 4),
-        "summary": episodes * 2000,  # a table of counts of some 200 bins each for returns and lengths, and the curve
-    }
-    return int(agents + records[record])
-
-
 def check_memory(
-    mdp: MDP,
-    dtype: np.dtype[Any],
-    *,
+    plan: Plan,
     n_agents: int,
-    episodes: int,
-    record: str | None,
-    tables: int = 1,
+    *,
+    threads: int | None,
+    executor: Executor | None,
     keep_q: bool = True,
     on_disk: bool = False,
+    saved: bool = False,
+    goes_on: bool = False,
+    joined: Callable[[Plan], int] = lambda _plan: 0,
 ) -> None:
-    """Refuse a run that would not fit in memory, and say what would."""
+    """Refuse a run that would not fit in memory, and say what would.
+
+    With `goes_on` the agents are those of a run, so that neither they nor their records can be other ones; `joined` is
+    what it takes to put the records together.
+    """
     available = available_memory()
-    if not keep_q:
-        tables = 0
-    if on_disk:
-        n_agents = min(n_agents, 8 * 1024 * default_threads())  # only the blocks under way
-    need = memory_needed(mdp, dtype, n_agents, episodes, record, tables)
-    if need <= available:
+
+    def need(plan: Plan = plan, n: int = n_agents, workers: int | None = None, **changes: bool) -> int:
+        count = workers or threads or (default_threads() if executor is None else count_workers(executor))
+        how = Footprint(
+            count, block_size(plan, n, count), keep_q=keep_q, on_disk=on_disk, saved=saved,
+            elsewhere=not (executor is None or isinstance(executor, ThreadPoolExecutor)),
+        )  # fmt: skip
+        return memory_needed(plan, n, replace(how, **changes)) + joined(plan)
+
+    here = need()
+    if here <= available:
         return
-    sizes = {choice: memory_needed(mdp, dtype, n_agents, episodes, choice, tables) for choice in RECORDS}
-    fitting = [f"record={choice!r} ({size / 1e9:.3g} GB)" for choice, size in sizes.items() if size <= available]
-    if fitting:
-        fix = " or ".join(fitting) + " would fit"
-    else:
-        most = max(1, int(available / max(1, need / n_agents)))
-        disk = ", out='folder' (Q stays on the disk), keep_q=False (a summary is all)" * (tables > 0 and not on_disk)
-        fix = f"not even record=None would fit; use fewer agents (about {most:,}), or fewer episodes{disk}"
+    checks = plan.checks
+    ways: list[tuple[str, int]] = []
+    if executor is None and (threads or default_threads()) > 1:
+        ways.append(("threads=1", need(workers=1)))
+    if checks is not None:
+        ways.append(("no checkpoints", need(replace(plan, checks=None))))
+    if not goes_on:
+        ways += [
+            (f"record={choice!r}", need(replace(plan, record=choice)))
+            for choice in RECORDS
+            if choice != plan.record != "score"
+        ]
+        if keep_q and not on_disk:
+            ways.append(("out='folder' (Q stays on the disk)", need(on_disk=True, saved=True)))
+            if checks is None or not checks.keep_q:
+                ways.append(("keep_q=False (Q is dropped)", need(keep_q=False)))
+        most = largest_that(lambda n: need(n=n) <= available, n_agents)
+        if most:
+            ways.append((f"n_agents={most:,}", 0))
+    most = largest_that(lambda n: need(replace(plan, episodes=n)) <= available, plan.episodes)
+    if most and plan.record != "score" and checks is None:
+        ways.append((f"episodes={most:,}", 0))
+    fitting = [f"{text} ({size / 1e9:.3g} GB)" if size else text for text, size in ways if size <= available]
+    recorded = "" if plan.record == "score" else f" with record={plan.record!r}"
     msg = (
-        f"n_agents={n_agents:,} with record={record!r} needs {need / 1e9:.3g} GB, "
-        f"and {max(available, 0) / 1e9:.3g} GB are free; {fix}"
+        f"n_agents={n_agents:,}{recorded} needs {here / 1e9:.3g} GB, "
+        f"and {max(available, 0) / 1e9:.3g} GB are free; "
     )
+    if fitting:
+        msg += f"what would fit: {', or '.join(fitting)}"
+    else:
+        msg += "no smaller number of agents or episodes would fit; use a smaller problem, or free memory"
     raise InvalidInput(msg)
+
+
+def largest_that(fits: Callable[[int], bool], above: int) -> int:
+    """The largest number below `above` that fits, to two digits; 0 if not even 1 does."""
+    low = 0
+    while above - low > 1:
+        middle = (low + above) // 2
+        low, above = (middle, above) if fits(middle) else (low, middle)
+    digits = 10 ** max(0, len(str(low)) - 2)
+    low = low // digits * digits
+    return low if low and fits(low) else 0

@@ -31,10 +31,11 @@ def aligned(shape, dtype, *, fill=None):
     """A NumPy array that begins on a cache line, so that no vector load or store of the scratch rows crosses one."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize if isinstance(shape, tuple) else shape * dtype.itemsize
-    raw = np.empty(size + ALIGNMENT, np.uint8)
+    # Of large zeroed memory the system gives pages as they are touched: traces are many, and few of them are used.
+    raw = np.zeros(size + ALIGNMENT, np.uint8) if fill == 0 else np.empty(size + ALIGNMENT, np.uint8)
     begin = -raw.ctypes.data % ALIGNMENT
     array = raw[begin : begin + size].view(dtype).reshape(shape)
-    if fill is not None:
+    if fill:
         array[...] = fill
     return array
 

@@ -7,6 +7,7 @@ import numpy as np
 from qfast.kernel.jit import inlined
 from qfast.kernel.memory import ALIGNMENT, aligned
 
+PAGE = 4096  # bytes that the system gives at a time
 NEVER = 2**31 - 1  # episodes left in a lane without an agent: it runs on idle, writes nothing and never finishes
 
 _Array = np.ndarray[Any, Any]
@@ -95,11 +96,10 @@ class Lanes(NamedTuple):
     trace_at: _Array  # (lanes, pairs): 1 + where a pair's trace stands, 0 if it has none
 
 
-def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
-    """Scratch memory for one call of the kernel; a lane without an agent runs on idle in state 0, so zeros."""
+def _elements(spec: Any, n_step: int, traces: int) -> dict[str, tuple[Any, int]]:
+    """Element type and number of elements that a lane has of each array."""
     whole, real, row = np.int32, spec.dtype, spec.n_actions + 3  # 3: what the last chunk of a row may add
-    traces = n_pairs if spec.traces != "none" else 0
-    elements: dict[str, tuple[Any, int]] = {  # element type and elements a lane
+    return {
         "agent": (whole, 1), "base": (whole, 1), "cursor": (np.uint64, 1), "left": (whole, 1), "state": (whole, 1),
         "length": (whole, 1), "episode_return": (real, 1), "rng": (np.uint32, 4), "alpha": (real, 1),
         "gamma": (real, 1), "explore": (whole, 1), "above": (np.float32, 1), "temperature": (np.float32, 1),
@@ -109,6 +109,11 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
         "past_reward": (real, n_step), "past_old": (real, 1), "past_alpha": (real, 1), "past_discount": (real, 1),
         "trace_count": (whole, 1), "trace_pair": (whole, traces), "trace": (real, traces), "trace_at": (whole, traces),
     }  # fmt: skip
+
+
+def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
+    """Scratch memory for one call of the kernel; a lane without an agent runs on idle in state 0, so zeros."""
+    elements = _elements(spec, n_step, n_pairs if spec.traces != "none" else 0)
     # One piece of memory for all: 31 small ones took a quarter of the time that a block of agents costs in Python.
     sizes = {name: spec.lanes * each * np.dtype(kind).itemsize for name, (kind, each) in elements.items()}
     memory = aligned(sum(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values()), np.uint8, fill=0)
@@ -117,6 +122,18 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
         arrays[name] = memory[begin : begin + size].view(elements[name][0])
         begin += -(-size // ALIGNMENT) * ALIGNMENT
     return Lanes(**arrays)
+
+
+def lanes_bytes(spec: Any, n_step: int, n_pairs: int, n_agents: int, episodes: int, steps: int | None) -> int:
+    """Bytes that the kernel touches of `make_lanes`: so many agents and episodes of at most so many steps."""
+    each = sum(count * np.dtype(kind).itemsize for kind, count in _elements(spec, n_step, 0).values())
+    if spec.traces == "none":
+        return spec.lanes * each
+    used = min(spec.lanes, n_agents)
+    most = n_pairs if steps is None else min(n_pairs, steps)
+    lists = most * (4 + np.dtype(spec.dtype).itemsize)
+    where = min(4 * n_pairs, PAGE * most * episodes * -(-n_agents // spec.lanes))  # a page a step, if it must be
+    return spec.lanes * each + used * (lists + where)
 
 
 @inlined

@@ -73,6 +73,17 @@ def count_values(values, row, bits, at, slot_of, n_slots, counts):
     return n * episodes, n_slots
 
 
+@njit(**KERNEL)
+def count_boxes(boxes, dropped, slot_of, counts):
+    """Count values (n, episodes) that are the upper 16 bits already, without the lowest `dropped` of those.
+
+    `slot_of` (65536,) maps every bin that is met to a row of `counts` (slots, episodes).
+    """
+    for agent in range(boxes.shape[0]):
+        for e in range(boxes.shape[1]):
+            counts[slot_of[boxes[agent, e] >> dropped << dropped], e] += np.uint16(1)
+
+
 #: What the sums over records are compiled for: values side by side in a vector.
 SIDE_BY_SIDE = Spec(n_actions=1, lanes=16, width=16)
 

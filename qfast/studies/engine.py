@@ -11,13 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from qfast.batches import check_connection, count_workers
-from qfast.blocks import in_order
+from qfast.batches import count_workers
+from qfast.blocks import Memory, in_order
+from qfast.curve import LEVELS
 from qfast.errors import InvalidInput
 from qfast.execution import ctrl_c
+from qfast.footprint import worker_bytes
 from qfast.machine import default_threads
 from qfast.moments import LEAF
 from qfast.progress import Progress, Reporter, default_reporter
+from qfast.pulse import Pulse
 from qfast.studies.folder import Folder
 from qfast.studies.part import Task, run_part
 from qfast.studies.precision import Goal, looks
@@ -109,6 +112,7 @@ def execute(
     """
     workers = threads or (default_threads() if executor is None else count_workers(executor))
     stop, steps = np.zeros(1, np.int64), _Steps()
+    pulse = None if executor is None else Pulse(executor)
     local: dict[str, Any] = {} if executor is not None else {"stop": stop, "report": steps.add}
     n_agents = totals.n_agents
     everything = n_agents * len(tasks)
@@ -120,8 +124,8 @@ def execute(
         began = time.perf_counter()
 
         def tick() -> None:
-            if executor is not None:
-                check_connection(executor)
+            if pulse is not None:
+                pulse.check()
             totals.seconds = seconds_before + time.perf_counter() - began
             done = max(steps.total, int(totals.n_steps.sum()) - steps_before)
             seconds = time.perf_counter() - began
@@ -196,10 +200,36 @@ def _enough(totals: Totals, goal: Goal | None, until: int, *, paired: bool) -> l
     return narrow if not paired or len(narrow) == len(numbers) else []
 
 
-def memory_needed(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> int:
-    """Estimate the bytes that a study takes: what is kept, and what is under way."""
+def memory_needed(tasks: Sequence[Task], n_agents: int, *, all_open: bool, workers: int, here: bool = True) -> int:
+    """Bytes that a study takes: what is kept of all agents, what is open, and the blocks under way.
+
+    With `all_open` no configuration is summed up before the end; blocks of `here` run in this process.
+    """
     task = tasks[0]
-    kept = len(tasks) * (8 * len(task.outcomes) * n_agents + 16 * task.plan.episodes * task.wanted.curves)
-    under_way = len(tasks) if in_step else min(len(tasks), 4)
-    values = under_way * n_agents * len(task.wanted.quantile_episodes) * task.plan.learner.dtype.itemsize * 2
-    return kept + values
+    size = block_size(task, n_agents, len(tasks), workers)
+    blocks = len(tasks) * -(-n_agents // size)
+    running = min(workers, blocks)
+    quantiles, episodes = len(task.wanted.quantile_episodes), task.plan.episodes * task.wanted.curves
+    real = task.plan.learner.dtype.itemsize
+    # Twice: the totals, and the dataset made of them.
+    curves = 2 * 8 * (2 * episodes + len(LEVELS) * quantiles + 2 * len(task.checkpoints))
+    kept = len(tasks) * (8 * len(task.outcomes) * n_agents + curves)
+    nodes = 1 + (n_agents // size).bit_count()
+    returns = quantiles * n_agents * real
+    summing_up = returns + 4 * n_agents * bool(quantiles)
+    under_way = (len(tasks) if all_open else 1) * (returns + 16 * episodes * nodes) + summing_up
+    waiting = min(blocks - running, max(1, workers // 2))
+    part = size * (8 * len(task.outcomes) + quantiles * real) + 16 * episodes
+    block = max(_block_bytes(task, n_agents, min(size, n_agents)) for task in tasks)
+    return kept + under_way + waiting * part + running * (part + block) * here
+
+
+def _block_bytes(task: Task, n_agents: int, size: int) -> int:
+    """What a block takes while it is trained and measured."""
+    plan, wanted = task.plan, task.wanted
+    need = worker_bytes(plan, n_agents, size) + size * Memory.row_bytes(plan)
+    # Moments of each leaf by stretch, and joined.
+    need += 2 * 16 * plan.episodes * -(-size // LEAF) * wanted.curves
+    if wanted.keep:
+        need += 2 * size * plan.episodes * (plan.learner.dtype.itemsize + 4)
+    return need

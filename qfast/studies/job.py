@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -14,10 +14,11 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast import __version__
+from qfast.batches import count_workers
 from qfast.curve import LEVELS
 from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
-from qfast.machine import available_memory
+from qfast.machine import available_memory, default_threads
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed, as_seed_sequence
@@ -33,7 +34,7 @@ from qfast.studies.settings import DEFAULTS, as_key, decode, encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
 from qfast.studies.words import as_code
-from qfast.training_checks import check_problem
+from qfast.training_checks import check_problem, largest_that
 
 __all__ = ["Job", "prepare"]
 
@@ -157,7 +158,7 @@ def prepare(
         for one, first in zip(design.configurations, firsts, strict=True)
     )
     check_picklable(tasks, executor)
-    _check_memory(tasks, n_agents, in_step=goal is not None and paired)
+    _check_memory(tasks, n_agents, all_open=goal is not None, executor=executor)
     about = _about(design, chosen, goal, sequence, n_agents=n_agents, episodes=episodes, paired=paired,
                    first_agent=first_agent, checkpoints=when, quantile_episodes=quantile_episodes)  # fmt: skip
     totals = Totals(len(chosen), len(design), n_agents, quantile_episodes.size)
@@ -253,12 +254,22 @@ def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, 
     return tuple(pairwise(ends))
 
 
-def _check_memory(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> None:
-    need_, available = memory_needed(tasks, n_agents, in_step=in_step), available_memory()
-    if need_ > available:
+def _check_memory(tasks: Sequence[Task], n_agents: int, *, all_open: bool, executor: Executor | None) -> None:
+    workers = default_threads() if executor is None else count_workers(executor)
+    here = executor is None or isinstance(executor, ThreadPoolExecutor)
+    available = available_memory()
+
+    def need(n: int = n_agents, tasks: Sequence[Task] = tasks) -> int:
+        return memory_needed(tasks, n, all_open=all_open, workers=workers, here=here)
+
+    if need() > available:
+        plain = [replace(task, wanted=replace(task.wanted, curves=False, quantile_episodes=())) for task in tasks]
+        most = largest_that(lambda n: need(n) <= available, n_agents)
+        ways = ["curves=False"] * (need(tasks=plain) <= available) + [f"n_agents={most:,}"] * (most > 0)
+        fix = f"what would fit: {', or '.join(ways)}" if ways else "use fewer configurations, or smaller problems"
         msg = (
-            f"{len(tasks):,} configurations of {n_agents:,} agents need {need_ / 1e9:.3g} GB, and "
-            f"{max(available, 0) / 1e9:.3g} GB are free; use fewer agents, or fewer outcomes such as outcomes=['auc']"
+            f"{len(tasks):,} configurations of {n_agents:,} agents need {need() / 1e9:.3g} GB, and "
+            f"{max(available, 0) / 1e9:.3g} GB are free; {fix}"
         )
         raise InvalidInput(msg)
 

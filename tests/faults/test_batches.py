@@ -139,7 +139,7 @@ def test_summaries_of_more_agents_than_32_bits_can_count():
         whole.merge(other)
     assert whole.n_agents == 64 * 2**27 > 2**32
     curve = whole.curve()
-    assert whole.returns[0].counts.sum(axis=0).tolist() == [whole.n_agents] * 2
+    assert whole.returns[0].bins.counts.sum(axis=0).tolist() == [whole.n_agents] * 2
     assert curve.returns.quantiles.tolist() == [[1.0, 1.0]] * 5
     assert (curve.returns.mean == 1).all()
 

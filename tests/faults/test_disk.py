@@ -123,7 +123,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path):
 
 def test_too_little_memory_is_noticed_before_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr("qfast.training_checks.available_memory", lambda: 50_000_000)
-    with pytest.raises(qfast.InvalidInput, match=r"out='folder' \(Q stays on the disk\), keep_q=False"):
+    with pytest.raises(qfast.InvalidInput, match=r"would fit: out='folder' .*, or keep_q=False"):
         qfast.train(n_agents=10**9)
     with pytest.raises(qfast.InvalidInput, match=r"GB more, and .* are free there"):
         qfast.train(n_agents=10**13, out=tmp_path / "folder")

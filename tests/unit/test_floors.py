@@ -15,10 +15,10 @@ ROOT = Path(qfast.__file__).parent
 FLOORS = [
     {"kernel", "errors"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"parts", "columns", "run_checks", "machine"},
+    | {"parts", "columns", "run_checks", "machine", "pulse"},
     {"problems"},
-    {"tables", "moments", "curve", "curve_state", "stats", "exact"},
-    {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
+    {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
+    {"run", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training_checks", "execution", "training", "rollouts"},
     {"studies"},
