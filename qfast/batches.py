@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from qfast.blocks import Block, Memory, Plan, block_size, run_block
 from qfast.curve import SummaryBuilder
 from qfast.errors import Unfinished
-from qfast.learner import RATES
 from qfast.machine import default_threads
 from qfast.rates import Rate
+from qfast.settings import RATES
 
 __all__ = ["Cut", "WorkersFailed", "check_connection", "count_workers", "cut_plan", "run_batch", "run_batches"]
 

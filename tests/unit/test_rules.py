@@ -261,7 +261,8 @@ def test_greedy_is_epsilon_greedy_without_epsilon(rule):
 
 def test_greedy_tries_everything_that_optimism_promises():
     # Each disappoints from 5 on in its turn, and then the best one stays.
-    run = population.train(bandit(1, 3, 2), n_agents=2, episodes=6, alpha=1.0, explore="greedy", initial_q=5.0, **SETTINGS)
+    optimistic = {"explore": "greedy", "initial_q": 5.0}
+    run = population.train(bandit(1, 3, 2), n_agents=2, episodes=6, alpha=1.0, **optimistic, **SETTINGS)
     assert run.returns.tolist() == [[1, 3, 2, 3, 3, 3]] * 2
 
 
@@ -271,7 +272,8 @@ def test_greedy_tries_everything_that_optimism_promises():
 @pytest.mark.parametrize("rule", ["q_learning", "sarsa"])
 def test_one_over_n_makes_means(rule):
     # Rewards of a pair never change here, so its mean is there at once, and a table's last value stays.
-    run = population.train(bandit(3, 1), n_agents=9, episodes=5, alpha=qfast.by_visits(), epsilon=1.0, rule=rule, **SETTINGS)
+    settings = SETTINGS | {"rule": rule}
+    run = population.train(bandit(3, 1), n_agents=9, episodes=5, alpha=qfast.by_visits(), epsilon=1.0, **settings)
     taken = np.stack([(run.returns == 3).sum(axis=1), (run.returns == 1).sum(axis=1)], axis=1)
     assert (run.visits[:, 0] == taken).all()
     assert (run.q[:, 0] == np.where(taken > 0, [3.0, 1.0], 0.0)).all()
