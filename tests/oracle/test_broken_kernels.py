@@ -37,7 +37,8 @@ BREAKS = {
         "return (length > int32(tables.limit)) & ~terminated", "test_bits and limited",
     ),
     "softmax forgets half of a word": (
-        "explore.py", "picked = unit(word) * total", "picked = unit(word >> uint32(1)) * total", "test_bits and softmax",
+        "explore.py", "picked = unit(word) * total", "picked = unit(word >> uint32(1)) * total",
+        "test_bits and softmax",
     ),
     "UCB's bonus has no root": (
         "explore.py", "square_root(logarithm / to_f32(columns[c]))", "(logarithm / to_f32(columns[c]))",
