@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from benchmarks.growth import AXES
@@ -38,25 +41,39 @@ def mode(pytestconfig: pytest.Config) -> str:
     return _mode(pytestconfig)
 
 
+def _parametrize(metafunc: pytest.Metafunc, names: Any, cases: Sequence[Any], ids: list[str], smoke: set[str]) -> None:
+    """Measure all cases; with timing off all but those of the smoke run are `long`."""
+    once = _mode(metafunc.config) == "once"
+    marks = [(pytest.mark.long,) if once and name not in smoke else () for name in ids]
+    several = isinstance(names, tuple)
+    values = [
+        pytest.param(*(case if several else (case,)), id=name, marks=mark)
+        for case, name, mark in zip(cases, ids, marks, strict=True)
+    ]
+    metafunc.parametrize(names, values)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose what is measured.  With timing off, most rules run, on W1: each further pair compiles for seconds."""
+    """Choose what is measured.  With timing off, few cases run: each further variant compiles for seconds."""
     once = _mode(metafunc.config) == "once"
     names = metafunc.fixturenames
     if {"name", "variant"} <= set(names):
-        pairs = [
-            (name, VARIANTS[variant])
-            for name, variant in cases(everywhere=not once)
-            if not once or VARIANTS[variant] is DEFAULT or (name == BOTH[0] and not VARIANTS[variant].twin)
-        ]
-        metafunc.parametrize(("name", "variant"), pairs, ids=[f"{name}-{variant.name}" for name, variant in pairs])
+        pairs = [(name, VARIANTS[variant]) for name, variant in cases(everywhere=not once)]
+        smoke = {f"{name}-{DEFAULT.name}" for name in BOTH}
+        _parametrize(metafunc, ("name", "variant"), pairs, [f"{name}-{variant.name}" for name, variant in pairs], smoke)
     if {"name", "peer"} <= set(names):
         peers = [(name, peer) for name in BUILDERS for peer in PEERS.values() if peer.workloads in (None, (name,))]
-        metafunc.parametrize(("name", "peer"), peers, ids=[f"{name}-{peer.name}" for name, peer in peers])
+        ids = [f"{name}-{peer.name}" for name, peer in peers]
+        _parametrize(metafunc, ("name", "peer"), peers, ids, {name for name in ids if name.startswith(BOTH[0])})
     if "axis" in names:
         sizes = [(axis.name, *size) for axis in AXES.values() for size in axis.chosen("once" if once else "quick")]
-        metafunc.parametrize(("axis", "series", "x"), sizes, ids=[f"{a}-{s.split()[0]}-{x}" for a, s, x in sizes])
+        ids = [f"{a}-{s.split()[0]}-{x}" for a, s, x in sizes]
+        firsts = {next(name for name, size in zip(ids, sizes, strict=True) if size[0] == axis) for axis in AXES}
+        _parametrize(metafunc, ("axis", "series", "x"), sizes, ids, firsts)
     if "process" in names:
-        metafunc.parametrize("process", START_UP.values(), ids=list(START_UP))
+        kept = {name for name, process in START_UP.items() if not process.fresh}
+        _parametrize(metafunc, "process", list(START_UP.values()), list(START_UP), kept)
     if "case" in names:
         chosen = MEMORY["once" if once else "quick"]
-        metafunc.parametrize("case", chosen, ids=[f"{c.workload}-{c.n_agents}-{c.record}" for c in chosen])
+        ids = [f"{c.workload}-{c.n_agents}-{c.record}" for c in chosen]
+        _parametrize(metafunc, "case", chosen, ids, set(ids[:1]))

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from qfast.blocks import Block, Memory, Plan, block_size, run_block
 from qfast.curve import SummaryBuilder
 from qfast.errors import Unfinished
-from qfast.learner import RATES
 from qfast.machine import default_threads
 from qfast.pulse import Pulse, dask_client
 from qfast.rates import Rate
+from qfast.settings import RATES
 
 __all__ = ["Cut", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]
 

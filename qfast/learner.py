@@ -1,35 +1,16 @@
 """What an agent is: its learning rule, its exploration and its rates, checked once."""
 
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from qfast.errors import InvalidInput
 from qfast.rates import Rate, as_rate, constant
+from qfast.settings import DEFAULTS, RATES, SETTINGS, Setting
 
-__all__ = ["DTYPES", "EXPLORE", "RATES", "RULES", "TIES", "TRACES", "Learner", "make_learner"]
-
-RULES: Final = ("q_learning", "sarsa", "expected_sarsa", "double_q_learning", "article")
-EXPLORE: Final = ("epsilon_greedy", "greedy", "softmax", "ucb")
-TRACES: Final = ("accumulating", "replacing")
-TIES: Final = ("random", "first", "last")
-DTYPES: Final = ("float32", "float64")
-#: The settings that are rates.
-RATES: Final = ("alpha", "gamma", "epsilon", "initial_q", "temperature", "lambda_", "c")
-
-_MOST_STEPS: Final = 100_000  # every lane remembers so many steps
-
-#: The default of epsilon, told apart from a number that the user gave by its identity.
-DEFAULT_EPSILON: Final = float("0.1")
-
-# What each way of exploring needs beside Q: the setting, its default, its range.
-_OWN: Final = {
-    "epsilon_greedy": ("epsilon", 0.1, 0.0, 1.0),
-    "greedy": (None, None, 0.0, 0.0),
-    "softmax": ("temperature", 1.0, 1e-6, 1e12),
-    "ucb": ("c", 2.0, 0.0, 1e6),
-}
+__all__ = ["Learner", "make_learner"]
 
 
 @dataclass(frozen=True)
@@ -39,19 +20,18 @@ class Learner:
     Attributes
     ----------
     rule : str
-        One of `RULES`.
+        The learning rule.
     n : int
         Steps that an update looks ahead.
-    traces : str or None
-        One of `TRACES`.
+    traces : {"accumulating", "replacing"} or None
     trace_cutoff : float
         Traces below it are dropped.
     explore : str
-        One of `EXPLORE`.
+        The way actions are chosen.
     alpha, gamma, initial_q : Rate
         Step size, discount, and the value that Q starts with.
     epsilon, temperature, c, lambda_ : Rate
-        Exploration rate, softmax temperature, UCB's bonus, trace decay; 0 (temperature 1) where they have no meaning.
+        Exploration rate, softmax temperature, UCB's bonus, trace decay; neutral where they have no meaning.
     ties : {"random", "first", "last"}
         Which of several greedy actions is taken.
     dtype : numpy.dtype
@@ -75,9 +55,12 @@ class Learner:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The rates that have a meaning for this learner."""
-        own = _OWN[self.explore][0]
-        return ("alpha", "gamma", *([own] if own else []), *(["lambda_"] if self.traces else []))
+        """The rates that have a meaning for this learner, but for Q's first value."""
+        return tuple(name for name in RATES if name != "initial_q" and SETTINGS[name].is_used(vars(self)))
+
+    def given(self) -> dict[str, Any]:
+        """The settings that have a meaning, as `make_learner` takes them."""
+        return {name: getattr(self, name) for name, setting in SETTINGS.items() if setting.is_used(vars(self))}
 
     def first(self, count: int) -> "Learner":
         """Make the same learner for the first ``count`` agents."""
@@ -97,22 +80,41 @@ class Learner:
         return plain | {"dtype": self.dtype.name}
 
 
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        msg = f"{name}={value!r:.60} is unknown; use one of {', '.join(map(repr, choices))}"
-        raise InvalidInput(msg)
-
-
 def _refuse(condition: object, message: str) -> None:
     if condition:
         raise InvalidInput(message)
 
 
-def _check_combination(rule: str, n: Any, traces: Any, lambda_: Any, trace_cutoff: Any, explore: str) -> None:
+def _check_choice(setting: Setting, value: Any) -> None:
+    unknown = not isinstance(value, str) or value not in setting.choices
+    choices = ", ".join(map(repr, setting.choices))
+    _refuse(unknown, f"{setting.name}={value!r:.60} is unknown; use one of {choices}")
+
+
+def _check_used(setting: Setting, value: Any, settings: dict[str, Any]) -> None:
+    """Refuse a setting that has no meaning beside the others, and the absence of one that is needed."""
+    if setting.goes_with is None:
+        return
+    name, (condition, values) = setting.name, setting.goes_with
+    actual, given = settings[condition], setting.is_given(value)
+    if given and not setting.is_used(settings):
+        beside = f"without {condition}" if actual is None else f"with {condition}={actual!r}"
+        homes = " or ".join(f"{condition}={home!r}" for home in values)
+        raise InvalidInput(f"{name}={value!r:.40} has no meaning {beside}; use {homes}, or leave it out")
+    needed = setting.kind == "rate" and setting.own_default is None and setting.is_used(settings)
+    _refuse(
+        needed and not given,
+        f"{condition}={actual!r} need {name}, {setting.help}, in [{setting.low:g}, {setting.high:g}]; use {name}=0.9",
+    )
+
+
+def _check_combination(settings: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
+    rule, n, traces = (settings[name] for name in ("rule", "n", "traces"))
+    most = int(SETTINGS["n"].high)
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
     _refuse(not whole or n < 1, f"n={n!r} is not a whole number of at least 1; use n=1 for one-step updates")
-    _refuse(n > _MOST_STEPS, f"n={n!r:.60} is above {_MOST_STEPS:,}; use a smaller number of steps")
+    _refuse(n > most, f"n={n!r:.60} is above {most:,}; use a smaller number of steps")
     _refuse(
         n > 1 and rule in ("double_q_learning", "article"),
         f"n={n} has no meaning for rule={rule!r}; use n=1, or 'q_learning', 'sarsa' or 'expected_sarsa'",
@@ -122,57 +124,27 @@ def _check_combination(rule: str, n: Any, traces: Any, lambda_: Any, trace_cutof
         traces and rule not in ("q_learning", "sarsa"),
         f"traces={traces!r} have no meaning for rule={rule!r}; use 'q_learning' (Watkins's Q(lambda)) or 'sarsa'",
     )
+    cutoff = settings["trace_cutoff"]
+    number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
     _refuse(
-        lambda_ is not None and not traces,
-        f"lambda_={lambda_!r:.40} has no meaning without traces; add traces='replacing' or 'accumulating'",
-    )
-    _refuse(traces and lambda_ is None, f"traces={traces!r} need lambda_, their decay in [0, 1]; use lambda_=0.9")
-    number = isinstance(trace_cutoff, (int, float, np.number)) and not isinstance(trace_cutoff, bool)
-    _refuse(
-        not number or not 0 <= trace_cutoff < 1,
-        f"trace_cutoff={trace_cutoff!r} is outside [0, 1); use 0 to keep every trace",
+        not number or not 0 <= cutoff < 1, f"trace_cutoff={cutoff!r} is outside [0, 1); use 0 to keep every trace"
     )
     _refuse(
-        trace_cutoff and not traces, f"trace_cutoff={trace_cutoff!r} has no meaning without traces; leave it out"
-    )
-    _refuse(
-        rule == "expected_sarsa" and explore == "ucb",
+        rule == "expected_sarsa" and settings["explore"] == "ucb",
         "rule='expected_sarsa' needs the probabilities of actions, and explore='ucb' has none; "
         "use explore='epsilon_greedy' or 'softmax'",
     )
 
 
-def make_learner(
-    *,
-    n_agents: int,
-    episodes: int,
-    alpha: Any = 0.1,
-    gamma: Any = 0.9,
-    epsilon: Any = DEFAULT_EPSILON,
-    initial_q: Any = 0.0,
-    ties: str = "random",
-    dtype: Any = "float32",
-    rule: str = "q_learning",
-    n: int = 1,
-    traces: str | None = None,
-    lambda_: Any = None,
-    trace_cutoff: float = 0.0,
-    explore: str = "epsilon_greedy",
-    temperature: Any = None,
-    c: Any = None,
-) -> Learner:
+def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     """Check the settings of a run's agents.
 
     Parameters
     ----------
     n_agents, episodes : int
         What the lengths of arrays are compared with.
-    alpha, gamma, epsilon, initial_q, ties, dtype, rule, n, traces, lambda_, trace_cutoff, explore, temperature, c
-        See `qfast.train`.
-
-    Returns
-    -------
-    Learner
+    **given
+        Any of `qfast.settings.SETTINGS`, as `qfast.train` takes them; those that are left out have their defaults.
 
     Raises
     ------
@@ -184,49 +156,37 @@ def make_learner(
     >>> make_learner(n_agents=2, episodes=3, epsilon=[0.3, 0.2, 0.1]).epsilon
     by_episode(3 values from 0.3 to 0.1)
     """
-    _one_of("rule", rule, RULES)
-    _one_of("explore", explore, EXPLORE)
-    if traces is not None:
-        _one_of("traces", traces, TRACES)
-    _one_of("ties", ties, TIES)
-    _check_combination(rule, n, traces, lambda_, trace_cutoff, explore)
-    try:
-        element = np.dtype(dtype)
-    except TypeError:
-        element = np.dtype(object)
-    if element.name not in DTYPES:
-        msg = f"dtype={dtype!r} is not possible for Q; use 'float32' or 'float64'"
-        raise InvalidInput(msg)
+    unknown = given.keys() - SETTINGS.keys()
+    if unknown:
+        raise TypeError(f"{min(unknown)!r} is no setting of a learner")
+    settings = DEFAULTS | given
+    with suppress(TypeError):  # np.float32 and the like are names, too
+        settings["dtype"] = np.dtype(settings["dtype"]).name
+    choices = [setting for setting in SETTINGS.values() if setting.kind == "choice"]
+    for setting in choices:
+        if settings[setting.name] is not None or setting.default is not None:
+            _check_choice(setting, settings[setting.name])
+    _check_combination(settings)
+    for setting in SETTINGS.values():
+        _check_used(setting, settings[setting.name], settings)
+    element = np.dtype(settings["dtype"])
+    largest = float(np.finfo(element).max) / 4  # so that a difference of two values is a number, too
 
-    def rate(name: str, value: Any, low: float, high: float, *, schedule: bool = True, visits: bool = False) -> Rate:
+    def rate(setting: Setting) -> Rate:
+        value = settings[setting.name]
+        if not setting.is_used(settings):
+            return constant(setting.neutral)
+        if setting.own_default is not None and not setting.is_given(value):
+            value = setting.own_default
+        low, high = max(setting.low, -largest), min(setting.high, largest)
         return as_rate(
-            value, name, n_agents=n_agents, episodes=episodes, low=low, high=high, schedule=schedule, visits=visits
-        )
+            value, setting.name, n_agents=n_agents, episodes=episodes, low=low, high=high,
+            schedule=setting.schedule, visits=setting.by_visits,
+        )  # fmt: skip
 
-    own, default, low, high = _OWN[explore]
-    given = {"epsilon": None if epsilon is DEFAULT_EPSILON else epsilon, "temperature": temperature, "c": c}
-    for name, value in given.items():
-        home = next(way for way in EXPLORE if _OWN[way][0] == name)
-        _refuse(
-            value is not None and name != own,
-            f"{name}={value!r:.40} has no meaning with explore={explore!r}; use explore={home!r}, or leave it out",
-        )
-    behaviour = {"epsilon": constant(0.0), "temperature": constant(1.0), "c": constant(0.0)}
-    if own is not None:
-        value = default if given[own] is None else given[own]
-        behaviour[own] = rate(own, value, low, high, schedule=own != "c")
-    largest = float(np.finfo(element).max) / 4
+    rates = {name: rate(SETTINGS[name]) for name in RATES}
+    plain = {setting.name: settings[setting.name] for setting in choices}
     return Learner(
-        rule=rule,
-        n=int(n),
-        traces=traces,
-        trace_cutoff=float(trace_cutoff),
-        explore=explore,
-        alpha=rate("alpha", alpha, 0, 1, visits=True),
-        gamma=rate("gamma", gamma, 0, 1, schedule=False),
-        initial_q=rate("initial_q", initial_q, -largest, largest, schedule=False),
-        lambda_=constant(0.0) if lambda_ is None else rate("lambda_", lambda_, 0, 1),
-        ties=ties,
-        dtype=element,
-        **behaviour,
+        **plain | rates | {"n": int(settings["n"]), "trace_cutoff": float(settings["trace_cutoff"]), "dtype": element}
     )
+

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from qfast.blocks import Memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.execution import collect, make_plan
 from qfast.keeping import Keeping
+from qfast.learner import make_learner
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
-from qfast.rates import constant
 from qfast.run import Run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
@@ -310,9 +310,9 @@ def evaluate(
     check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
     goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
-    learner = replace(
-        run.learner, rule="q_learning", n=1, traces=None, trace_cutoff=0.0, explore="greedy", alpha=constant(0.0),
-        epsilon=constant(0.0), temperature=constant(1.0), lambda_=constant(0.0), c=constant(0.0),
+    learner = make_learner(
+        n_agents=run.n_agents, episodes=episodes, rule="q_learning", explore="greedy", alpha=0.0,
+        gamma=run.learner.gamma, initial_q=run.learner.initial_q, ties=run.ties, dtype=run.dtype,
     )  # fmt: skip
     plan = make_plan(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,

@@ -15,10 +15,11 @@ from qfast.columns import map_columns
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
-from qfast.learner import RATES, Learner
+from qfast.learner import Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 from qfast.run_checks import check_arrays, check_learner
+from qfast.settings import RATES
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.learner import DEFAULT_EPSILON, EXPLORE, Learner, make_learner
+from qfast.learner import Learner, make_learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
+from qfast.settings import RATES, SETTINGS
 
 __all__ = ["check_arrays", "check_learner"]
 
@@ -22,14 +23,8 @@ def check_learner(options: dict[str, Any], rates: dict[str, Rate], n_agents: int
     """
     # A schedule belongs to the run's last stretch of episodes, which may be shorter than all of them.
     lengths = {rate.values.size for rate in rates.values() if rate.kind == "episode"}
-    explore = options["explore"]
-    own = {"epsilon_greedy": "epsilon", "softmax": "temperature", "ucb": "c"}.get(explore if explore in EXPLORE else "")
-    given = {"epsilon": DEFAULT_EPSILON, "temperature": None, "c": None}
-    behaviour: dict[str, Any] = {name: rates[name] if name == own else value for name, value in given.items()}
-    return make_learner(
-        n_agents=n_agents, episodes=min(lengths, default=episodes), alpha=rates["alpha"], gamma=rates["gamma"],
-        initial_q=rates["initial_q"], lambda_=rates["lambda_"] if options["traces"] else None, **behaviour, **options,
-    )  # fmt: skip
+    used = {name: rates[name] for name in RATES if SETTINGS[name].is_used(options)}
+    return make_learner(n_agents=n_agents, episodes=min(lengths, default=episodes), **options, **used)
 
 
 def check_arrays(mdp: MDP, learner: Learner, episodes: int, n_agents: int, arrays: dict[str, NDArray[Any]]) -> None:

@@ -23,9 +23,9 @@ from qfast.columns import Columns
 from qfast.curve import SummaryBuilder
 from qfast.curve_state import builder_from_arrays, builder_to_arrays
 from qfast.errors import BadFile, InvalidInput
-from qfast.learner import RATES
 from qfast.mdp import MDP
 from qfast.parts import Parts
+from qfast.settings import RATES
 
 __all__ = ["COMMIT_SECONDS", "Done", "Store", "describe_work", "rows_of"]
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from qfast.blocks import Memory, Plan
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
-from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
+from qfast.learner import Learner, make_learner
 from qfast.mdp import MDP
 from qfast.outputs import Output
 from qfast.problems import corridor
 from qfast.progress import Reporter
 from qfast.run import Run
 from qfast.seeding import Seed, as_seed_sequence
+from qfast.settings import DEFAULT_EPSILON, settings_in
 from qfast.training_checks import (
     MOST_AGENTS,
     MOST_EPISODES,
@@ -171,6 +172,7 @@ def train(
     >>> run.q.shape, [f"{value:.2f}" for value in run.q.mean(axis=0)[:, 1]]
     ((100, 5, 2), ['4.17', '3.52', '2.80', '2.00', '0.00'])
     """
+    settings = settings_in(locals())
     problem = corridor() if mdp is None else mdp
     if not isinstance(problem, MDP):
         makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
@@ -180,11 +182,7 @@ def train(
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
     check_options(threads, executor, record)
-    learner = make_learner(
-        n_agents=n_agents, episodes=episodes, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_q=initial_q,
-        ties=ties, dtype=dtype, rule=rule, n=n, traces=traces, lambda_=lambda_, trace_cutoff=trace_cutoff,
-        explore=explore, temperature=temperature, c=c,
-    )  # fmt: skip
+    learner = make_learner(n_agents=n_agents, episodes=episodes, **settings)
     check_problem(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
     checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
@@ -247,29 +245,22 @@ def resume(
     >>> bool((at_once.q == in_two.q).all())
     True
     """
+    settings = settings_in(locals())
     if not isinstance(run, Run):
         msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
         raise InvalidInput(msg)
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     check_options(threads, executor, run.record)
     old = run.learner
-    given = {"alpha": alpha, "epsilon": epsilon, "temperature": temperature, "lambda_": lambda_}
-    for name in ("alpha", *old.shown):
-        if given.get(name) is None and getattr(old, name).kind == "episode":
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name in old.shown:
+        if name not in given and getattr(old, name).kind == "episode":
             msg = (
                 f"{name}={getattr(old, name)!r} ended with episode {run.episodes:,}; "
                 f"give {name}= for the further episodes"
             )
             raise InvalidInput(msg)
-    for name in old.shown:
-        if given.get(name, 0) is None:
-            given[name] = getattr(old, name)
-    learner = make_learner(
-        n_agents=run.n_agents, episodes=episodes, alpha=given["alpha"], gamma=old.gamma, initial_q=old.initial_q,
-        epsilon=DEFAULT_EPSILON if given["epsilon"] is None else given["epsilon"], ties=old.ties, dtype=old.dtype,
-        rule=old.rule, n=old.n, traces=old.traces, lambda_=given["lambda_"], trace_cutoff=old.trace_cutoff,
-        explore=old.explore, temperature=given["temperature"], c=old.c if old.explore == "ucb" else None,
-    )  # fmt: skip
+    learner = make_learner(n_agents=run.n_agents, episodes=episodes, **old.given() | given)
     check_problem(run.mdp, learner)
     keep_q = run.checkpoints is not None and run.checkpoints.q is not None
     checks = _plan_checks(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)

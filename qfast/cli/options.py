@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from qfast.settings import SETTINGS, Setting
+
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
@@ -20,9 +22,11 @@ __all__ = [
     "add_json",
     "add_out",
     "add_run_file",
+    "add_setting",
     "add_subcommand",
     "add_verbose",
     "given",
+    "learning_settings",
     "new_parser",
     "number",
     "rate",
@@ -136,6 +140,27 @@ def rate(text: str) -> float | Ramp:
 def given(value: "float | Ramp | None") -> "float | Shape | None":
     """Turn what `rate` read into what `qfast.train` takes."""
     return value.schedule() if isinstance(value, Ramp) else value
+
+
+def add_setting(parser: "Container", setting: Setting) -> None:
+    """Add the option of one of a learner's settings; one that is not given has no value."""
+    readers: dict[str, Callable[[str], Any]] = {
+        "rate": rate if setting.schedule else number, "number": number, "count": whole, "choice": str
+    }  # fmt: skip
+    metavars = {"rate": "RATE" if setting.schedule else "X", "number": "X", "count": "N", "choice": "NAME"}
+    usual = setting.default if setting.own_default is None else setting.own_default
+    texts = [name if name != usual else f"{name} (default)" for name in setting.choices]
+    shown = f": {', '.join(texts)}" if texts else "" if usual is None else f" ({usual:g})"
+    parser.add_argument(
+        f"--{setting.option}", dest=setting.name, metavar=metavars[setting.kind], type=readers[setting.kind],
+        choices=setting.choices or None, help=f"{setting.help}{shown}",
+    )  # fmt: skip
+
+
+def learning_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a learner that were given, as `qfast.train` takes them."""
+    values = {name: getattr(arguments, name, None) for name in SETTINGS}
+    return {name: given(value) for name, value in values.items() if value is not None}
 
 
 def _quoted(text: str) -> str:

@@ -4,8 +4,17 @@ from argparse import Namespace
 from typing import Any
 
 from qfast.cli.ends import kept, report_run
-from qfast.cli.options import add_json, add_out, add_run_file, add_subcommand, given, rate, whole
+from qfast.cli.options import (
+    add_json,
+    add_out,
+    add_run_file,
+    add_setting,
+    add_subcommand,
+    learning_settings,
+    whole,
+)
 from qfast.cli.output import checked_out
+from qfast.settings import SETTINGS
 
 __all__ = ["add_command"]
 
@@ -22,11 +31,10 @@ def add_command(commands: Any) -> None:
     parser = add_subcommand(commands, "resume", run, sentence="train the agents of a saved run on", epilog=_EPILOG)
     add_run_file(parser)
     parser.add_argument("--episodes", metavar="N", type=whole, required=True, help="episodes more for each agent")
-    again = "by default as before; a schedule has ended, so give it anew"
-    parser.add_argument("--alpha", metavar="RATE", type=rate, help=f"step size ({again})")
-    parser.add_argument("--epsilon", metavar="RATE", type=rate, help="exploration rate (the same)")
-    parser.add_argument("--temperature", metavar="RATE", type=rate, help="of softmax (the same)")
-    parser.add_argument("--lambda", dest="lambda_", metavar="RATE", type=rate, help="decay of the traces (the same)")
+    learning = parser.add_argument_group("new rates", "by default those of before; a schedule has ended: give it anew")
+    for setting in SETTINGS.values():
+        if setting.resumable:
+            add_setting(learning, setting)
     parser.add_argument("--threads", metavar="N", type=whole, help="by default all processors")
     add_out(parser)
     add_json(parser)
@@ -43,10 +51,7 @@ def run(arguments: Namespace) -> None:
         trained = resume(
             before,
             episodes=arguments.episodes,
-            alpha=given(arguments.alpha),
-            epsilon=given(arguments.epsilon),
-            temperature=given(arguments.temperature),
-            lambda_=given(arguments.lambda_),
+            **learning_settings(arguments),
             threads=arguments.threads,
         )
     report_run(trained, out=out, name=None, as_json=arguments.json, threads=arguments.threads)

@@ -4,14 +4,16 @@ import json
 import secrets
 import shlex
 import sys
+import textwrap
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from qfast.cli.options import UsageError, add_json, add_subcommand, given, whole
+from qfast.cli.options import UsageError, add_json, add_subcommand, learning_settings, whole
 from qfast.cli.output import tell, write_json
 from qfast.cli.train import add_learning
 from qfast.cli.vary import precision, values_of, vary
+from qfast.settings import SETTINGS
 
 if TYPE_CHECKING:
     from qfast.studies import Study
@@ -22,12 +24,13 @@ _PROBLEM: Final = "corridor"
 _REPORT: Final = "study.html"
 _ROWS: Final = 40  # configurations that are shown
 
-_EPILOG: Final = """\
+_EPILOG: Final = f"""\
 --vary takes values with commas between them: numbers, names, START:STOP:COUNT
 for evenly spaced numbers (START:STOP:COUNT:log on a log scale), START:STOP for
 a rate that changes over the episodes. Each --vary multiplies the
-configurations. What can vary: alpha, gamma, epsilon, initial_q, rule, n,
-traces, lambda, explore, temperature, c, ties, dtype; several PROBLEMs vary too.
+configurations. What can vary:
+{textwrap.fill(", ".join(setting.option for setting in SETTINGS.values()), 78)};
+several PROBLEMs vary too.
 
 A study with --out goes on where it stopped when the same command runs again.
 
@@ -110,8 +113,6 @@ def run(arguments: Namespace) -> None:
 
 def _settings(arguments: Namespace) -> dict[str, Any]:
     """The settings that vary, and those that do not."""
-    from qfast.learner import DEFAULT_EPSILON
-
     varied: dict[str, list[Any]] = {}
     for name, values in arguments.vary:
         if name in varied:
@@ -120,19 +121,7 @@ def _settings(arguments: Namespace) -> dict[str, Any]:
         varied[name] = values_of(values)
     return {
         "vary": varied,
-        "alpha": given(arguments.alpha),
-        "gamma": arguments.gamma,
-        "epsilon": DEFAULT_EPSILON if arguments.epsilon is None else given(arguments.epsilon),
-        "initial_q": arguments.initial_q,
-        "ties": arguments.ties,
-        "dtype": arguments.dtype,
-        "rule": arguments.rule,
-        "n": arguments.n,
-        "traces": arguments.traces,
-        "lambda_": given(arguments.lambda_),
-        "explore": arguments.explore,
-        "temperature": given(arguments.temperature),
-        "c": arguments.c,
+        **learning_settings(arguments),
     }
 
 

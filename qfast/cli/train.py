@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qfast.cli.ends import kept, report_run, told_when_unsaved
-from qfast.cli.options import add_json, add_subcommand, given, number, rate, whole
+from qfast.cli.options import add_json, add_setting, add_subcommand, learning_settings, whole
 from qfast.cli.output import check_room, checked_out
+from qfast.settings import SETTINGS
 
 if TYPE_CHECKING:
     from qfast.mdp import MDP
@@ -42,28 +43,8 @@ def add_command(commands: Any) -> None:
 def add_learning(parser: ArgumentParser) -> None:
     """Add what the agents are."""
     learning = parser.add_argument_group("learning")
-    learning.add_argument("--alpha", metavar="RATE", type=rate, default=0.1, help="step size (0.1)")
-    learning.add_argument("--gamma", metavar="X", type=number, default=0.9, help="discount (0.9)")
-    learning.add_argument("--epsilon", metavar="RATE", type=rate, help="exploration rate (0.1)")
-    learning.add_argument("--initial-q", metavar="X", type=number, default=0.0, help="value Q starts with (0)")
-    learning.add_argument(
-        "--ties",
-        choices=("random", "first", "last"),
-        default="random",
-        help="which of equally good actions is taken: random (default), first or last",
-    )
-    learning.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="numbers in Q: float32 (default) or float64"
-    )
-    rules = "q_learning (default), sarsa, expected_sarsa, double_q_learning, or article"
-    learning.add_argument("--rule", metavar="RULE", default="q_learning", help=rules)
-    learning.add_argument("--n", metavar="N", type=whole, default=1, help="steps that an update looks ahead (1)")
-    learning.add_argument("--traces", metavar="KIND", help="accumulating or replacing, with --lambda")
-    learning.add_argument("--lambda", dest="lambda_", metavar="RATE", type=rate, help="decay of the traces")
-    ways = "epsilon_greedy (default), greedy, softmax, or ucb"
-    learning.add_argument("--explore", metavar="WAY", default="epsilon_greedy", help=ways)
-    learning.add_argument("--temperature", metavar="RATE", type=rate, help="of softmax (1)")
-    learning.add_argument("--c", metavar="X", type=number, help="weight of ucb's bonus (2)")
+    for setting in SETTINGS.values():
+        add_setting(learning, setting)
     learning.add_argument("--max-steps", metavar="N", type=whole, help="steps after which an episode is cut off")
 
 
@@ -109,7 +90,6 @@ def run(arguments: Namespace) -> None:
     recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
     if out is None or out.suffix == ".npz":  # a folder knows what it has already
         check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
-    from qfast.learner import DEFAULT_EPSILON
     from qfast.training import train
 
     with kept(out), told_when_unsaved(arguments.problem, as_json=arguments.json, threads=arguments.threads):
@@ -117,19 +97,7 @@ def run(arguments: Namespace) -> None:
             mdp,
             n_agents=arguments.agents,
             episodes=arguments.episodes,
-            alpha=given(arguments.alpha),
-            gamma=arguments.gamma,
-            epsilon=DEFAULT_EPSILON if arguments.epsilon is None else given(arguments.epsilon),
-            initial_q=arguments.initial_q,
-            ties=arguments.ties,
-            dtype=arguments.dtype,
-            rule=arguments.rule,
-            n=arguments.n,
-            traces=arguments.traces,
-            lambda_=given(arguments.lambda_),
-            explore=arguments.explore,
-            temperature=given(arguments.temperature),
-            c=arguments.c,
+            **learning_settings(arguments),
             seed=_seed(arguments.seed, out),
             threads=arguments.threads,
             checkpoints=arguments.checkpoints,

@@ -4,15 +4,16 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import Ramp, given, rate
+from qfast.settings import SETTINGS
 
 if TYPE_CHECKING:
     from qfast.rates import Shape
 
 __all__ = ["Range", "precision", "values_of", "vary"]
 
-# Names of settings as options have them, where they differ from Python's.
-_NAMES: Final = {"lambda": "lambda_"}
-_WORDS: Final = ("rule", "traces", "explore", "ties", "dtype")
+#: Settings by the names that options have.
+_NAMES: Final = {setting.option.replace("-", "_"): setting.name for setting in SETTINGS.values()}
+_WORDS: Final = tuple(setting.name for setting in SETTINGS.values() if setting.kind == "choice")
 _MOST: Final = 10_000  # values of one range; a typing error must not fill the memory
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import SeedSequence
 
 from qfast.errors import InvalidInput
+from qfast.settings import DEFAULTS
 from qfast.studies.design import PROBLEM
 from qfast.studies.job import prepare
 from qfast.studies.outcomes import BUILT_IN
-from qfast.studies.settings import DEFAULTS, decode
+from qfast.studies.settings import decode
 from qfast.training_checks import check_count, check_options
 
 if TYPE_CHECKING:

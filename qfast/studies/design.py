@@ -8,29 +8,17 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
+from qfast.learner import Learner, make_learner
 from qfast.mdp import MDP
 from qfast.problems import corridor
 from qfast.rates import Shape
-from qfast.studies.settings import SETTINGS, as_key, encode, is_number, normal, value_in_words, values_of
+from qfast.settings import DEFAULTS, SETTINGS, Setting
+from qfast.studies.settings import as_key, encode, is_number, normal, value_in_words, values_of
 
 __all__ = ["PROBLEM", "Configuration", "Design", "make_design"]
 
 #: The dimension that several problems make.
 PROBLEM: Final = "problem"
-
-# Settings that only some agents have, what makes them have it, and the value that stands for "not given".
-_OWN: Final[dict[str, tuple[str, Any]]] = {
-    "epsilon": ("explore", "epsilon_greedy"),
-    "temperature": ("explore", "softmax"),
-    "c": ("explore", "ucb"),
-    "lambda_": ("traces", ("accumulating", "replacing")),
-    "trace_cutoff": ("traces", ("accumulating", "replacing")),
-}
-_ABSENT: Final[dict[str, Any]] = {
-    "epsilon": DEFAULT_EPSILON, "temperature": None, "c": None, "lambda_": None, "trace_cutoff": 0.0,
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -135,7 +123,9 @@ def make_design(
             own = dict(zip(grid, values, strict=True))
             arguments = _arguments(plain, own, used)
             shown = {PROBLEM: problem} if len(problems) > 1 else {}
-            shown |= {name: arguments[name] for name in names if name in arguments and _has(arguments, name)}
+            shown |= {
+                name: arguments[name] for name in names if name in arguments and SETTINGS[name].is_used(arguments)
+            }
             label = ", ".join(f"{name}={_in_words(value)}" for name, value in shown.items()) or problem
             try:
                 learner = make_learner(n_agents=n_agents, episodes=episodes, **arguments)
@@ -144,9 +134,7 @@ def make_design(
             made.append(Configuration(len(made), shown, label, arguments, problem, problems[problem], learner))
     _refuse_unused(plain, used, names)
     _refuse_twice(made)
-    kept = {name: encode(plain[name]) for name in plain if name not in names and (name not in _OWN or name in used)}
-    if "epsilon" in kept and plain["epsilon"] is DEFAULT_EPSILON:
-        kept["epsilon"] = float(DEFAULT_EPSILON)
+    kept = {name: encode(plain[name]) for name in plain if name not in names and name in used}
     described = [{name: [encode(value) for value in values] for name, values in grid.items()} for grid in grids]
     dimensions = ((PROBLEM,) if len(problems) > 1 else ()) + names
     return Design(_with_unique_labels(made), dimensions, described, kept, problems)
@@ -187,42 +175,38 @@ def _grids(vary: Any) -> list[dict[str, list[Any]]]:
     return [{name: values_of(name, values) for name, values in grid.items()} for grid in given]
 
 
-def _has(arguments: Mapping[str, Any], name: str) -> bool:
-    """Whether the agents have a setting at all: epsilon belongs to epsilon-greedy ones alone."""
-    if name not in _OWN:
-        return True
-    condition, needed = _OWN[name]
-    value = arguments.get(condition, "epsilon_greedy" if condition == "explore" else None)
-    return value in needed if isinstance(needed, tuple) else value == needed
-
-
 def _arguments(fixed: Mapping[str, Any], own: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     """Give all settings of a configuration: those that vary, and the fixed ones that have a meaning beside them."""
     arguments = {**fixed, **own}
-    for name, (condition, needed) in _OWN.items():
-        if _has(arguments, name):
+    for name, setting in SETTINGS.items():
+        if setting.is_used(arguments):
             used.add(name)
-        elif name in own and own[name] is not None and not (name == "trace_cutoff" and own[name] == 0):
-            value = arguments.get(condition)
-            home = needed if isinstance(needed, str) else needed[0]
+        elif name in own and setting.is_given(own[name]):
+            condition, home = _home(setting)
             fix = f"add {condition}={home!r}, or leave it out"
             if condition in own:
                 fix = f"give it a grid of its own: vary=[{{{condition!r}: [{home!r}], {name!r}: […]}}, {{…}}]"
+            value = arguments.get(condition)
             raise InvalidInput(f"vary: {name} has no meaning with {condition}={value!r}; {fix}")
         elif name in arguments:
-            arguments[name] = _ABSENT[name]
+            arguments[name] = setting.default
     return arguments
+
+
+def _home(setting: Setting) -> tuple[str, str]:
+    """A setting, and one of its values, beside which this one has a meaning."""
+    assert setting.goes_with is not None
+    condition, values = setting.goes_with
+    return condition, values[0]
 
 
 def _refuse_unused(fixed: Mapping[str, Any], used: set[str], names: Sequence[str]) -> None:
     """A fixed setting that no configuration has a use for is a mistake."""
-    for name, absent in _ABSENT.items():
-        given = name in fixed and as_key(fixed[name]) != as_key(absent)
-        if given and name not in used and name not in names:
-            condition, needed = _OWN[name]
-            home = needed if isinstance(needed, str) else needed[0]
+    for name, value in fixed.items():
+        if name not in used and name not in names and as_key(value) != as_key(DEFAULTS[name]):
+            condition, home = _home(SETTINGS[name])
             msg = (
-                f"{name}={fixed[name]!r:.40} has no meaning in any configuration; "
+                f"{name}={value!r:.40} has no meaning in any configuration; "
                 f"use {condition}={home!r} in some of them, or leave it out"
             )
             raise InvalidInput(msg)

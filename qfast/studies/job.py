@@ -22,6 +22,7 @@ from qfast.machine import available_memory, default_threads
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed, as_seed_sequence
+from qfast.settings import DEFAULTS
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
@@ -30,7 +31,7 @@ from qfast.studies.outcomes import TRUTH, Outcome, choose_outcomes, final_window
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
-from qfast.studies.settings import DEFAULTS, as_key, decode, encode
+from qfast.studies.settings import as_key, decode, encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
 from qfast.studies.words import as_code

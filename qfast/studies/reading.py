@@ -8,12 +8,13 @@ from numpy.random import SeedSequence
 
 from qfast.errors import BadFile, InvalidInput
 from qfast.mdp import MDP
+from qfast.settings import DEFAULTS
 from qfast.studies.folder import read_manifest, read_pieces
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.outcomes import BUILT_IN, AgentBlock, Outcome
 from qfast.studies.result import Study
-from qfast.studies.settings import DEFAULTS, decode
+from qfast.studies.settings import decode
 
 __all__ = ["read_folder"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.learner import DEFAULT_EPSILON
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed
+from qfast.settings import DEFAULT_EPSILON, settings_in
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.result import Study
@@ -121,6 +121,7 @@ temperature, c
     >>> float(one.lengths.sum()) == float(study.scores("steps", "alpha=0.5")[7])
     True
     """
+    fixed = settings_in(locals())
     n_agents = check_count("n_agents", n_agents, most=MOST_AGENTS)
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
@@ -130,11 +131,6 @@ temperature, c
         raise InvalidInput(msg)
     need("xarray", "a study")
     need("scipy", "a study")
-    fixed = {
-        "alpha": alpha, "gamma": gamma, "epsilon": epsilon, "initial_q": initial_q, "ties": ties, "dtype": dtype,
-        "rule": rule, "n": n, "traces": traces, "lambda_": lambda_, "trace_cutoff": trace_cutoff, "explore": explore,
-        "temperature": temperature, "c": c,
-    }  # fmt: skip
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
         outcomes=outcomes, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,

@@ -1,4 +1,4 @@
-"""What may vary in a study: the settings' names, and their values as labels, coordinates and JSON."""
+"""Values of settings as labels, coordinates and JSON."""
 
 import base64
 import zlib
@@ -8,23 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.learner import DEFAULT_EPSILON
 from qfast.rates import Rate, Shape, exponential, linear
 
-__all__ = ["DEFAULTS", "SETTINGS", "as_key", "decode", "encode", "is_number", "normal", "value_in_words", "values_of"]
-
-#: The settings of `qfast.train` that a study can vary, in the order in which they are listed.
-SETTINGS: Final = (
-    "alpha", "gamma", "epsilon", "initial_q", "rule", "n", "traces", "lambda_", "trace_cutoff", "explore",
-    "temperature", "c", "ties", "dtype",
-)  # fmt: skip
-
-#: What they are where nothing is given.
-DEFAULTS: Final[dict[str, Any]] = {
-    "alpha": 0.1, "gamma": 0.9, "epsilon": DEFAULT_EPSILON, "initial_q": 0.0, "rule": "q_learning", "n": 1,
-    "traces": None, "lambda_": None, "trace_cutoff": 0.0, "explore": "epsilon_greedy", "temperature": None, "c": None,
-    "ties": "random", "dtype": "float32",
-}  # fmt: skip
+__all__ = ["as_key", "decode", "encode", "is_number", "normal", "value_in_words", "values_of"]
 
 _MANY: Final = 1000  # numbers from which on JSON holds them compressed
 _SCHEDULES: Final = {"linear": linear, "exponential": exponential}

@@ -1,12 +1,15 @@
 """The command line as a user meets it: a process of its own, with pipes, files or a terminal around it."""
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
@@ -27,6 +30,25 @@ def environment(**changes):
     return variables
 
 
+def in_this_process(folder, arguments):
+    """Call the command line's own function in a folder, with this process's warnings as a new one has them."""
+    from qfast.cli import main
+
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(streams[0]),
+        contextlib.redirect_stderr(streams[1]),
+        mock.patch.object(sys, "argv", ["qfast", *arguments]),
+        warnings.catch_warnings(),
+    ):
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore", DeprecationWarning)
+        returncode = main(arguments)
+    output, errors = (stream.buffer.getvalue().decode("utf-8") for stream in streams)
+    return SimpleNamespace(returncode=returncode, stdout=output, stderr=errors)
+
+
 @pytest.fixture(scope="session")
 def make_environment():
     return environment
@@ -34,9 +56,15 @@ def make_environment():
 
 @pytest.fixture
 def command(tmp_path):
-    """Run ``qfast`` in an empty folder and wait for it."""
+    """Run ``qfast`` in an empty folder and wait for it.
+
+    What a command says is looked at in this process, which has imported everything; one with an environment or streams
+    of its own gets a process.
+    """
 
     def run(*arguments, env=None, **options):
+        if env is None and not options:
+            return in_this_process(tmp_path, [str(argument) for argument in arguments])
         settings = {"cwd": tmp_path, "capture_output": True, "text": True, "encoding": "utf-8", "timeout": 120}
         settings |= {"stdin": subprocess.DEVNULL, "env": environment(**(env or {}))}
         if "stdout" in options or "stderr" in options:

@@ -39,6 +39,8 @@ def learn(
     agent=0,
     stream=None,
     state=None,
+    tables=None,
+    visits=None,
     episodes,
     alpha=0.1,
     alpha_by_visits=None,
@@ -62,11 +64,16 @@ def learn(
     `alpha`, `epsilon`, `temperature` and `lambda_` are a number, or a sequence with one for each episode;
     `alpha_by_visits` has a step size for each visit instead; `initial_q` is a number or a table.  With ``alpha=0``
     nothing is learned and `initial_q` is the policy to follow.  An agent that goes on has a `stream` and the `state`
-    of its next episode; a new one has a `seed` and its number.
+    of its next episode, and may have its own `tables` (1 or 2, S, A) and `visits` (S, A); a new one has a `seed` and
+    its number.
     """
     real = np.dtype(dtype).type
     world = World(mdp, Stream.of(seed, agent) if stream is None else stream, dtype)
     one = Agent(world, real, rule, n, traces, trace_cutoff, explore, ties, gamma, c, initial_q)
+    if tables is not None:
+        one.tables = [np.array(table, real) for table in tables]
+    if visits is not None:
+        one.visits = visits.copy()
     returns, lengths, successes = [], [], 0
     state = world.start() if state is None else state
     with np.errstate(all="ignore"):

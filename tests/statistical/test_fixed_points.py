@@ -92,7 +92,13 @@ def bias_of_the_maximum(run):
     return np.abs(value.mean(axis=0)[:, 0] - other.mean(axis=0).max(axis=1)).max()
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+#: Rules whose fixed points are found in the normal run; the others are compiled for this alone.
+USUAL = {"q_learning", "double_q_learning", "sarsa", "expected_sarsa"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in LEARNERS]
+)
 def test_every_rule_comes_to_its_fixed_point(name):
     settings, fixed_point = LEARNERS[name]
     bound = np.abs(MDP.reward).max() / (1 - GAMMA)

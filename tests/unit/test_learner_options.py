@@ -8,7 +8,10 @@ import pytest
 
 import qfast
 from qfast.errors import InvalidInput
-from qfast.learner import EXPLORE, RULES, TIES, TRACES, make_learner
+from qfast.learner import make_learner
+from qfast.settings import SETTINGS
+
+RULES, EXPLORE, TIES, TRACES = (SETTINGS[name].choices for name in ("rule", "explore", "ties", "traces"))
 
 N_AGENTS, EPISODES = 7, 5
 
@@ -41,7 +44,7 @@ def test_unknown_names_list_what_exists(name, choices, value):
 
 @pytest.mark.parametrize("value", ["float16", "int64", object, "real", None.__class__, 7], ids=repr)
 def test_element_types_other_than_the_two_are_refused(value):
-    refused({"dtype": value}, "dtype=", "'float32' or 'float64'")
+    refused({"dtype": value}, "dtype=", "'float32', 'float64'")
 
 
 @pytest.mark.parametrize("value", ["float32", np.float32, np.dtype("f4")], ids=repr)

@@ -1,4 +1,4 @@
-"""Each learning rule on an episode of three steps, worked out by hand.
+"""Each learning rule on an episode of three steps, worked out by hand, and held against the oracle.
 
 The problem: 0 -> 1 with reward 1; from 1 action 0 leads to 2 with reward 2, and action 1 to the end with reward 4; from
 2 to the end with reward 6.  States 0 and 2 allow action 0 alone.  The agents know something already: Q(0) = 2,
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from oracle import population
 from oracle.chance import assert_counts
 
 import qfast
@@ -35,11 +36,11 @@ def one_episode(known=KNOWN, *, limit=100, q_tables=None, **settings):
     settings = {"epsilon": 0.0} | SETTINGS | settings
     if "explore" in settings:
         del settings["epsilon"]
-    run = qfast.train(problem(limit), n_agents=AGENTS, episodes=1, alpha=0.0, **settings)
+    run = population.train(problem(limit), n_agents=AGENTS, episodes=1, alpha=0.0, **settings)
     run = replace(run, q=np.broadcast_to(np.array(known, float), run.q.shape).copy())
     if q_tables is not None:
         run = replace(run, q_tables=np.broadcast_to(np.array(q_tables, float), run.q_tables.shape).copy())
-    return qfast.resume(run, episodes=1, alpha=0.5, progress=False)
+    return population.resume(run, episodes=1, alpha=0.5)
 
 
 def assert_learned(run, expected):
@@ -208,7 +209,7 @@ def test_a_pair_that_is_met_again(rule, traces, learned):
         allowed=[[True, False], [False, False]],
     )  # fmt: skip
     settings = {"rule": rule, "traces": traces, "lambda_": 1.0, "alpha": 0.5, "epsilon": 0.0}
-    run = qfast.train(again, n_agents=3, episodes=1, **SETTINGS, **settings)
+    run = population.train(again, n_agents=3, episodes=1, **SETTINGS, **settings)
     assert run.q[:, 0, 0].tolist() == [learned] * 3
 
 
@@ -216,7 +217,7 @@ def test_a_pair_that_is_met_again(rule, traces, learned):
 def test_traces_do_not_outlive_an_episode(rule):
     # Two episodes of one step: the second one's update does not reach the first one's pair, nor twice its own.
     run = one_episode(rule=rule, traces="accumulating", lambda_=1.0, limit=1)
-    run = qfast.resume(run, episodes=1, progress=False)
+    run = population.resume(run, episodes=1)
     assert run.q[:, 0, 0].tolist() == [2.75] * AGENTS  # 2, 2.5, 2.75
 
 
@@ -236,7 +237,7 @@ def test_ucb_takes_turns_as_its_bonus_says():
     # Rewards 1 and 0, c = 2: each once, then 1 + 2 sqrt(ln N / N0) against 2 sqrt(ln N / N1), N = N0 + N1:
     # (1, 1): equal bonuses -> 0;  (2, 1): 2.482 > 2.096 -> 0;  (3, 1): 2.3593 > 2.3548 -> 0;
     # (4, 1): 2.269 < 2.537 -> 1.
-    run = qfast.train(bandit(1, 0), n_agents=3, episodes=6, alpha=1.0, explore="ucb", c=2.0, **SETTINGS)
+    run = population.train(bandit(1, 0), n_agents=3, episodes=6, alpha=1.0, explore="ucb", c=2.0, **SETTINGS)
     assert run.returns.tolist() == [[1, 0, 1, 1, 1, 0]] * 3
     assert run.visits[:, 0].tolist() == [[4, 2]] * 3
 
@@ -260,7 +261,8 @@ def test_greedy_is_epsilon_greedy_without_epsilon(rule):
 
 def test_greedy_tries_everything_that_optimism_promises():
     # Each disappoints from 5 on in its turn, and then the best one stays.
-    run = qfast.train(bandit(1, 3, 2), n_agents=2, episodes=6, alpha=1.0, explore="greedy", initial_q=5.0, **SETTINGS)
+    optimistic = {"explore": "greedy", "initial_q": 5.0}
+    run = population.train(bandit(1, 3, 2), n_agents=2, episodes=6, alpha=1.0, **optimistic, **SETTINGS)
     assert run.returns.tolist() == [[1, 3, 2, 3, 3, 3]] * 2
 
 
@@ -270,12 +272,13 @@ def test_greedy_tries_everything_that_optimism_promises():
 @pytest.mark.parametrize("rule", ["q_learning", "sarsa"])
 def test_one_over_n_makes_means(rule):
     # Rewards of a pair never change here, so its mean is there at once, and a table's last value stays.
-    run = qfast.train(bandit(3, 1), n_agents=9, episodes=5, alpha=qfast.by_visits(), epsilon=1.0, rule=rule, **SETTINGS)
+    settings = SETTINGS | {"rule": rule}
+    run = population.train(bandit(3, 1), n_agents=9, episodes=5, alpha=qfast.by_visits(), epsilon=1.0, **settings)
     taken = np.stack([(run.returns == 3).sum(axis=1), (run.returns == 1).sum(axis=1)], axis=1)
     assert (run.visits[:, 0] == taken).all()
     assert (run.q[:, 0] == np.where(taken > 0, [3.0, 1.0], 0.0)).all()
     halves = qfast.by_visits([1 / 2, 1 / 4])
-    run = qfast.train(bandit(4, 0), n_agents=1, episodes=3, alpha=halves, epsilon=0.0, rule=rule, **SETTINGS)
+    run = population.train(bandit(4, 0), n_agents=1, episodes=3, alpha=halves, epsilon=0.0, rule=rule, **SETTINGS)
     assert run.q[0, 0, 0] == 2 + 0.5 + 0.375  # 4/2, then a quarter of the rest twice
 
 

