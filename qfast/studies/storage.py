@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import as_path, check_file, scratch_folder
+from qfast.files import as_path, check_file, read_json, scratch_folder
+from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
@@ -168,16 +169,24 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     try:
         if source.suffix == ".nc":
             with xarray.open_dataset(source, engine="netcdf4") as opened:
-                dataset = opened.load()
+                dataset = _loaded(opened)
         else:
             with xarray.open_zarr(source, consolidated=False, chunks=None) as opened:
-                dataset = opened.load()
+                dataset = _loaded(opened)
     except PermissionError:
         raise
     except Exception as error:  # what the formats' libraries raise has no common base class
         msg = f"{source} is truncated, damaged, or no study ({error}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     return _named(source, dataset)
+
+
+def _loaded(opened: "xr.Dataset") -> "xr.Dataset":
+    """Read everything, unless that is more than there is room for: both formats may be compressed."""
+    if opened.nbytes > (free := available_memory()):
+        msg = f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free"
+        raise ValueError(msg)
+    return opened.load()
 
 
 def _named(source: Path, dataset: "xr.Dataset") -> Study:
@@ -188,14 +197,14 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         msg = f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew"
         raise BadFile(msg)
     try:
-        names = list(json.loads(dataset.attrs["problems"]))
+        names = list(read_json(dataset.attrs["problems"]))
         files = [f"{_PROBLEM}{i}" for i in range(len(names)) if f"{_PROBLEM}{i}" in dataset]
         problems = {name: _from_bytes(dataset[file].values) for name, file in zip(names, files, strict=False)}
         dataset = dataset.drop_vars(files)
         del dataset.attrs["format"], dataset.attrs["sha256"]
         study = Study(dataset, problems)
         study.labels, study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     for values in dataset.variables.values():
