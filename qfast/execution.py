@@ -217,8 +217,12 @@ def run_training(
             failure = error
             _commit_anyway(keeping)
         unreadable = on_disk and isinstance(failure, CannotSave)  # what is vouched for is in the folder
-        run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
-        if failure is None and run is not None and keeping.n_agents == n_agents:
+        stop = np.zeros(1, np.int64)
+        with ctrl_c(stop):
+            run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
+        if stop[0]:
+            _commit_anyway(keeping)
+        elif failure is None and run is not None and keeping.n_agents == n_agents:
             return run if output is None else _finish(output, run, keeping)
         where = "" if output is None else output.where_to_go_on()
         done = f"{keeping.n_agents:,} of {n_agents:,} agents were complete"

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +36,7 @@ def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
             temporary.replace(target)
         else:
             whole.to_zarr(temporary, mode="w-", consolidated=False, zarr_format=2)
-            _replace_folder(temporary, target)
+            _replace_folder(temporary, target, folder / "old")
     return target
 
 
@@ -82,8 +81,8 @@ def _digest(dataset: "xr.Dataset") -> str:
     return total.hexdigest()
 
 
-def _replace_folder(temporary: Path, target: Path) -> None:
-    """Put a folder in place of another, which is put back if that fails."""
+def _replace_folder(temporary: Path, target: Path, waste: Path) -> None:
+    """Put a folder in place of another, which is put back if that fails, and else thrown away."""
     if not target.exists():
         temporary.replace(target)
         return
@@ -94,7 +93,7 @@ def _replace_folder(temporary: Path, target: Path) -> None:
     except BaseException:
         old.replace(target)
         raise
-    shutil.rmtree(old)
+    old.replace(waste)
 
 
 def _with_problems(study: Study) -> "xr.Dataset":

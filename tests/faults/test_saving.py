@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import qfast
+import qfast.studies.folder
 from faults.runs import RUN, assert_same
 from qfast.outputs import Output
 
@@ -100,16 +101,24 @@ def test_the_command_line_says_what_is_saved(tmp_path, script, expected):
 
 
 def test_a_study_that_is_stopped_while_a_piece_is_written(tmp_path, ctrl_c_at):
-    from qfast.studies.folder import Folder
-
     settings = {"vary": {"alpha": [0.1, 0.5]}, "n_agents": 64, "episodes": 100, "seed": 1, "progress": False}
-    ctrl_c_at(Folder, "flush")
-    with pytest.raises(qfast.Interrupted) as caught:
+    ctrl_c_at(qfast.studies.folder, "_pack")
+    with pytest.raises(qfast.Interrupted, match=r"2 of 2 configurations \(128 agents\) .* goes on") as caught:
         qfast.study(out=tmp_path, **settings)
-    assert list(tmp_path.glob("piece-*"))
-    again = qfast.study(out=tmp_path, **settings)
-    assert again.dataset.equals(qfast.study(**settings).dataset)
-    assert caught.value.study is None or caught.value.study.labels == again.labels
+    expected = qfast.study(**settings).dataset
+    for study in (caught.value.study, qfast.load_study(tmp_path), qfast.study(out=tmp_path, **settings)):
+        assert study.dataset.equals(expected)
+
+
+def test_ctrl_c_between_training_and_saving(tmp_path, ctrl_c_at, expected):
+    from qfast import execution
+
+    for out in (None, tmp_path / "run.npz"):
+        ctrl_c_at(execution, "_as_run")
+        with pytest.raises(qfast.Interrupted, match="stopped; 3,000 of 3,000 agents were complete") as caught:
+            qfast.train(**RUN, out=out)
+        assert_same(caught.value.run, expected)
+    assert_same(qfast.train(**RUN, out=tmp_path / "run.npz"), expected)
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
