@@ -4,17 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from numpy.random import SeedSequence
-
 from qfast.errors import BadFile, InvalidInput
-from qfast.mdp import MDP
+from qfast.seeding import seed_from_json
 from qfast.settings import DEFAULTS
-from qfast.studies.folder import read_manifest, read_pieces
+from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.outcomes import BUILT_IN, AgentBlock, Outcome
 from qfast.studies.result import Study
 from qfast.studies.settings import decode
+from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count
 
 __all__ = ["read_folder"]
 
@@ -28,12 +27,12 @@ def read_folder(path: Path) -> Study:
         If the folder holds no study, is damaged, or the study is not complete.
     """
     need("xarray", "a study")
-    there = read_manifest(path)
+    there = read_begun(path)
     try:
-        problems = {name: MDP.load(path / f"problem-{i}.npz") for i, name in enumerate(there["problems"])}
+        problems = read_problems(path, there)
         vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]
         fixed = DEFAULTS | {name: decode(value) for name, value in there["settings"].items()}
-        seed = SeedSequence(there["seed"]["entropy"], spawn_key=tuple(there["seed"]["spawn_key"]))
+        seed = seed_from_json(there["seed"])
         outcomes = [
             Outcome(name, name.replace("_", " "), "1", there["own_outcomes"][name], function=_not_kept)
             if name in there["own_outcomes"]
@@ -41,16 +40,22 @@ def read_folder(path: Path) -> Study:
             for name in there["outcomes"]
         ]
         job = prepare(
-            problems, vary, fixed, n_agents=there["n_agents"], episodes=there["episodes"], seed=seed,
-            first_agent=there["first_agent"], paired=there["paired"], outcomes=outcomes,
+            problems, vary, fixed, n_agents=check_count("n_agents", there["n_agents"], most=MOST_AGENTS),
+            episodes=check_count("episodes", there["episodes"], most=MOST_EPISODES), seed=seed,
+            first_agent=check_count("first_agent", there["first_agent"], least=0, most=MOST_AGENTS),
+            paired=there["paired"], outcomes=outcomes,
             checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
             executor=None,
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError, OSError, InvalidInput) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, OSError, ValueError) as error:
         msg = f"{path} does not hold a whole study ({error}); run it again"
         raise BadFile(msg) from error
     job.about["precision"] = there["precision"]
-    read_pieces(path, job.totals, job.shapes, _refuse)
+    try:
+        take_pieces(path, there, job.totals, job.shapes)
+    except BadFile as error:
+        msg = f"{error} (or run the study again with out={str(path)!r})"
+        raise BadFile(msg) from error
     left = len(job.design) - len(job.totals.finished)
     if left:
         msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
@@ -63,6 +68,3 @@ def _not_kept(block: AgentBlock) -> Any:
     msg = f"outcomes of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
     raise InvalidInput(msg)
 
-
-def _refuse(file: Path, error: Exception) -> None:
-    raise BadFile(f"{error} (or run the study again with out={str(file.parent)!r})") from error

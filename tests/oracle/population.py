@@ -11,7 +11,8 @@ import numpy as np
 
 import qfast
 from oracle.learner import learn
-from qfast.learner import RATES, Learner, make_learner
+from qfast.learner import Learner, make_learner
+from qfast.settings import RATES
 
 __all__ = ["Population", "resume", "train"]
 

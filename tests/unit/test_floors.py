@@ -15,7 +15,7 @@ ROOT = Path(qfast.__file__).parent
 FLOORS = [
     {"kernel", "errors", "settings"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"parts", "columns", "run_checks", "machine", "pulse"},
+    | {"work_folder", "columns", "locks", "run_checks", "machine", "pulse"},
     {"problems"},
     {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
     {"run", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
