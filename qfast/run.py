@@ -187,7 +187,7 @@ class Run:
         return self.n_steps / self.seconds if self.seconds > 0 else float("nan")
 
     def policy(self) -> NDArray[np.int64]:
-        """Each agent's greedy action in each state; the first one where several are.
+        """Each agent's greedy action in each state; of several the last one with ``ties="last"``, else the first.
 
         Returns
         -------
@@ -203,38 +203,43 @@ class Run:
         """
         # One pass over each action's column: NumPy's argmax over a short last axis is ten times slower.
         best, action = self.q[:, :, 0], np.zeros(self.q.shape[:2], np.int64)
+        beats = np.greater_equal if self.ties == "last" else np.greater
         for a in range(1, self.mdp.n_actions):
-            better = self.q[:, :, a] > best
+            better = beats(self.q[:, :, a], best)
             best = np.where(better, self.q[:, :, a], best)
             action[better] = a
         return action
 
-    def policies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tell the distinct greedy policies apart, by what they do in the states in which an agent can act.
+    def policies(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Tell the distinct greedy policies apart: those of `census`, in its order, without what they are worth.
+
+        Two agents have the same policy if they do the same in every state that their policy meets from the start.
+        What Q says of states to which it never leads makes no difference.
 
         Returns
         -------
-        policies : ndarray of int64, shape (n, S)
-            The distinct policies, the most frequent first.
+        policies : ndarray of bool, shape (n, S, A)
+            The greedy actions of each distinct policy, the most frequent first: several in a state where they tie and
+            ``ties="random"``, and none in states that the policy does not meet, or that are terminal.
         agents : ndarray of int64, shape (n,)
             How many agents have each.
+
+        Raises
+        ------
+        InvalidInput
+            If the agents' Q was not kept.
 
         Examples
         --------
         >>> import qfast
         >>> policies, agents = qfast.train(n_agents=100, episodes=300, seed=0, progress=False).policies()
-        >>> policies[0, :4].tolist(), int(agents.sum())
-        ([1, 1, 1, 1], 100)
+        >>> policies[0].astype(int).tolist(), int(agents.sum())
+        ([[0, 1], [0, 1], [0, 1], [0, 1], [0, 0]], 100)
         """
-        matters = np.flatnonzero(self.mdp.decision_states)
-        policy = self.policy()
-        compact = np.ascontiguousarray(policy[:, matters].astype(np.min_scalar_type(self.mdp.n_actions)))
-        rows = compact.view(np.dtype((np.void, compact.dtype.itemsize * compact.shape[1]))).reshape(-1)
-        _, example, agents = np.unique(rows, return_index=True, return_counts=True)
-        order = np.lexsort((example, -agents))
-        distinct = policy[example[order]]
-        distinct[:, ~self.mdp.decision_states] = 0
-        return distinct, agents[order]
+        from qfast.truth.behaviour import distinct_policies
+
+        found = distinct_policies(self)
+        return found.sets(self), found.agents
 
     def table(self, agent: int = 0) -> dict[str, dict[str, float]]:
         """One agent's Q-table as the article prints it, ready for JSON.
@@ -385,8 +390,9 @@ class Run:
     def __repr__(self) -> str:
         """Describe the run on one screen."""
         from qfast.describe import describe_run
+        from qfast.truth.behaviour import distinct_policies
 
-        return describe_run(self)
+        return describe_run(self, None if isinstance(self.q, NotKept) else distinct_policies(self).agents)
 
 
 def _plain(value: Any) -> Any:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.cli.output import prints_unicode
-from qfast.cli.pages import percent
 from qfast.cli.population import problem_json
 from qfast.cli.screen import Block, Facts, Line, Table
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.truth import Census

@@ -12,7 +12,8 @@ from qfast.errors import InvalidInput
 if TYPE_CHECKING:
     from qfast.learner import Learner
     from qfast.mdp import MDP
-    from qfast.truth.judge import Behaviour, Judge
+    from qfast.truth.behaviour import Behaviour
+    from qfast.truth.judge import Judge
 
 __all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_checks"]
 
@@ -142,7 +143,7 @@ class Checks:
         callable
             Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
         """
-        from qfast.truth.judge import Behaviour
+        from qfast.truth.behaviour import Behaviour
 
         judge, count = self.judge, len(out)
         group, masks = judge.groups(first, count), judge.no_masks(count)

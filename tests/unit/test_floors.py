@@ -13,7 +13,7 @@ ROOT = Path(qfast.__file__).parent
 
 # The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors"},
+    {"kernel", "errors", "text"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
     | {"parts", "columns", "run_checks", "machine"},
     {"problems"},
