@@ -111,7 +111,7 @@ def _refuse(condition: object, message: str) -> None:
 def _check_combination(rule: str, n: Any, traces: Any, lambda_: Any, trace_cutoff: Any, explore: str) -> None:
     """Refuse options that contradict each other."""
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-    _refuse(not whole or n < 1, f"n={n!r} is not a whole number of at least 1; use n=1 for one-step updates")
+    _refuse(not whole or n < 1, f"n={n!r:.60} is not a whole number of at least 1; use n=1 for one-step updates")
     _refuse(n > _MOST_STEPS, f"n={n!r:.60} is above {_MOST_STEPS:,}; use a smaller number of steps")
     _refuse(
         n > 1 and rule in ("double_q_learning", "article"),
@@ -130,10 +130,10 @@ def _check_combination(rule: str, n: Any, traces: Any, lambda_: Any, trace_cutof
     number = isinstance(trace_cutoff, (int, float, np.number)) and not isinstance(trace_cutoff, bool)
     _refuse(
         not number or not 0 <= trace_cutoff < 1,
-        f"trace_cutoff={trace_cutoff!r} is outside [0, 1); use 0 to keep every trace",
+        f"trace_cutoff={trace_cutoff!r:.60} is outside [0, 1); use 0 to keep every trace",
     )
     _refuse(
-        trace_cutoff and not traces, f"trace_cutoff={trace_cutoff!r} has no meaning without traces; leave it out"
+        trace_cutoff and not traces, f"trace_cutoff={trace_cutoff!r:.60} has no meaning without traces; leave it out"
     )
     _refuse(
         rule == "expected_sarsa" and explore == "ucb",
@@ -195,7 +195,7 @@ def make_learner(
     except TypeError:
         element = np.dtype(object)
     if element.name not in DTYPES:
-        msg = f"dtype={dtype!r} is not possible for Q; use 'float32' or 'float64'"
+        msg = f"dtype={dtype!r:.60} is not possible for Q; use 'float32' or 'float64'"
         raise InvalidInput(msg)
 
     def rate(name: str, value: Any, low: float, high: float, *, schedule: bool = True, visits: bool = False) -> Rate:

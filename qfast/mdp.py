@@ -23,10 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast import mdp_checks
+from qfast.arguments import path_of, shown
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
 from qfast.mdp_text import describe
 from qfast.reachability import Edges, reach, terminal_starts
+from qfast.text import printable
 
 __all__ = ["MDP"]
 
@@ -348,7 +350,7 @@ class MDP:
         ...     MDP.load(mdp.save(folder + "/mdp.npz")) == mdp
         True
         """
-        return write_npz(path, self.to_arrays(), "mdp")
+        return write_npz(path_of(path, to_write=True), self.to_arrays(), "mdp")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "MDP":
@@ -375,6 +377,10 @@ class MDP:
         --------
         See `save`.
         """
+        path = path_of(path)
+        if path.is_dir():
+            msg = f"{printable(path)} is a folder, no file of an MDP; name the .npz that MDP.save wrote"
+            raise BadFile(msg)
         try:
             return cls.from_arrays(read_npz(path, "mdp"))
         except InvalidInput as error:
@@ -436,6 +442,32 @@ class MDP:
     def __repr__(self) -> str:
         """Describe the problem on one screen."""
         return describe(self, possible=self._possible)
+
+
+def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
+    """Refuse anything but an MDP, with what makes one out of what was given.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none.
+    """
+    if isinstance(mdp, MDP):
+        return mdp
+    fix = "use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
+    if isinstance(mdp, (str, os.PathLike)):
+        path = os.fspath(mdp)
+        call = "qfast.MDP.load" if str(path).endswith(".npz") else "qfast.from_gymnasium"
+        known = "" if call == "qfast.MDP.load" else ", or qfast.problems.resolve for problems of qfast and files"
+        fix = f"use {call}({path!r:.60}){known}"
+    elif hasattr(mdp, "unwrapped") and hasattr(mdp, "step"):
+        fix = "use qfast.from_gymnasium(env), which reads its table"
+    elif isinstance(getattr(mdp, "mdp", None), MDP):
+        fix = "use its .mdp"
+    elif isinstance(mdp, (dict, list)):
+        fix = "use qfast.from_P(P) for a table P[s][a], or qfast.MDP(next_state, reward, terminated=…)"
+    msg = f"{name} is {shown(mdp)}, not an MDP; {fix}"
+    raise InvalidInput(msg)
 
 
 def _read_only(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:

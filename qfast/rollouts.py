@@ -10,15 +10,18 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.arguments import explained
 from qfast.blocks import Memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.execution import collect, make_plan
 from qfast.keeping import Keeping
 from qfast.machine import available_memory
 from qfast.mdp import MDP
+from qfast.problems.number_checks import finite
 from qfast.progress import Reporter
 from qfast.rates import constant
 from qfast.run import Run
+from qfast.run_argument import check_run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
@@ -75,6 +78,7 @@ def default_limit(mdp: MDP) -> int:
     return mdp.max_episode_steps or 4 * mdp.n_states
 
 
+@explained
 def rollout(
     run: Run,
     *,
@@ -115,7 +119,7 @@ def rollout(
     >>> qfast.rollout(run, agents=0).states.tolist()
     [[0, 1, 2, 3, 4]]
     """
-    _check_run(run)
+    check_run(run)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     chosen = _positions(run, agents)
@@ -161,12 +165,6 @@ def rollout(
             _log.info("stopped after %d steps, the end was not reached", lengths[0])
     longest = int(lengths.max())
     return Rollout(chosen, states[:, : longest + 1], actions[:, :longest], returns, lengths, terminated, limit)
-
-
-def _check_run(run: Run) -> None:
-    if not isinstance(run, Run):
-        msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
-        raise InvalidInput(msg)
 
 
 def _positions(run: Run, agents: Any) -> NDArray[np.int64]:
@@ -256,6 +254,7 @@ class Evaluation:
         )
 
 
+@explained
 def evaluate(
     run: Run,
     *,
@@ -303,13 +302,13 @@ def evaluate(
     >>> qfast.evaluate(run, episodes=5, progress=False).lengths.tolist()[:3]
     [4.0, 4.0, 4.0]
     """
-    _check_run(run)
+    check_run(run)
     episodes = check_count("episodes", episodes, most=2**31 - 2)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
-    goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
+    goal = best_ending(mdp) if goal_reward is None else finite("goal_reward", goal_reward)
     learner = replace(
         run.learner, rule="q_learning", n=1, traces=None, trace_cutoff=0.0, explore="greedy", alpha=constant(0.0),
         epsilon=constant(0.0), temperature=constant(1.0), lambda_=constant(0.0), c=constant(0.0),

@@ -1,6 +1,5 @@
 """The result of training: every agent's Q, what was recorded on the way, and every setting that made it."""
 
-import errno
 import json
 import os
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.arguments import path_of
 from qfast.columns import map_columns
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
@@ -19,6 +19,7 @@ from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 from qfast.run_checks import check_arrays, check_learner
+from qfast.text import printable
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
@@ -341,7 +342,8 @@ class Run:
         >>> bool((run.q == again.q).all()), again.seed
         (True, 0)
         """
-        return write_npz(path, {"about": np.asarray(json.dumps(self.about())), **self.to_arrays()}, _KIND)
+        about = np.asarray(json.dumps(self.about()))
+        return write_npz(path_of(path, to_write=True), {"about": about, **self.to_arrays()}, _KIND)
 
     def save_beside(self, folder: Path, checksums: dict[str, int]) -> None:
         """Write what all agents have in common into a folder that holds the arrays of agents."""
@@ -429,11 +431,14 @@ def load(path: str | os.PathLike[str]) -> Run:
     --------
     See `Run.save`.
     """
-    folder = Path(path) if Path(path).is_dir() else None
+    path = path_of(path)
+    folder = path if path.is_dir() else None
     if folder is not None and not (folder / _FILE).is_file():
-        if not (folder / "work.json").is_file():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
-        msg = f"{folder} holds a training that is not finished; start it again with the same settings"
+        msg = f"{printable(folder)} is a folder without a run; name the file or the folder that train(out=…) was given"
+        if (folder / "study.json").is_file():
+            msg = f"{printable(folder)} holds a study, not a run; use qfast.load_study"
+        elif (folder / "work.json").is_file():
+            msg = f"{printable(folder)} holds a training that is not finished; start it again with the same settings"
         raise BadFile(msg)
     arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
     try:

@@ -67,12 +67,12 @@ def as_seed_sequence(seed: Seed) -> SeedSequence:
     if isinstance(seed, SeedSequence):
         return seed
     if isinstance(seed, (bool, float, np.floating, np.bool_)):
-        msg = f"seed={seed!r} is not a whole number; use an int of at least 0, or None for fresh entropy"
+        msg = f"seed={seed!r:.60} is not a whole number; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
     try:
         return SeedSequence(int(seed) if isinstance(seed, np.integer) else seed)
     except (TypeError, ValueError) as error:
-        msg = f"seed={seed!r} cannot seed a run; use an int of at least 0, or None for fresh entropy"
+        msg = f"seed={seed!r:.60} cannot seed a run; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg) from error
 
 

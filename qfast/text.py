@@ -37,8 +37,9 @@ def check_printable(what: str, text: str) -> str:
     """
     for character in text:
         if not _is_printable(character):
-            msg = f"{what} holds {printable(text)!r:.60} with the control character U+{ord(character):04X}; leave it out"
-            raise InvalidInput(msg.replace("\\\\", "\\"))
+            whole = f"'{printable(text):.60}'"
+            msg = f"{what} holds {whole} with the control character U+{ord(character):04X}; leave it out"
+            raise InvalidInput(msg)
     return text
 
 

@@ -9,7 +9,7 @@ from qfast.cli.output import prints_unicode
 from qfast.cli.population import Population, Spread, policy_names, seed_of
 from qfast.cli.screen import Block, Facts, Line, Table
 from qfast.describe import learner_in_words
-from qfast.text import percent
+from qfast.text import percent, printable
 
 if TYPE_CHECKING:
     from qfast.mdp import MDP
@@ -101,7 +101,7 @@ def agent_page(run: "Run", agent: int) -> list[Block]:
 def problem_title(mdp: "MDP", name: str | None = None) -> str:
     """Head a page: how many states and actions, and the problem's name where it is known."""
     size = f"{mdp.n_states:,} states, {mdp.n_actions} action{'' if mdp.n_actions == 1 else 's'}"
-    return f"Q-learning on {name}: {size}" if name else f"Q-learning on a problem of {size}"
+    return f"Q-learning on {printable(name)}: {size}" if name else f"Q-learning on a problem of {size}"
 
 
 def seed_text(run: "Run") -> str:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from qfast.errors import MissingExtra
+from qfast.arguments import shown
+from qfast.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,11 @@ def matplotlib(module: str) -> Any:
 def axes_of(ax: "Axes | None", size: tuple[float, float] = (6.4, 4.0)) -> "Axes":
     """Give the axes to draw on: those given, or those of a new figure (which is not shown)."""
     if ax is not None:
-        return ax
+        if not isinstance(ax, matplotlib("axes").Axes):
+            msg = f"ax is {shown(ax)}, not matplotlib axes; use those of plt.subplots(), or leave ax out"
+            raise InvalidInput(msg)
+        given: Axes = ax
+        return given
     _, new = matplotlib("pyplot").subplots(figsize=size, layout="constrained")
     made: Axes = new
     return made

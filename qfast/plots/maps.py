@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.plots.canvas import axes_of, colormap_of
 from qfast.run import Run
+from qfast.run_argument import check_run
 from qfast.truth.maps import cells
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def value_map(run: Run, *, agent: int | None = None, arrows: bool = True, ax: "A
     >>> value_map(run, agent=0, ax=Figure().add_subplot()).get_title()
     'Q of agent 0 and its greedy actions'
     """
+    arrows = flag("arrows", arrows)
+    check_run(run)
     if agent is None:
         q = run.q.mean(axis=0, dtype=np.float64)
         title = f"Q averaged over {run.n_agents:,} agents, and its greedy actions"
@@ -117,6 +121,8 @@ def disagreement_map(run: Run, *, arrows: bool = True, ax: "Axes | None" = None)
     >>> disagreement_map(run, ax=Figure().add_subplot()).get_title()
     'Disagreement of 50 agents, and what most would do'
     """
+    arrows = flag("arrows", arrows)
+    check_run(run)
     share = greedy_shares(run)
     positive = np.where(share > 0, share, 1.0)
     entropy = -(share * np.log2(positive)).sum(axis=1)

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.mdp import MDP, check_mdp
 from qfast.mdp_checks import WALL
 
 __all__ = ["arrows"]
@@ -77,6 +78,11 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     >^ v
     #  G
     """
+    if isinstance(policy, MDP) and not isinstance(mdp, MDP):
+        msg = "the problem comes first, and the policy second: arrows(mdp, policy)"
+        raise InvalidInput(msg)
+    check_mdp(mdp)
+    ascii_only = flag("ascii_only", ascii_only)
     if mdp.layout is None:
         msg = "the MDP has no layout, so there is no map to draw on; give MDP(…, layout=[…]), or print its table"
         raise InvalidInput(msg)
@@ -110,7 +116,11 @@ def _signs(names: tuple[str, ...], *, ascii_only: bool) -> list[str]:
 
 def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
     """Turn either form of a policy into sets of actions, bool (n_states, n_actions)."""
-    given = np.asarray(policy)
+    try:
+        given = np.asarray(policy)
+    except (ValueError, TypeError) as error:
+        msg = f"the policy is no rectangular array ({error}); give an action for each state"
+        raise InvalidInput(msg) from error
     shape = (mdp.n_states, mdp.n_actions)
     if given.dtype.kind == "b" and given.shape == shape:
         chosen = given

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qfast.arguments import explained
 from qfast.errors import InvalidInput
 from qfast.learner import DEFAULT_EPSILON
 from qfast.mdp import MDP
@@ -20,6 +21,7 @@ from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check
 __all__ = ["study"]
 
 
+@explained
 def study(
     mdp: MDP | Mapping[str, MDP] | None = None,
     *,

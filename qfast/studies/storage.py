@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
+from qfast.text import printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,11 +157,15 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     >>> again.dataset.equals(study.dataset)
     True
     """
-    source = Path(path)
+    source = path_of(path)
     if not source.exists():
         raise FileNotFoundError(2, "No such file or directory", str(source))
     if source.is_dir() and source.suffix != ".zarr":
         from qfast.studies.reading import read_folder
+
+        if (source / "run.npz").is_file() and not (source / "study.json").is_file():
+            msg = f"{printable(source)} holds a run, not a study; use qfast.load"
+            raise BadFile(msg)
 
         return read_folder(source)
     if source.suffix not in (".nc", ".zarr"):

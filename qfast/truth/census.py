@@ -140,7 +140,7 @@ class Census:
     def _number(self, policy: int) -> int:
         whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, (bool, np.bool_))
         if not whole or not 0 <= policy < len(self):
-            msg = f"policy={policy!r} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
+            msg = f"policy={policy!r:.60} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
             raise InvalidInput(msg)
         return int(policy)
 
@@ -165,6 +165,9 @@ class Census:
         rows : int, default 10
             How many.
         """
+        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
+            msg = f"rows={rows!r:.60} is not a whole number of at least 1; use 10"
+            raise InvalidInput(msg)
         heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
         lines = [heads]
         for i in range(min(rows, len(self))):
@@ -235,9 +238,11 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
       policy 0
       →→→→G
     """
+    from qfast.run_argument import check_run
     from qfast.truth.behaviour import Behaviour, distinct_policies
     from qfast.truth.measures import make_run_judge
 
+    check_run(run)
     if gamma is None and run.gamma.kind != "constant":
         msg = f"gamma={run.gamma!r}: policies have no common value; give census(gamma=…) to judge them all by"
         raise InvalidInput(msg)

@@ -200,8 +200,8 @@ def make_judge(mdp: MDP, gamma: Rate | float, ties: str, *, weight: str = "all")
     MissingExtra
         If SciPy is not installed.
     """
-    if weight not in WEIGHTS:
-        msg = f"weight={weight!r} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
+    if not isinstance(weight, str) or weight not in WEIGHTS:
+        msg = f"weight={weight!r:.60} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
         raise InvalidInput(msg)
     rate = gamma if isinstance(gamma, Rate) else constant(gamma)
     gammas, group = np.unique(rate.values, return_inverse=True)

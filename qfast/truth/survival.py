@@ -70,8 +70,9 @@ class FirstOptimal:
         InvalidInput
             If the level is out of range.
         """
-        if not 0 < level <= 1:
-            msg = f"level={level!r} is outside (0, 1]; use 0.5 for the median"
+        number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+        if not number or not 0 < level <= 1:
+            msg = f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median"
             raise InvalidInput(msg)
         enough = np.flatnonzero(self.share >= level - 1e-12)
         return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
@@ -111,6 +112,9 @@ def first_optimal(run: "Run") -> FirstOptimal:
     >>> run.first_optimal().quantile(0.5)
     15.0
     """
+    from qfast.run_argument import check_run
+
+    check_run(run)
     if run.checkpoints is None:
         msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
         raise InvalidInput(msg)

@@ -13,12 +13,12 @@ ROOT = Path(qfast.__file__).parent
 
 # The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors", "text"},
+    {"kernel", "errors", "text", "arguments"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
     | {"parts", "columns", "run_checks", "machine"},
     {"problems"},
     {"tables", "moments", "curve", "curve_state", "stats", "exact"},
-    {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
+    {"run", "run_argument", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training_checks", "execution", "training", "rollouts"},
     {"studies"},

@@ -34,7 +34,8 @@ def counts(run):
     told = re.search(r"([\d,]+) greedy polic", repr(run)).group(1)
     assert agents.tolist() == census.agents.tolist()
     assert all((policies[i] == census.actions(i)).all() for i in range(len(census)))
-    return {int(told.replace(",", "")), len(policies), len(census), Population.of(run).to_json()["policy"]["n_policies"]}
+    page = Population.of(run).to_json()["policy"]["n_policies"]
+    return {int(told.replace(",", "")), len(policies), len(census), page}
 
 
 def test_states_that_the_policy_does_not_meet_make_no_difference():
