@@ -12,7 +12,7 @@ import numpy as np
 from qfast.errors import InvalidInput
 from qfast.text import printable
 
-__all__ = ["explained", "flag", "meant", "path_of", "shown"]
+__all__ = ["explained", "flag", "meant", "path_of", "shown", "takes"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -28,8 +28,8 @@ _OTHER_NAMES: Final = {
     **dict.fromkeys(("alpha_decay", "lr_decay", "learning_rate_decay", "alpha_schedule", "lr_schedule"), _ALPHA),
     **dict.fromkeys(("discount", "discount_factor", "discount_rate", "discounting", "df"), "gamma, the discount"),
     **dict.fromkeys(
-        ("n_episodes", "num_episodes", "nb_episodes", "no_episodes", "total_episodes", "max_episodes", "n_train_episodes",
-         "training_episodes", "epochs", "n_epochs", "iterations", "n_iterations"), "episodes",
+        ("n_episodes", "num_episodes", "nb_episodes", "no_episodes", "total_episodes", "max_episodes",
+         "n_train_episodes", "training_episodes", "epochs", "n_epochs", "iterations", "n_iterations"), "episodes",
     ),
     **dict.fromkeys(
         ("total_timesteps", "timesteps", "n_timesteps", "total_steps", "num_steps"),
@@ -134,6 +134,25 @@ def explained(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return function(*args, **kwargs)
 
     return call
+
+
+def takes(kind: str, fix: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function refuse a first argument of another class than `kind`, which is named so as not to be imported."""
+
+    def decorated(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        first = next(iter(inspect.signature(function).parameters))
+
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            given = args[0] if args else kwargs.get(first)
+            if kind not in [cls.__name__ for cls in type(given).__mro__]:
+                msg = f"{first} is {shown(given)}, not a {kind}; {fix}".replace(" a All", " an All")
+                raise InvalidInput(msg)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorated
 
 
 def flag(name: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ outcome. An episode that only reaches ``max_episode_steps`` is truncated, and bo
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -456,10 +457,10 @@ def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
         return mdp
     fix = "use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
     if isinstance(mdp, (str, os.PathLike)):
-        path = os.fspath(mdp)
-        call = "qfast.MDP.load" if str(path).endswith(".npz") else "qfast.from_gymnasium"
-        known = "" if call == "qfast.MDP.load" else ", or qfast.problems.resolve for problems of qfast and files"
-        fix = f"use {call}({path!r:.60}){known}"
+        text = str(os.fspath(mdp))
+        is_id = re.fullmatch(r".*-v\d+", text)
+        call = "MDP.load" if text.endswith(".npz") else "from_gymnasium" if is_id else "problems.resolve"
+        fix = f"use qfast.{call}({text!r:.60})"
     elif hasattr(mdp, "unwrapped") and hasattr(mdp, "step"):
         fix = "use qfast.from_gymnasium(env), which reads its table"
     elif isinstance(getattr(mdp, "mdp", None), MDP):

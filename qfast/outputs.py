@@ -1,5 +1,6 @@
 """Where a training keeps its result, and what is complete of it on the way: one file, or a folder."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from qfast.store import Store, describe_work
 __all__ = ["Output"]
 
 _KIND = "training"
+# Where nothing can ever be written, whatever is done again.
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 class Output:
@@ -95,7 +98,13 @@ class Output:
 
     def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Store:
         """Open the folder, or make it."""
-        self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+        try:
+            self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                raise
+            msg = f"out={str(self.path)!r} cannot be written ({error.strerror}); use a folder that you may write to"
+            raise InvalidInput(msg) from error
         return self._store
 
     def finish(self, run: Run) -> Run:

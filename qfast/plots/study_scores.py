@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say, shown, thin
@@ -22,6 +23,7 @@ _MOST_ROWS: Final = 24
 _DARK: Final = "#222222"
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def score_distribution(
     study: StudyData,
     outcome: str | None = None,
@@ -125,6 +127,7 @@ def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
     ax.set_axisbelow(True)
 
 
+@takes("StudyProfile", "use what study.profile(…) gave")
 def performance_profiles(
     profile: StudyProfile, configurations: Sequence[str] | None = None, *, ax: "Axes | None" = None
 ) -> "Axes":

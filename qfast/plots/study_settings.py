@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_of"]
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def sensitivity(
     study: StudyData,
     setting: str | None = None,
@@ -126,6 +128,7 @@ def sensitivity(
     return ax
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def sensitivity_map(
     study: StudyData,
     settings: Sequence[str] | None = None,
