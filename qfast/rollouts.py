@@ -25,6 +25,7 @@ from qfast.run_argument import check_run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
+from qfast.text import percent
 from qfast.training_checks import check_count, check_options
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
@@ -250,7 +251,7 @@ class Evaluation:
         return (
             f"Evaluation of {self.returns.size:,} agents over {self.episodes:,} episodes each: "
             f"return {self.returns.mean():.4g} (from {self.returns.min():.4g} to {self.returns.max():.4g}), "
-            f"success {100 * self.success.mean():.4g} %, {self.lengths.mean():.4g} steps"
+            f"success {percent(float(self.success.mean()))}, {self.lengths.mean():.4g} steps"
         )
 
 

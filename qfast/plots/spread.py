@@ -8,6 +8,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS, GREY, HATCH, axes_of, distinct_colours, percent_axis, plain_frame
 from qfast.run import Run
 from qfast.run_argument import check_run
+from qfast.text import percent
 from qfast.truth import Census
 
 if TYPE_CHECKING:
@@ -157,13 +158,13 @@ def census_bars(
         if rows.size:
             ax.barh(rows, share[rows], color=color, hatch=hatch, edgecolor="white", label=label)
     names = [f"policy {i}" for i in range(n)]
-    texts = [f"value {counted.value[i]:.4g}, success {100 * counted.success[i]:.3g} %" for i in range(n)]
+    texts = [f"value {counted.value[i]:.4g}, success {percent(float(counted.success[i]))}" for i in range(n)]
     if rest:
         others = counted.share[n:]
         good = float(others[counted.is_optimal[n:]].sum())
         ax.barh(n, others.sum(), color=GREY, edgecolor="white", label="others together")
         names.append(f"{rest:,} more")
-        texts.append(f"{100 * good:.3g} % of the agents optimal")
+        texts.append(f"{percent(good)} of the agents optimal")
     shares = [*share, *([counted.share[n:].sum()] if rest else [])]
     for row, (value, text) in enumerate(zip(shares, texts, strict=True)):
         ax.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center", fontsize="small")

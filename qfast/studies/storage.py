@@ -16,7 +16,7 @@ from qfast.errors import BadFile, InvalidInput
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
-from qfast.text import printable
+from qfast.text import check_printable, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -166,7 +166,6 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         if (source / "run.npz").is_file() and not (source / "study.json").is_file():
             msg = f"{printable(source)} holds a run, not a study; use qfast.load"
             raise BadFile(msg)
-
         return read_folder(source)
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
@@ -202,7 +201,9 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         dataset = dataset.drop_vars(files)
         del dataset.attrs["format"], dataset.attrs["sha256"]
         study = Study(dataset, problems)
-        study.labels, study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
+        study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
+        for text in (*study.labels, *names):
+            check_printable("a name", text)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
         raise BadFile(msg) from error

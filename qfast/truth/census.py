@@ -49,6 +49,8 @@ class Census:
         The states in which an agent can act, in the order of `masks`.
     gamma, best_value : float
         The discount, and V* of the start.
+    resolution : float
+        Regret below this, in units of reward, cannot be told from rounding.
     limit : int or None
         The episode limit.
     mdp : MDP
@@ -66,6 +68,7 @@ class Census:
     states: NDArray[np.int64]
     gamma: float
     best_value: float
+    resolution: float
     limit: int | None
     mdp: MDP
 
@@ -144,6 +147,18 @@ class Census:
             raise InvalidInput(msg)
         return int(policy)
 
+    def regret_text(self, policy: int) -> str:
+        """Give a policy's regret to three digits, or say that it is below what can be told from rounding."""
+        regret = float(self.regret[policy])
+        return f"< {self.resolution:.0e}" if 0 < regret < self.resolution else f"{regret:.3g}"
+
+    def success_text(self, policy: int) -> str:
+        """Give a policy's probability of success to four digits, 1 or 0 only if it is certain or impossible."""
+        success = float(self.success[policy])
+        if 0.99995 <= success < 1 - 1e-12:
+            return "> 0.9999"
+        return "< 0.0001" if 1e-300 < success < 0.00005 else f"{success:.4f}"
+
     def sentence(self) -> str:
         """Sum it all up.
 
@@ -175,7 +190,7 @@ class Census:
             lines.append(
                 (
                     f"{i}{star}", f"{self.agents[i]:,}", percent(self.share[i]), f"{self.value[i]:.6g}",
-                    f"{self.regret[i]:.3g}", f"{self.expected_return[i]:.4g}", f"{self.success[i]:.4f}",
+                    self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
                     f"{self.example[i]}",
                 )
             )  # fmt: skip
@@ -256,5 +271,6 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
         agents=found.agents, value=value, regret=verdict.regret, is_optimal=verdict.is_optimal,
         expected_return=expected, success=success, example=found.example, policy_of=found.policy_of,
         masks=found.masks, states=judge.moves.states, gamma=float(judge.gammas[0]), best_value=float(judge.best[0]),
+        resolution=float(judge.slack[0]),
         limit=run.mdp.max_episode_steps, mdp=run.mdp,
     )  # fmt: skip

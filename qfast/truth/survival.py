@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.run import Run
@@ -79,8 +80,8 @@ class FirstOptimal:
 
     def __repr__(self) -> str:
         """Sum up over agents."""
-        share, last = 100 * self.share[-1], self.checkpoints[-1]
-        lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share:.4g} % optimal at the end, episode {last:,}"]
+        share, last = percent(float(self.share[-1])), self.checkpoints[-1]
+        lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share} optimal at the end, episode {last:,}"]
         for level, name in _LEVELS:
             at = self.quantile(level)
             told = "not by then" if np.isnan(at) else f"from episode {int(at):,} on"

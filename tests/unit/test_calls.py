@@ -122,7 +122,10 @@ def test_pictures_of_studies_ask_for_studies(run):
     assert "not a StudyProfile" in told(plots.performance_profiles, run)
 
 
-@pytest.mark.parametrize("odd", [object(), [], [[1], [1, 2]], {}, 1j, b"x", np.zeros(0), np.array([[1.0, np.nan]]), MDP])
+ODD = [object(), [], [[1], [1, 2]], {}, 1j, b"x", np.zeros(0), np.array([[1.0, np.nan]]), MDP]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
 def test_odd_types_are_refused_everywhere(run, odd):
     census = run.census()
     for call in (

@@ -137,3 +137,19 @@ def test_without_q_there_is_no_count():
     with pytest.raises(InvalidInput, match="not kept"):
         run.policies()
     assert "policies" not in repr(run)
+
+
+def test_words_of_a_census_say_no_more_than_its_numbers(lake):
+    census = lake.census()
+    n = len(census)
+    small, near = np.full(n, 3.09e-15), np.full(n, 0.99999)
+    told = replace(census, regret=small, success=near)
+    assert told.regret_text(0) == f"< {census.resolution:.0e}"
+    assert 0 < census.resolution < 1e-6
+    assert "e-15" not in told.table()
+    assert told.success_text(0) == "> 0.9999"
+    assert replace(census, success=np.full(n, 1e-6)).success_text(0) == "< 0.0001"
+    exact = replace(census, regret=np.zeros(n), success=np.ones(n))
+    assert (exact.regret_text(0), exact.success_text(0)) == ("0", "1.0000")
+    evaluated = qfast.evaluate(lake, episodes=2, progress=False)
+    assert "success > 99.99 %" in repr(replace(evaluated, success=np.full(300, 0.99999)))
