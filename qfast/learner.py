@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.rates import Rate, as_rate, constant
@@ -95,6 +96,22 @@ class Learner:
         """Everything that is not a rate, ready for JSON."""
         plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in RATES}
         return plain | {"dtype": self.dtype.name}
+
+
+def take_tied(best: NDArray[np.bool_], ties: str) -> NDArray[np.bool_]:
+    """Of equally good actions (…, A), keep those that the tie rule may take.
+
+    Examples
+    --------
+    >>> [take_tied(np.array([False, True, True]), ties).tolist() for ties in ("random", "last")]
+    [[False, True, True], [False, False, True]]
+    """
+    taken = best
+    if ties == "first":
+        taken = best & (best.cumsum(axis=-1) == 1)
+    elif ties == "last":
+        taken = best & (best[..., ::-1].cumsum(axis=-1)[..., ::-1] == 1)
+    return taken
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -80,6 +80,12 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     except (ValueError, TypeError) as error:
         msg = f"{name} is not a rectangular array ({error}); give an action for each state"
         raise InvalidInput(msg) from error
+    if array.dtype.kind == "b":
+        msg = (
+            f"{name} has dtype bool; give one action for each state, as run.policy() does, or probabilities of actions "
+            "(what the sets of actions of run.policies() are worth, run.census() tells)"
+        )
+        raise InvalidInput(msg)
     if array.dtype.kind not in "iuf":
         msg = f"{name} has dtype {array.dtype}; give actions (integers) or probabilities of actions (floats)"
         raise InvalidInput(msg)

@@ -14,6 +14,7 @@ from qfast.kernel import greedy
 from qfast.kernel.cache import careful
 from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
 from qfast.kernel.spec import Spec
+from qfast.learner import take_tied
 from qfast.reachability import Edges, reach
 from qfast.truth.moves import Moves, make_acting, mask_dtype, pack_actions, unpack_actions
 
@@ -109,11 +110,7 @@ def _one_by_one(
     is_optimal, changed = np.zeros(len(q), np.bool_), np.zeros(len(q), np.bool_)
     for agent in range(len(q)):
         rows = q[agent][moves.states]
-        chosen = rows == np.fmax.reduce(rows, axis=1, keepdims=True)
-        if ties == "first":
-            chosen &= chosen.cumsum(axis=1) == 1
-        elif ties == "last":
-            chosen &= chosen[:, ::-1].cumsum(axis=1)[:, ::-1] == 1
+        chosen = take_tied(rows == np.fmax.reduce(rows, axis=1, keepdims=True), ties)
         lost = ~chosen.any(axis=1)  # NaN: no action is better than any other
         chosen[lost] = moves.allowed[lost]
         taken = chosen.reshape(-1)[moves.pair]

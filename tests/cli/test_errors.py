@@ -193,3 +193,15 @@ def test_closed_streams(command, run_file, make_environment, tmp_path):
         assert done.returncode == status
         assert done.stderr in ("", "qfast: error: standard output is closed\n")
         assert ("error" in done.stderr) == (closing == "1>&-")
+
+
+def test_control_characters_in_names_of_files_do_not_reach_the_terminal(command, tmp_path):
+    name = "\x1b[31mred\u202e.npz"
+    complains(command("show", name), r"\x1b[31mred\u202e.npz: No such file")
+    (tmp_path / "\x1b[2Jmaze").write_text("S.G\n")
+    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--out", name)
+    assert done.returncode == 0, done.stderr
+    assert r"Q-learning on \x1b[2Jmaze" in done.stdout
+    assert r"saved in \x1b[31mred\u202e.npz" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert (tmp_path / name).is_file()

@@ -74,6 +74,17 @@ def test_arguments_without_names_and_missing_ones():
     assert told(qfast.train, MDP, mdp=MDP) == "train() got mdp twice; give it once"
 
 
+def test_warnings_point_to_the_callers_line():
+    with pytest.warns(qfast.MissingLimitWarning) as caught:
+        qfast.train(n_agents=1, episodes=3, epsilon=[0.5, 0.1, 0.0], seed=0, progress=False)
+    assert caught[0].filename == __file__
+
+
+def test_sets_of_actions_in_place_of_a_policy(run):
+    policies, _ = run.policies()
+    assert "run.census() tells" in told(evaluate_policies, MDP, policies[:, :, 0], 0.9)
+
+
 def test_signatures_stay_and_functions_travel():
     parameters = inspect.signature(qfast.train).parameters
     assert list(parameters)[:3] == ["mdp", "n_agents", "episodes"]
