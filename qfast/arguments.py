@@ -163,7 +163,7 @@ def flag(name: str, value: Any) -> bool:
     raise InvalidInput(msg)
 
 
-def path_of(path: Any, *, to_write: bool = False) -> Path:
+def path_of(path: Any, name: str = "path", *, to_write: bool = False) -> Path:
     """Give a path as such; to be written to, it must not be a folder.
 
     Raises
@@ -172,7 +172,7 @@ def path_of(path: Any, *, to_write: bool = False) -> Path:
         If it is none.
     """
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
-        msg = f"path is {shown(path)}, no name of a file; use a text such as 'run.npz', or a pathlib.Path"
+        msg = f"{name} is {shown(path)}, no name of a file; use a text such as 'run.npz', or a pathlib.Path"
         raise InvalidInput(msg)
     found = Path(path)
     if to_write and found.is_dir():

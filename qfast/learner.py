@@ -208,7 +208,7 @@ def make_learner(
     _one_of("ties", ties, TIES)
     _check_combination(rule, n, traces, lambda_, trace_cutoff, explore)
     try:
-        element = np.dtype(dtype)
+        element = np.dtype(object if dtype is None else dtype)  # None would be float64
     except TypeError:
         element = np.dtype(object)
     if element.name not in DTYPES:

@@ -69,6 +69,9 @@ def as_seed_sequence(seed: Seed) -> SeedSequence:
     if isinstance(seed, (bool, float, np.floating, np.bool_)):
         msg = f"seed={seed!r:.60} is not a whole number; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
+    if isinstance(seed, (Sequence, np.ndarray)) and any(isinstance(p, (Sequence, np.ndarray, bool)) for p in seed):
+        msg = f"seed={seed!r:.60} is no row of whole numbers; use an int of at least 0, or None for fresh entropy"
+        raise InvalidInput(msg)
     try:
         return SeedSequence(int(seed) if isinstance(seed, np.integer) else seed)
     except (TypeError, ValueError) as error:

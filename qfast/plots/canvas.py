@@ -17,6 +17,7 @@ __all__ = [
     "HATCH",
     "axes_of",
     "colormap_of",
+    "colour_of",
     "distinct_colours",
     "off_screen",
     "percent_axis",
@@ -82,6 +83,16 @@ def plain_frame(ax: "Axes") -> None:
 def percent_axis(axis: Any) -> None:
     """Label an axis of shares in percent."""
     axis.set_major_formatter(matplotlib("ticker").PercentFormatter(1.0))
+
+
+def colour_of(color: Any) -> Any:
+    """Give a colour as matplotlib takes it: the first of the palette where none is given."""
+    if color is None:
+        return COLOURS[0]
+    if not matplotlib("colors").is_color_like(color):
+        msg = f"color is {shown(color)}, no colour of matplotlib; use for example 'tab:blue' or '#0072B2'"
+        raise InvalidInput(msg)
+    return color
 
 
 def distinct_colours(n: int) -> Sequence[str]:

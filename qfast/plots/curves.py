@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qfast.curve import LEVELS
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import COLOURS, axes_of, percent_axis, plain_frame
+from qfast.plots.canvas import axes_of, colour_of, percent_axis, plain_frame
 from qfast.run import Run
 from qfast.run_argument import check_run
 
@@ -92,7 +92,7 @@ def learning_curve(
     single = " in single episodes" if smooth > 1 and run.returns is None else ""
     ax = axes_of(ax)
     episode = np.arange(mean.size) + (smooth + 1) / 2  # the middle of those averaged; the first episode is 1
-    color = COLOURS[0] if color is None else color
+    color = colour_of(color)
     n = f"{run.n_agents:,} agents" if run.n_agents > 1 else "1 agent"
     name = "" if label is None else f"{label}: "
     ax.plot(episode, mean, color=color, label=f"{name}mean of {n}")
@@ -179,7 +179,7 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     first = run.first_optimal()
     share = run.checkpoints.share_optimal if run.checkpoints is not None else first.share
     ax = axes_of(ax)
-    color = COLOURS[0] if color is None else color
+    color = colour_of(color)
     name = "" if label is None else f"{label}: "
     low, high = _wilson(share, run.n_agents)
     when = first.checkpoints

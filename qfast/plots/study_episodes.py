@@ -75,7 +75,7 @@ def study_curves(
     '200 agents each; bands: where 90 % of the agents are'
     """
     data = study.dataset
-    if band is not None and band not in BANDS:
+    if band is not None and (not isinstance(band, str) or band not in BANDS):
         msg = f"band={band!r} is unknown; use one of {', '.join(map(repr, BANDS))}, or None"
         raise InvalidInput(msg)
     if "return_mean" not in data:

@@ -197,6 +197,8 @@ def _has(arguments: Mapping[str, Any], name: str) -> bool:
         return True
     condition, needed = _OWN[name]
     value = arguments.get(condition, "epsilon_greedy" if condition == "explore" else None)
+    if not isinstance(value, str):
+        return False
     return value in needed if isinstance(needed, tuple) else value == needed
 
 

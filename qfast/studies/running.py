@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qfast.arguments import explained
+from qfast.arguments import explained, path_of
 from qfast.errors import InvalidInput
 from qfast.learner import DEFAULT_EPSILON
 from qfast.mdp import MDP
@@ -130,6 +130,8 @@ temperature, c
     if not isinstance(paired, (bool, np.bool_)):
         msg = f"paired={paired!r:.40} is neither True nor False; use True to give agent i the same stream everywhere"
         raise InvalidInput(msg)
+    if out is not None:
+        out = path_of(out, "out")
     need("xarray", "a study")
     need("scipy", "a study")
     fixed = {

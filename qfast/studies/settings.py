@@ -53,7 +53,10 @@ def normal(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
     if isinstance(value, (list, tuple)):
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except ValueError:  # rows of several lengths: refused where it is used
+            return value
     return value
 
 

@@ -116,6 +116,7 @@ def test_what_is_no_run_is_told_how_to_become_one(run):
     ):  # fmt: skip
         assert "is an MDP, not a Run; train agents on it first: qfast.train(mdp)" in told(function, MDP)
         assert "use qfast.load('run.npz')" in told(function, "run.npz")
+    assert "no colour of matplotlib" in told(plots.learning_curve, run, color="loud")
     assert "ax is a Run, not matplotlib axes" in told(plots.learning_curve, run, ax=run)
 
 
@@ -151,6 +152,18 @@ def test_odd_types_are_refused_everywhere(run, odd):
         lambda: qfast.load_study(odd), lambda: qfast.problems.chain(n_states=odd),
     ):  # fmt: skip
         told(call)
+
+
+@pytest.mark.parametrize("odd", [[[1], [1, 2]], [], object(), {}])
+def test_odd_settings_of_a_study_are_refused(odd):
+    for name in ("alpha", "epsilon", "rule", "explore", "traces", "n", "dtype", "seed", "out"):
+        if name == "seed" and odd == []:
+            continue  # no entropy at all is a seed like any other for NumPy
+        told(qfast.study, vary={"gamma": [0.5, 0.9]}, n_agents=2, episodes=2, progress=False, **{name: odd})
+
+
+def test_no_dtype_is_not_a_silent_float64():
+    assert "use 'float32' or 'float64'" in told(qfast.train, dtype=None)
 
 
 def test_numbers_beyond_any_table_are_refused():
