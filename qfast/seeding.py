@@ -69,7 +69,8 @@ def as_seed_sequence(seed: Seed) -> SeedSequence:
     if isinstance(seed, (bool, float, np.floating, np.bool_)):
         msg = f"seed={seed!r:.60} is not a whole number; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
-    if isinstance(seed, (Sequence, np.ndarray)) and any(isinstance(p, (Sequence, np.ndarray, bool)) for p in seed):
+    parts = np.atleast_1d(seed) if isinstance(seed, np.ndarray) else seed
+    if isinstance(parts, (Sequence, np.ndarray)) and any(isinstance(p, (Sequence, np.ndarray, bool)) for p in parts):
         msg = f"seed={seed!r:.60} is no row of whole numbers; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
     try:

@@ -43,7 +43,7 @@ def normal(name: str, value: Any) -> Any:
     >>> normal("alpha", np.float64(0.5)), normal("dtype", np.float32)
     (0.5, 'float32')
     """
-    if name == "dtype":
+    if name == "dtype" and value is not None:
         try:
             return np.dtype(value).name
         except TypeError:

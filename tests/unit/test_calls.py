@@ -164,6 +164,8 @@ def test_odd_settings_of_a_study_are_refused(odd):
 
 def test_no_dtype_is_not_a_silent_float64():
     assert "use 'float32' or 'float64'" in told(qfast.train, dtype=None)
+    assert "use 'float32' or 'float64'" in told(qfast.study, vary={"alpha": [0.1, 0.5]}, dtype=None)
+    assert "whole number" in told(qfast.train, seed=np.array("x"))
 
 
 def test_numbers_beyond_any_table_are_refused():
