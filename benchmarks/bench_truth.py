@@ -37,6 +37,15 @@ def test_regret_optimality_and_census(benchmark: BenchmarkFixture, mode: str) ->
     benchmark.extra_info["policies"] = len(census.agents)
 
 
+def test_policies(benchmark: BenchmarkFixture, mode: str) -> None:
+    """How many different ones 10,000 agents on FrozenLake 8x8 have, as print(run) tells."""
+    run = train(*((64, 20) if mode == "once" else (10_000, 1_000)))
+    run.policies()  # compile
+    policies, agents = benchmark.pedantic(run.policies, rounds=1 if mode == "once" else ROUNDS)
+    assert agents.sum() == run.n_agents
+    benchmark.extra_info["policies"] = len(policies)
+
+
 @pytest.mark.parametrize("episodes", [1_000, 5_000])
 def test_checkpoints(benchmark: BenchmarkFixture, mode: str, episodes: int) -> None:
     """CPU time of training with 20 checkpoints over training without, in turn."""

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.run import NotKept, Run
 from qfast.seeding import seed_in_words, seed_to_json
+from qfast.text import percent
 
 __all__ = ["describe_run", "final_returns", "learner_in_words"]
 
@@ -57,8 +59,8 @@ def learner_in_words(run: Run) -> str:
     return ", ".join(parts + [f"{learner.traces} traces"] * bool(learner.traces) + [learner.explore])
 
 
-def describe_run(run: Run) -> str:
-    """Describe a run on one screen."""
+def describe_run(run: Run, agents: NDArray[np.int64] | None) -> str:
+    """Describe a run on one screen; `agents` have each of its greedy policies, None where Q was not kept."""
     mdp, steps = run.mdp, run.n_steps
     limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
     speed = f", {run.steps_per_second / 1e6:,.0f} million a second" if run.seconds > 0 else ""
@@ -78,10 +80,9 @@ def describe_run(run: Run) -> str:
     if final is not None:
         spread = "" if np.isnan(final["std"]) else f"; standard deviation of {final['of']} {final['std']:.4g}"
         lines.append(f"  return     {final['mean']:.4g} on average over the last {final['episodes']} episodes{spread}")
-    if not kept:
+    if agents is None:
         return "\n".join(lines)
-    _, agents = run.policies()
-    share = 100 * agents[0] / run.n_agents
     count = "1 greedy policy" if len(agents) == 1 else f"{len(agents):,} greedy policies"
-    lines.append(f"  policies   {count}; the most frequent one has {share:.3g} % of the agents")
+    share = percent(int(agents[0]), run.n_agents)
+    lines.append(f"  policies   {count}; the most frequent one has {share} of the agents")
     return "\n".join(lines)

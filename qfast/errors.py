@@ -4,6 +4,8 @@ Every message names the value, the rule that it breaks and the fix, in that orde
 ``alpha=1.5 is outside [0, 1]; use a step size such as 0.1``.
 """
 
+import re
+
 __all__ = [
     "BadFile",
     "DamagedPartWarning",
@@ -14,6 +16,9 @@ __all__ = [
     "QfastError",
     "Unfinished",
 ]
+
+
+_LINE_BREAKS = re.compile(r"\s*\n\s*")
 
 
 class QfastError(Exception):
@@ -28,7 +33,10 @@ class QfastError(Exception):
 
 
 class InvalidInput(QfastError, ValueError):
-    """A value, a type, a shape or a combination of options that cannot be used."""
+    """A value, a type, a shape or a combination of options that cannot be used; always said on one line."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_LINE_BREAKS.sub(" ", message))  # what was given may be anything, and its repr long
 
 
 class MissingExtra(QfastError, ImportError):

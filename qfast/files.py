@@ -24,6 +24,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.locks import is_at
 
@@ -33,7 +34,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "as_path", "check_file", "read_json", "read_npz", "replacing",
+    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "check_file", "read_json", "read_npz", "replacing",
     "scratch_folder", "write_npz",
 ]  # fmt: skip
 
@@ -65,30 +66,6 @@ DAMAGE = (
     ValueError,
     tokenize.TokenError,  # of the header of an array
 )
-
-
-def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
-    """Turn what names a file into a path.
-
-    Raises
-    ------
-    InvalidInput
-        If it is none, or no file can have this name.
-
-    Examples
-    --------
-    >>> as_path("run.npz").suffix
-    '.npz'
-    """
-    try:
-        made = Path(path)
-    except TypeError as error:
-        msg = f"{name}={path!r:.60} is no path; use a name such as 'run.npz', or one of a folder"
-        raise InvalidInput(msg) from error
-    if "\0" in str(made):
-        msg = f"{name}={str(made)!r:.60} has a null character in it, which no file's name can have; leave it out"
-        raise InvalidInput(msg)
-    return made
 
 
 def check_file(target: Path) -> None:
@@ -142,7 +119,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
     ...     read_npz(file, "demo")["x"]
     array([0, 1, 2])
     """
-    target = as_path(path)
+    target = path_of(path)
     if not target.parent.is_dir():
         msg = f"{target}: there is no folder {target.parent}; create it first"
         raise InvalidInput(msg)
@@ -316,7 +293,7 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
     ...         print(str(error).replace(folder, ""))
     /a.npz holds kind 'demo', not 'run'; give a file that holds a run
     """
-    source = as_path(path)
+    source = path_of(path)
     if source.exists() and not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
         msg = f"{source} is a device or a pipe; give a file that holds a {kind}"
         raise BadFile(msg)

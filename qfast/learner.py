@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.rates import Rate, as_rate, constant
@@ -80,6 +81,22 @@ class Learner:
         return plain | {"dtype": self.dtype.name}
 
 
+def take_tied(best: NDArray[np.bool_], ties: str) -> NDArray[np.bool_]:
+    """Of equally good actions (…, A), keep those that the tie rule may take.
+
+    Examples
+    --------
+    >>> [take_tied(np.array([False, True, True]), ties).tolist() for ties in ("random", "last")]
+    [[False, True, True], [False, False, True]]
+    """
+    taken = best
+    if ties == "first":
+        taken = best & (best.cumsum(axis=-1) == 1)
+    elif ties == "last":
+        taken = best & (best[..., ::-1].cumsum(axis=-1)[..., ::-1] == 1)
+    return taken
+
+
 def _refuse(condition: object, message: str) -> None:
     if condition:
         raise InvalidInput(message)
@@ -113,7 +130,7 @@ def _check_combination(settings: dict[str, Any]) -> None:
     rule, n, traces = (settings[name] for name in ("rule", "n", "traces"))
     most = int(SETTINGS["n"].high)
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-    _refuse(not whole or n < 1, f"n={n!r} is not a whole number of at least 1; use n=1 for one-step updates")
+    _refuse(not whole or n < 1, f"n={n!r:.60} is not a whole number of at least 1; use n=1 for one-step updates")
     _refuse(n > most, f"n={n!r:.60} is above {most:,}; use a smaller number of steps")
     _refuse(
         n > 1 and rule in ("double_q_learning", "article"),
@@ -127,7 +144,7 @@ def _check_combination(settings: dict[str, Any]) -> None:
     cutoff = settings["trace_cutoff"]
     number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
     _refuse(
-        not number or not 0 <= cutoff < 1, f"trace_cutoff={cutoff!r} is outside [0, 1); use 0 to keep every trace"
+        not number or not 0 <= cutoff < 1, f"trace_cutoff={cutoff!r:.60} is outside [0, 1); use 0 to keep every trace"
     )
     _refuse(
         rule == "expected_sarsa" and settings["explore"] == "ucb",
@@ -160,8 +177,9 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     if unknown:
         raise TypeError(f"{min(unknown)!r} is no setting of a learner")
     settings = DEFAULTS | given
-    with suppress(TypeError):  # np.float32 and the like are names, too
-        settings["dtype"] = np.dtype(settings["dtype"]).name
+    if settings["dtype"] is not None:  # to NumPy that is float64
+        with suppress(TypeError):  # np.float32 and the like are names, too
+            settings["dtype"] = np.dtype(settings["dtype"]).name
     choices = [setting for setting in SETTINGS.values() if setting.kind == "choice"]
     for setting in choices:
         if settings[setting.name] is not None or setting.default is not None:

@@ -13,6 +13,7 @@ outcome. An episode that only reaches ``max_episode_steps`` is truncated, and bo
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +24,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast import mdp_checks
+from qfast.arguments import path_of, shown
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
 from qfast.mdp_text import describe
 from qfast.reachability import Edges, reach, terminal_starts
+from qfast.text import printable
 
 __all__ = ["MDP"]
 
@@ -348,7 +351,7 @@ class MDP:
         ...     MDP.load(mdp.save(folder + "/mdp.npz")) == mdp
         True
         """
-        return write_npz(path, self.to_arrays(), "mdp")
+        return write_npz(path_of(path, to_write=True), self.to_arrays(), "mdp")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "MDP":
@@ -375,6 +378,10 @@ class MDP:
         --------
         See `save`.
         """
+        path = path_of(path)
+        if path.is_dir():
+            msg = f"{printable(path)} is a folder, no file of an MDP; name the .npz that MDP.save wrote"
+            raise BadFile(msg)
         arrays = read_npz(path, "mdp")
         try:
             return cls.from_arrays(arrays)
@@ -437,6 +444,32 @@ class MDP:
     def __repr__(self) -> str:
         """Describe the problem on one screen."""
         return describe(self, possible=self._possible)
+
+
+def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
+    """Refuse anything but an MDP, with what makes one out of what was given.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none.
+    """
+    if isinstance(mdp, MDP):
+        return mdp
+    fix = "use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
+    if isinstance(mdp, (str, os.PathLike)):
+        text = str(os.fspath(mdp))
+        is_id = re.fullmatch(r".*-v\d+", text)
+        call = "MDP.load" if text.endswith(".npz") else "from_gymnasium" if is_id else "problems.resolve"
+        fix = f"use qfast.{call}({text!r:.60})"
+    elif hasattr(mdp, "unwrapped") and hasattr(mdp, "step"):
+        fix = "use qfast.from_gymnasium(env), which reads its table"
+    elif isinstance(getattr(mdp, "mdp", None), MDP):
+        fix = "use its .mdp"
+    elif isinstance(mdp, (dict, list)):
+        fix = "use qfast.from_P(P) for a table P[s][a], or qfast.MDP(next_state, reward, terminated=…)"
+    msg = f"{name} is {shown(mdp)}, not an MDP; {fix}"
+    raise InvalidInput(msg)
 
 
 def _read_only(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
+from qfast.text import check_printable
 
 __all__ = [
     "SUM_TOLERANCE",
@@ -149,7 +150,10 @@ def _check_values(tables: dict[str, NDArray[Any]]) -> None:
         raise InvalidInput(msg)
     if not np.isfinite(reward).all():
         index = _first(~np.isfinite(reward))
-        msg = f"{_at('reward', index)}={reward[index]} is not finite; use a large finite reward instead"
+        fix = "use a large finite reward instead"
+        if reward[index] < 0:
+            fix = "for an action that is impossible there use allowed=, else a finite reward"
+        msg = f"{_at('reward', index)}={reward[index]} is not finite; {fix}"
         raise InvalidInput(msg)
     if "probability" not in tables:
         return
@@ -285,7 +289,7 @@ def episode_limit(max_episode_steps: int | None) -> int | None:
     if max_episode_steps is None:
         return None
     if isinstance(max_episode_steps, (bool, np.bool_)) or not isinstance(max_episode_steps, (int, np.integer)):
-        msg = f"max_episode_steps={max_episode_steps!r} is no integer; give a number of steps, or None for no limit"
+        msg = f"max_episode_steps={max_episode_steps!r:.60} is no integer; give a number of steps, or None for no limit"
         raise InvalidInput(msg)
     if not 1 <= max_episode_steps <= _MAX_STEPS:
         msg = (
@@ -334,9 +338,10 @@ def checked_names(what: str, names: Sequence[str] | None, n: int) -> tuple[str, 
         raise InvalidInput(msg)
     seen: set[str] = set()
     for name in result:
-        if not isinstance(name, str) or "\0" in name:
-            msg = f"{what} holds {name!r}; names are texts without NUL, so use str() on it"
+        if not isinstance(name, str):
+            msg = f"{what} holds {name!r:.60}; names are texts, so use str() on it"
             raise InvalidInput(msg)
+        check_printable(what, name)
         if name in seen:
             msg = f"{what} holds {name!r} twice; names must differ"
             raise InvalidInput(msg)
@@ -381,9 +386,10 @@ def layout_rows(layout: str | Sequence[str] | None, n_states: int) -> tuple[str,
         return None
     rows = tuple(layout.splitlines()) if isinstance(layout, str) else _sequence("layout", layout)
     for index, row in enumerate(rows):
-        if not isinstance(row, str) or "\0" in row:
-            msg = f"layout row {index} is {row!r}; rows are texts, one character a cell"
+        if not isinstance(row, str):
+            msg = f"layout row {index} is {row!r:.60}; rows are texts, one character a cell"
             raise InvalidInput(msg)
+        check_printable(f"layout row {index}", row)
         if len(row) != len(rows[0]):
             msg = f"layout row {index} has {len(row)} cells, row 0 has {len(rows[0])}; make all rows equally long"
             raise InvalidInput(msg)

@@ -1,15 +1,17 @@
 """Where a training keeps its result, and what is complete of it on the way: one file, or a folder."""
 
 import contextlib
+import errno
 import os
 from dataclasses import replace
 from typing import Any
 
 from numpy.random import SeedSequence
 
+from qfast.arguments import path_of
 from qfast.blocks import Plan
 from qfast.errors import BadFile, InvalidInput, QfastError, Unfinished
-from qfast.files import as_path, check_file
+from qfast.files import check_file
 from qfast.mdp import MDP
 from qfast.run import Run, load
 from qfast.seeding import seed_from_json
@@ -17,6 +19,9 @@ from qfast.store import KIND, Store, describe_work, remove_store
 from qfast.work_folder import read_work, work_digest
 
 __all__ = ["Output"]
+
+# Where nothing can ever be written, whatever is done again.
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 class Output:
@@ -46,7 +51,7 @@ class Output:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = as_path(path, "out")
+        self.path = path_of(path, "out")
         self.on_disk = self.path.suffix != ".npz"
         self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
         self._store: Store | None = None
@@ -98,7 +103,13 @@ class Output:
 
     def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Store:
         """Open the folder, or make it."""
-        self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+        try:
+            self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                raise
+            msg = f"out={str(self.path)!r} cannot be written ({error.strerror}); use a folder that you may write to"
+            raise InvalidInput(msg) from error
         return self._store
 
     def save(self, run: Run) -> Run:

@@ -6,7 +6,7 @@ kernel never computes one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,7 +183,7 @@ def by_visits(values: ArrayLike | None = None, *, power: float | None = None, c:
     n = np.arange(1, _VISITS + 1, dtype=np.float64)
     for name, number in (("power", power), ("c", c)):
         if number is not None and not _end(number) > 0:
-            msg = f"by_visits({name}={number!r}) must be above 0; use a number such as 0.8"
+            msg = f"by_visits({name}={number!r:.60}) must be above 0; use a number such as 0.8"
             raise InvalidInput(msg)
     if c is not None:
         return Rate("visit", _frozen(c / (c + n)), f"by_visits({c:g}/({c:g}+n))")
@@ -250,6 +250,10 @@ def _end(value: float) -> float:
     return float(number)
 
 
+# What a message advises for a rate.
+_EXAMPLES: Final = {"alpha": 0.1, "gamma": 0.9, "initial_q": 0, "lambda_": 0.9, "temperature": 1, "c": 2}
+
+
 def as_rate(
     value: Any,
     name: str,
@@ -307,7 +311,8 @@ def as_rate(
             rate.kind, f" at visit {at + 1}"
         )
         rule = f"outside [{low:g}, {high:g}]"
-        msg = f"{name}={value!r}{where} is {rule}; use a value such as {min(max(0.1, low), high):g}"
+        example = _EXAMPLES.get(name, min(max(0.1, low), high))
+        msg = f"{name}={value!r:.60}{where} is {rule}; use a value such as {example:g}"
         raise InvalidInput(msg)
     return rate
 

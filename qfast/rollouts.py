@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.arguments import explained
 from qfast.blocks import Memory
 from qfast.errors import Interrupted, InvalidInput
 from qfast.execution import collect, make_plan
@@ -17,11 +18,14 @@ from qfast.keeping import Keeping
 from qfast.learner import make_learner
 from qfast.machine import available_memory
 from qfast.mdp import MDP
+from qfast.problems.number_checks import finite
 from qfast.progress import Reporter
 from qfast.run import Run
+from qfast.run_argument import check_run
 from qfast.seeding import agent_streams, next_words
 from qfast.tables import alias_table, outcome_kind, start_states
 from qfast.tables import goal_reward as best_ending
+from qfast.text import percent
 from qfast.training_checks import check_count, check_memory, check_options
 
 __all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
@@ -75,6 +79,7 @@ def default_limit(mdp: MDP) -> int:
     return mdp.max_episode_steps or 4 * mdp.n_states
 
 
+@explained
 def rollout(
     run: Run,
     *,
@@ -115,7 +120,7 @@ def rollout(
     >>> qfast.rollout(run, agents=0).states.tolist()
     [[0, 1, 2, 3, 4]]
     """
-    _check_run(run)
+    check_run(run)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     chosen = _positions(run, agents)
@@ -161,12 +166,6 @@ def rollout(
             _log.info("stopped after %d steps, the end was not reached", lengths[0])
     longest = int(lengths.max())
     return Rollout(chosen, states[:, : longest + 1], actions[:, :longest], returns, lengths, terminated, limit)
-
-
-def _check_run(run: Run) -> None:
-    if not isinstance(run, Run):
-        msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
-        raise InvalidInput(msg)
 
 
 def _positions(run: Run, agents: Any) -> NDArray[np.int64]:
@@ -252,10 +251,11 @@ class Evaluation:
         return (
             f"Evaluation of {self.returns.size:,} agents over {self.episodes:,} episodes each: "
             f"return {self.returns.mean():.4g} (from {self.returns.min():.4g} to {self.returns.max():.4g}), "
-            f"success {100 * self.success.mean():.4g} %, {self.lengths.mean():.4g} steps"
+            f"success {percent(float(self.success.mean()))}, {self.lengths.mean():.4g} steps"
         )
 
 
+@explained
 def evaluate(
     run: Run,
     *,
@@ -303,13 +303,13 @@ def evaluate(
     >>> qfast.evaluate(run, episodes=5, progress=False).lengths.tolist()[:3]
     [4.0, 4.0, 4.0]
     """
-    _check_run(run)
+    check_run(run)
     episodes = check_count("episodes", episodes, most=2**31 - 2)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
-    goal = best_ending(mdp) if goal_reward is None else float(goal_reward)
+    goal = best_ending(mdp) if goal_reward is None else finite("goal_reward", goal_reward)
     learner = make_learner(
         n_agents=run.n_agents, episodes=episodes, rule="q_learning", explore="greedy", alpha=0.0,
         gamma=run.learner.gamma, initial_q=run.learner.initial_q, ties=run.ties, dtype=run.dtype,

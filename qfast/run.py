@@ -1,6 +1,5 @@
 """The result of training: every agent's Q, what was recorded on the way, and every setting that made it."""
 
-import errno
 import json
 import os
 from dataclasses import dataclass, replace
@@ -11,16 +10,18 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.arguments import path_of
 from qfast.columns import map_columns
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import as_path, read_json, read_npz, write_npz
+from qfast.files import read_json, read_npz, write_npz
 from qfast.learner import Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 from qfast.run_checks import check_about, check_arrays, check_learner
 from qfast.seeding import seed_as_given, seed_from_json, seed_to_json
 from qfast.settings import RATES
+from qfast.text import printable
 from qfast.work_folder import holds_work, read_work
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Run:
         return self.n_steps / self.seconds if self.seconds > 0 else float("nan")
 
     def policy(self) -> NDArray[np.int64]:
-        """Each agent's greedy action in each state; the first one where several are.
+        """Each agent's greedy action in each state; of several the last one with ``ties="last"``, else the first.
 
         Returns
         -------
@@ -206,38 +207,43 @@ class Run:
         """
         # One pass over each action's column: NumPy's argmax over a short last axis is ten times slower.
         best, action = self.q[:, :, 0], np.zeros(self.q.shape[:2], np.int64)
+        beats = np.greater_equal if self.ties == "last" else np.greater
         for a in range(1, self.mdp.n_actions):
-            better = self.q[:, :, a] > best
+            better = beats(self.q[:, :, a], best)
             best = np.where(better, self.q[:, :, a], best)
             action[better] = a
         return action
 
-    def policies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tell the distinct greedy policies apart, by what they do in the states in which an agent can act.
+    def policies(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Tell the distinct greedy policies apart: those of `census`, in its order, without what they are worth.
+
+        Two agents have the same policy if they do the same in every state that their policy meets from the start.
+        What Q says of states to which it never leads makes no difference.
 
         Returns
         -------
-        policies : ndarray of int64, shape (n, S)
-            The distinct policies, the most frequent first.
+        policies : ndarray of bool, shape (n, S, A)
+            The greedy actions of each distinct policy, the most frequent first: several in a state where they tie and
+            ``ties="random"``, and none in states that the policy does not meet, or that are terminal.
         agents : ndarray of int64, shape (n,)
             How many agents have each.
+
+        Raises
+        ------
+        InvalidInput
+            If the agents' Q was not kept.
 
         Examples
         --------
         >>> import qfast
         >>> policies, agents = qfast.train(n_agents=100, episodes=300, seed=0, progress=False).policies()
-        >>> policies[0, :4].tolist(), int(agents.sum())
-        ([1, 1, 1, 1], 100)
+        >>> policies[0].astype(int).tolist(), int(agents.sum())
+        ([[0, 1], [0, 1], [0, 1], [0, 1], [0, 0]], 100)
         """
-        matters = np.flatnonzero(self.mdp.decision_states)
-        policy = self.policy()
-        compact = np.ascontiguousarray(policy[:, matters].astype(np.min_scalar_type(self.mdp.n_actions)))
-        rows = compact.view(np.dtype((np.void, compact.dtype.itemsize * compact.shape[1]))).reshape(-1)
-        _, example, agents = np.unique(rows, return_index=True, return_counts=True)
-        order = np.lexsort((example, -agents))
-        distinct = policy[example[order]]
-        distinct[:, ~self.mdp.decision_states] = 0
-        return distinct, agents[order]
+        from qfast.truth.behaviour import distinct_policies
+
+        found = distinct_policies(self)
+        return found.sets(self), found.agents
 
     def table(self, agent: int = 0) -> dict[str, dict[str, float]]:
         """One agent's Q-table as the article prints it, ready for JSON.
@@ -339,7 +345,8 @@ class Run:
         >>> bool((run.q == again.q).all()), again.seed
         (True, 0)
         """
-        return write_npz(path, {"about": np.asarray(json.dumps(self.about())), **self.to_arrays()}, _KIND)
+        about = np.asarray(json.dumps(self.about()))
+        return write_npz(path_of(path, to_write=True), {"about": about, **self.to_arrays()}, _KIND)
 
     def save_beside(self, folder: Path, checksums: dict[str, int]) -> None:
         """Write what all agents have in common into a folder that holds the arrays of agents."""
@@ -384,8 +391,9 @@ class Run:
     def __repr__(self) -> str:
         """Describe the run on one screen."""
         from qfast.describe import describe_run
+        from qfast.truth.behaviour import distinct_policies
 
-        return describe_run(self)
+        return describe_run(self, None if isinstance(self.q, NotKept) else distinct_policies(self).agents)
 
 
 def load(path: str | os.PathLike[str]) -> Run:
@@ -413,16 +421,16 @@ def load(path: str | os.PathLike[str]) -> Run:
     --------
     See `Run.save`.
     """
-    folder = as_path(path) if as_path(path).is_dir() else None
+    path = path_of(path)
+    folder = path if path.is_dir() else None
     if folder is not None and not (folder / _FILE).is_file():
-        if not holds_work(folder):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
-        try:
-            read_work(folder, "training")
-        except InvalidInput as error:
-            msg = f"{folder} holds no run ({error}); qfast.load_study reads a study"
-            raise BadFile(msg) from error
-        msg = f"{folder} holds a training that is not finished; start it again with the same settings"
+        msg = f"{printable(folder)} is a folder without a run; name the file or the folder that train(out=…) was given"
+        if holds_work(folder):
+            try:
+                read_work(folder, "training")
+                msg = f"{printable(folder)} holds an unfinished training; start it again with the same settings"
+            except InvalidInput as error:
+                msg = f"{printable(folder)} holds no run ({error}); qfast.load_study reads a study"
         raise BadFile(msg)
     arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
     try:

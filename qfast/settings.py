@@ -70,7 +70,8 @@ class Setting:
         if self.goes_with is None:
             return True
         condition, values = self.goes_with
-        return settings.get(condition, DEFAULTS[condition]) in values
+        value = settings.get(condition, DEFAULTS[condition])
+        return isinstance(value, str) and value in values
 
     def is_given(self, value: Any) -> bool:
         """Whether a value was chosen: None and the default that `qfast.train` has say nothing."""

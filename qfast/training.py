@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import explained
 from qfast.blocks import Memory, Plan
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import Learner, make_learner
-from qfast.mdp import MDP
+from qfast.mdp import MDP, check_mdp
 from qfast.outputs import Output
 from qfast.problems import corridor
 from qfast.progress import Reporter
 from qfast.run import Run
+from qfast.run_argument import check_run
 from qfast.seeding import Seed, as_seed_sequence
 from qfast.settings import DEFAULT_EPSILON, settings_in
 from qfast.training_checks import (
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["resume", "train"]
 
 
+@explained
 def train(
     mdp: MDP | None = None,
     *,
@@ -173,11 +176,7 @@ def train(
     ((100, 5, 2), ['4.17', '3.52', '2.80', '2.00', '0.00'])
     """
     settings = settings_in(locals())
-    problem = corridor() if mdp is None else mdp
-    if not isinstance(problem, MDP):
-        makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
-        msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
-        raise InvalidInput(msg)
+    problem = corridor() if mdp is None else check_mdp(mdp)
     n_agents = check_count("n_agents", n_agents, most=MOST_AGENTS)
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
@@ -196,6 +195,7 @@ def train(
     )  # fmt: skip
 
 
+@explained
 def resume(
     run: Run,
     *,
@@ -246,9 +246,7 @@ def resume(
     True
     """
     settings = settings_in(locals())
-    if not isinstance(run, Run):
-        msg = f"run={run!r:.60} is not a Run; use what qfast.train or qfast.load gave"
-        raise InvalidInput(msg)
+    check_run(run)
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     check_options(threads, executor, run.record)
     old = run.learner

@@ -35,13 +35,18 @@ MOST_EPISODES: Final = 2**31 - 2
 # with probability e^-100, which is never.
 _COLDEST: Final = 1e-4
 
+# What a message advises for a count.
+_EXAMPLES: Final = {"first_agent": 0, "max_steps": 200, "n_agents": 10_000, "top": 10}
+
 
 def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """Refuse what is not a whole number from `least` to `most`; give it as Python's, which never overflows."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not whole or value < least:
-        example = max(least, 1000)
+        example = max(least, _EXAMPLES.get(name, 1000))
         msg = f"{name}={value!r:.60} is not a whole number of at least {least}; use a number such as {example:,}"
+        if name == "threads":
+            msg = f"{name}={value!r:.60} is not a whole number of at least 1; use None for as many as processors"
         raise InvalidInput(msg)
     if most is not None and value > most:
         msg = f"{name}={value!r:.60} is above {most:,}; use a smaller number"
@@ -125,7 +130,7 @@ def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, 
             f"{name} reaches {low} in episode {episode:,}, and there is no max_episode_steps: an agent that has not "
             "found the end by then may go round in circles for ever; use mdp.with_limit(…)"
         )
-        warnings.warn(text, MissingLimitWarning, stacklevel=4)
+        warnings.warn(text, MissingLimitWarning, stacklevel=5)
 
 
 def check_memory(

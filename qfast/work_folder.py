@@ -22,8 +22,9 @@ from typing import Any, Final, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import path_of
 from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
-from qfast.files import TEMPORARY, as_path, read_json, read_npz, replacing, write_npz
+from qfast.files import TEMPORARY, read_json, read_npz, replacing, write_npz
 from qfast.locks import FileLock
 
 __all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
@@ -71,7 +72,7 @@ class WorkFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, kind: str, work: Mapping[str, Any]) -> None:
-        self.folder = as_path(folder)
+        self.folder = path_of(folder)
         self.kind = kind
         self.work: dict[str, Any] = json.loads(json.dumps(work))  # as it will be read: tuples are lists
         if not self.folder.parent.is_dir():
@@ -277,7 +278,7 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
     >>> read_work("no/such/folder", "training") is None
     True
     """
-    path = as_path(folder) / _WORK
+    path = path_of(folder) / _WORK
     try:
         content = read_json(path.read_bytes())
         digest, version, found, work = (content[key] for key in ("digest", "version", "kind", "work"))

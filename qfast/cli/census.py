@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.cli.output import prints_unicode
-from qfast.cli.pages import percent
 from qfast.cli.population import problem_json
 from qfast.cli.screen import Block, Facts, Line, Table
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.truth import Census
@@ -47,9 +47,9 @@ def census_page(census: "Census") -> list[Block]:
     shown = min(_ROWS, len(census))
     rows = []
     for i in range(shown):
-        numbers = (f"{census.value[i]:.6g}", f"{census.regret[i]:.3g}", f"{census.expected_return[i]:.4g}")
+        numbers = (f"{census.value[i]:.6g}", census.regret_text(i), f"{census.expected_return[i]:.4g}")
         cells = (f"{census.agents[i]:,}", percent(int(census.agents[i]), census.n_agents), *numbers)
-        rows.append((str(i), [*cells, f"{census.success[i]:.4f}", f"{census.example[i]}"]))
+        rows.append((str(i), [*cells, census.success_text(i), f"{census.example[i]}"]))
     columns = ("agents", "share", "value", "regret", "return", "success", "example")
     # The value of an optimal policy stands out.
     strong = frozenset((int(i), columns.index("value")) for i in np.flatnonzero(census.is_optimal[:shown]))

@@ -127,7 +127,9 @@ def _show(run: "Run", out: Path | None, name: str | None, threads: int | None, *
         return
     from qfast.cli.pages import population_page, problem_title
     from qfast.cli.screen import Line, show
+    from qfast.text import printable
 
-    saved = "not saved; --out run.npz keeps it" if out is None else f'saved in {out}; "qfast show {out}" shows more'
+    shown = printable(out)
+    saved = "not saved; --out run.npz keeps it" if out is None else f'saved in {shown}; "qfast show {shown}" shows more'
     page = population_page(people, title=problem_title(run.mdp, name), threads=threads)
     show([*page, Line(saved)])

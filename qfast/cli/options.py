@@ -38,6 +38,17 @@ __all__ = [
 _STYLE: Final[Any] = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
+# What arguments of qfast.train are called in the shell, where they are called otherwise.
+_ARGUMENTS: Final = {"n_agents": "agents", "lambda_": "lambda", "mdp": "problem", "max_episode_steps": "max_steps"}
+_IN_SHELL: Final = {
+    "epsilon, which": "--epsilon 1:0.05, or 1:0.05:exponential: a schedule over the episodes",
+    "alpha, which": "--alpha 0.5:0.01: a schedule over the episodes",
+    "mdp": "PROBLEM, its name without an option before it",
+    "rule=": "--rule double_q_learning",
+    "the problem's": "--max-steps",
+}
+
+
 class UsageError(Exception):
     """The arguments cannot be understood."""
 
@@ -49,6 +60,35 @@ class Parser(argparse.ArgumentParser):
         """Write the help; argparse would swallow the error of a closed pipe."""
         if file is not None:
             file.write(message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and answer an option that does not exist with the one that was meant."""
+        found, rest = super().parse_known_args(args, namespace)
+        for text in rest:
+            if text.startswith("--") and len(text) > 2:
+                option = text.partition("=")[0]
+                close = self._meant(option)
+                self.error(f"unrecognized arguments: {option}" + (f"; {close}" if close else ""))
+        return found, rest
+
+    def _meant(self, option: str) -> str:
+        """The option that was or may have been meant, in words, or ""."""
+        from qfast.arguments import meant
+
+        known = {name[2:].replace("-", "_"): name for action in self._actions for name in action.option_strings}
+        known |= {name: known[own] for name, own in _ARGUMENTS.items() if own in known}
+        if any(action.dest == "problem" for action in self._actions):
+            known["mdp"] = "PROBLEM"
+        said = meant(option.lstrip("-"), known)
+        for name, shell in _IN_SHELL.items():
+            if said.startswith(f"use {name}"):
+                return f"use {shell}" if shell.split()[0].rstrip(",") in known.values() else ""
+        for name in sorted(known, key=len, reverse=True):
+            for before in ("use ", "did you mean "):
+                rest = said.removeprefix(before + name)
+                if rest != said and not rest[:1].isalnum() and rest[:1] != "_":
+                    return before + known[name] + rest
+        return ""
 
     def error(self, message: str) -> NoReturn:
         """Raise the message and where to find help."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qfast.cli.options import UsageError
+from qfast.text import printable
 
 __all__ = [
     "abandon_stdout",
@@ -121,7 +122,7 @@ def one_line(text: str) -> str:
 def tell(text: str) -> None:
     """Write one line to standard error, if there is one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"qfast: {one_line(text)}\n")
+        sys.stderr.write(f"qfast: {printable(one_line(text))}\n")
         sys.stderr.flush()
 
 

@@ -9,12 +9,13 @@ from qfast.cli.output import prints_unicode
 from qfast.cli.population import Population, Spread, policy_names
 from qfast.cli.screen import Block, Facts, Line, Table
 from qfast.describe import learner_in_words
+from qfast.text import percent, printable
 
 if TYPE_CHECKING:
     from qfast.mdp import MDP
     from qfast.run import Run
 
-__all__ = ["agent_page", "percent", "population_page", "spread"]
+__all__ = ["agent_page", "population_page", "spread"]
 
 # A page is meant for a terminal of 24 lines with the prompt below; what does not fit is left to `qfast show`.
 _LINES: Final = 23
@@ -49,7 +50,7 @@ def population_page(people: Population, *, title: str, threads: int | None = Non
     shown = people.policy if together else people.majority
     drawn = _policy(mdp, shown)
     if drawn and not together:
-        drawn = f"in each state, what most agents do:\n{drawn}"
+        drawn = f"in each state, what most of the agents that come there do:\n{drawn}"
     lines = drawn.split("\n")
     if drawn and (whole or (len(lines) <= left and max(map(len, lines)) <= _COLUMNS - 14)):
         results.append(("policy" if together else "majority", drawn))
@@ -76,9 +77,11 @@ def agent_page(run: "Run", agent: int) -> list[Block]:
     list of Block
         As long as the problem has states.
     """
+    from qfast.truth.behaviour import greedy_sets
+
     position = run.position(agent)
     q = run.q[position]
-    policy = np.argmax(q, axis=1)
+    policy = greedy_sets(run, position)
     facts = [*_settings(run)]
     if run.returns is not None and run.lengths is not None:
         facts.append(
@@ -98,7 +101,7 @@ def agent_page(run: "Run", agent: int) -> list[Block]:
 def problem_title(mdp: "MDP", name: str | None = None) -> str:
     """Head a page: how many states and actions, and the problem's name where it is known."""
     size = f"{mdp.n_states:,} states, {mdp.n_actions} action{'' if mdp.n_actions == 1 else 's'}"
-    return f"Q-learning on {name}: {size}" if name else f"Q-learning on a problem of {size}"
+    return f"Q-learning on {printable(name)}: {size}" if name else f"Q-learning on a problem of {size}"
 
 
 def seed_text(run: "Run") -> str:
@@ -113,26 +116,13 @@ def spread(value: Spread, unit: str = "") -> str:
 
     Examples
     --------
-    >>> spread(Spread(4.5, 0.25)), spread(Spread(4.0, None), " steps")
-    ('4.5 ± 0.25', '4 steps')
+    >>> spread(Spread(4.5, 0.25)), spread(Spread(-146.1, 112.0)), spread(Spread(4.0, None), " steps")
+    ('4.5 ± 0.25', '-146.1 ± 112', '4 steps')
     """
-    return f"{value.mean:.4g}{unit}" if value.std is None else f"{value.mean:.4g} ± {value.std:.2g}{unit}"
-
-
-def percent(part: int, total: int) -> str:
-    """Give a share in percent that is 100 or 0 only if it is all or nothing.
-
-    Examples
-    --------
-    >>> percent(9_999, 10_000), percent(99_999, 100_000), percent(3, 3), percent(1, 10_000)
-    ('99.99 %', '> 99.99 %', '100 %', '0.01 %')
-    """
-    share = 100 * part / total
-    if 99.99 < share < 100:
-        return "> 99.99 %"
-    if 0 < share < 0.01:
-        return "< 0.01 %"
-    return f"{share:.4g} %" if share > 99 else f"{share:.3g} %"
+    if value.std is None:
+        return f"{value.mean:.4g}{unit}"
+    std = f"{value.std:,.0f}" if 10 <= value.std < 1e6 else f"{value.std:.2g}"
+    return f"{value.mean:.4g} ± {std}{unit}"
 
 
 def _settings(run: "Run") -> list[tuple[str, str]]:
@@ -180,25 +170,26 @@ def _results(people: Population) -> list[tuple[str, str]]:
         first = run.first_optimal()
         there, half = int((~first.censored).sum()), first.quantile(0.5)
         text = f"{percent(there, run.n_agents)} ({there:,} of {run.n_agents:,} agents) at the end, "
-        good = "not half of them for good" if np.isnan(half) else f"half of them for good from episode {int(half):,} on"
+        good = "not half of them for good"
+        if not np.isnan(half):  # a checkpoint, by which they were
+            good = f"half of them for good from episode {int(half):,} on at the latest"
         results.append(("optimal", text + good))
     return results
 
 
-def _policy(mdp: "MDP", policy: NDArray[np.int64]) -> str:
-    """Draw a policy on the map; without one, name what is done state by state."""
+def _policy(mdp: "MDP", policy: NDArray[np.bool_]) -> str:
+    """Draw a policy (S, A) on the map; without one, name what is done state by state."""
     from qfast.problems import arrows
 
     if mdp.layout is not None:
         return arrows(mdp, policy, ascii_only=not prints_unicode())
-    return "  ".join(f"{state}:{action}" for state, action in policy_names(mdp, policy))
+    return "  ".join(f"{state}:{actions}" for state, actions in policy_names(mdp, policy))
 
 
-def q_table(mdp: "MDP", q: NDArray[Any], policy: NDArray[np.int64], *, corner: str) -> Table:
-    """Set a Q-table, states down and actions across; the policy's actions stand out."""
+def q_table(mdp: "MDP", q: NDArray[Any], policy: NDArray[np.bool_], *, corner: str) -> Table:
+    """Set a Q-table, states down and actions across; the policy's actions (S, A) stand out."""
     rows = [(name, [_cell(value) for value in row]) for name, row in zip(mdp.state_names, q, strict=True)]
-    acting = np.flatnonzero(mdp.decision_states)
-    return Table(corner, mdp.action_names, rows, frozenset((int(s), int(policy[s])) for s in acting))
+    return Table(corner, mdp.action_names, rows, frozenset((int(s), int(a)) for s, a in np.argwhere(policy)))
 
 
 def _cell(value: float) -> str:

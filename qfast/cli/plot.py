@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qfast.cli.options import UsageError, add_subcommand, number, whole
 from qfast.cli.output import checked_out, write
 from qfast.cli.plot_study import STUDY_KINDS, draw_study, is_study
+from qfast.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,14 +102,15 @@ def run(arguments: Namespace) -> None:
             study = load_study(arguments.file)
             _save(draw_study(study, arguments.kind, arguments).figure, out, arguments.dpi)
         many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
-        write(f"{arguments.kind} of {many} drawn in {out}")
+        write(f"{arguments.kind} of {many} drawn in {printable(out)}")
         return
     with off_screen():  # before the run is loaded: matplotlib may be missing
         from qfast.run import load
 
         loaded = load(arguments.file)
         _save(_painter(arguments.kind)(loaded, **options).figure, out, arguments.dpi)
-    write(f"{arguments.kind} of {loaded.n_agents:,} agent{'' if loaded.n_agents == 1 else 's'} drawn in {out}")
+    agents = f"{loaded.n_agents:,} agent{'' if loaded.n_agents == 1 else 's'}"
+    write(f"{arguments.kind} of {agents} drawn in {printable(out)}")
 
 
 def _painter(kind: str) -> "Callable[..., Axes]":

@@ -45,14 +45,15 @@ class Population:
         The run.
     final_return, final_length : Spread or None
         Of every agent's last episode, in units of reward and steps; None if nothing was recorded.
-    policy : ndarray of int64, shape (S,)
-        The greedy policy that most agents have.
+    policy : ndarray of bool, shape (S, A)
+        The most frequent greedy policy, as `Run.policies` gives it: no action in states that it does not meet.
     n_same : int
         How many have it.
     n_policies : int
         How many different greedy policies there are.
-    majority : ndarray of int64, shape (S,)
-        The greedy action of most agents, state by state; the same as `policy` where that has more than half of them.
+    majority : ndarray of bool, shape (S, A)
+        In each state the greedy action of most of the agents that come there; of actions that tie, each has its part
+        of the agent's vote, and of equally many votes the first one counts.
     mean_q : ndarray of float64, shape (S, A)
         Mean Q over agents, in units of reward; -inf where an action is not allowed.
     """
@@ -60,10 +61,10 @@ class Population:
     run: "Run"
     final_return: Spread | None
     final_length: Spread | None
-    policy: NDArray[np.int64]
+    policy: NDArray[np.bool_]
     n_same: int
     n_policies: int
-    majority: NDArray[np.int64]
+    majority: NDArray[np.bool_]
     mean_q: NDArray[np.float64]
 
     @classmethod
@@ -78,7 +79,7 @@ class Population:
             policy=policies[0],
             n_same=int(agents[0]),
             n_policies=len(agents),
-            majority=_majority(policies, agents, run.mdp.n_actions),
+            majority=_majority(policies, agents),
             mean_q=run.q.mean(axis=0, dtype=np.float64),
         )
 
@@ -118,8 +119,8 @@ class Population:
                 "share": self.share,
                 "n_agents": self.n_same,
                 "n_policies": self.n_policies,
-                "actions": policy_json(mdp, self.policy),
-                "majority": policy_json(mdp, self.majority),
+                "actions": policy_json(self.policy),
+                "majority": policy_json(self.majority),
             },
             "mean_q": self.mean_q,
         }
@@ -135,6 +136,8 @@ def agent_json(run: "Run", agent: int) -> dict[str, Any]:
     agent : int
         Position of the agent in it.
     """
+    from qfast.truth.behaviour import greedy_sets
+
     position = run.position(agent)
     recorded = None if run.returns is None or run.lengths is None else (run.returns, run.lengths)
     return {
@@ -144,7 +147,7 @@ def agent_json(run: "Run", agent: int) -> dict[str, Any]:
         "episodes": run.episodes,
         "final_return": recorded and float(recorded[0][position, -1]),
         "final_length": recorded and int(recorded[1][position, -1]),
-        "policy": policy_json(run.mdp, np.argmax(run.q[position], axis=1)),
+        "policy": policy_json(greedy_sets(run, position)),
         "q": run.table(position),
     }
 
@@ -161,15 +164,17 @@ def problem_json(mdp: "MDP") -> dict[str, Any]:
     }
 
 
-def policy_json(mdp: "MDP", policy: NDArray[np.int64]) -> list[int | None]:
-    """Give the action in each state, None where no agent can act."""
-    return [int(a) if acts else None for a, acts in zip(policy, mdp.decision_states, strict=True)]
+def policy_json(policy: NDArray[np.bool_]) -> list[list[int]]:
+    """Give the actions in each state, none where the policy does not come."""
+    return [np.flatnonzero(row).tolist() for row in policy]
 
 
-def policy_names(mdp: "MDP", policy: NDArray[np.int64]) -> list[tuple[str, str]]:
-    """Name the states in which an agent can act, and what it does there."""
-    states = np.flatnonzero(mdp.decision_states)
-    return [(mdp.state_names[s], mdp.action_names[policy[s]]) for s in states]
+def policy_names(mdp: "MDP", policy: NDArray[np.bool_]) -> list[tuple[str, str]]:
+    """Name the states that the policy meets, and what it does there."""
+    return [
+        (mdp.state_names[s], "/".join(mdp.action_names[a] for a in np.flatnonzero(policy[s])))
+        for s in np.flatnonzero(policy.any(axis=1))
+    ]
 
 
 def seed_of(run: "Run") -> Any:
@@ -191,10 +196,13 @@ def _final(run: "Run") -> tuple[Spread | None, Spread | None]:
     return last[0], last[1]
 
 
-def _majority(policies: NDArray[np.int64], agents: NDArray[np.int64], n_actions: int) -> NDArray[np.int64]:
-    """Count votes for each action, action by action to spare memory; the first one wins a tie."""
-    votes = np.stack([agents @ (policies == action) for action in range(n_actions)])
-    winners: NDArray[np.int64] = votes.argmax(axis=0)
+def _majority(policies: NDArray[np.bool_], agents: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Count votes for each action, policy by policy to spare memory; the first one wins a tie."""
+    votes = np.zeros(policies.shape[1:])
+    for policy, n in zip(policies, agents, strict=True):
+        votes += n * policy / np.maximum(policy.sum(axis=1, keepdims=True), 1)
+    best = np.round(votes, 6) == np.round(votes.max(axis=1, keepdims=True), 6)
+    winners: NDArray[np.bool_] = best & (best.cumsum(axis=1) == 1) & votes.any(axis=1, keepdims=True)
     return winners
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from qfast.cli.options import UsageError, add_subcommand, number, whole
 from qfast.cli.output import write
 from qfast.cli.plot_study import is_study
+from qfast.text import printable
 
 __all__ = ["add_command"]
 
@@ -49,4 +50,4 @@ def run(arguments: Namespace) -> None:
             rerun=not arguments.no_rerun, rng=arguments.rng,
         )  # fmt: skip
     many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
-    write(f"report of {many} written to {target}")
+    write(f"report of {many} written to {printable(target)}")

@@ -76,9 +76,10 @@ def _page(loaded: "Run", episode: "Rollout") -> list["Block"]:
     """Sum up the episodes of all agents."""
     import numpy as np
 
-    from qfast.cli.pages import percent, spread
+    from qfast.cli.pages import spread
     from qfast.cli.population import Spread
     from qfast.cli.screen import Facts, Line
+    from qfast.text import percent
 
     n = loaded.n_agents
     reached = int(episode.terminated.sum())

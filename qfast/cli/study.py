@@ -14,6 +14,7 @@ from qfast.cli.output import refuse_dash, tell, write_json
 from qfast.cli.train import add_learning
 from qfast.cli.vary import precision, values_of, vary
 from qfast.settings import SETTINGS
+from qfast.text import printable
 
 if TYPE_CHECKING:
     from qfast.studies import Study
@@ -211,9 +212,10 @@ def _show(found: "Study", arguments: Namespace, page: Path | None) -> None:
     blocks = study_page(found, rows=_ROWS)
     places = []
     if arguments.out is not None:
-        places.append(f'kept in {arguments.out}; qfast.load_study("{arguments.out}") reads it')
+        out = printable(arguments.out)
+        places.append(f'kept in {out}; qfast.load_study("{out}") reads it')
     if arguments.save is not None:
-        places.append(f"dataset in {arguments.save}")
+        places.append(f"dataset in {printable(arguments.save)}")
     if page is not None:
-        places.append(f"report in {page}")
+        places.append(f"report in {printable(page)}")
     show([*blocks, Line("\n".join(places) or "not kept; --out DIR keeps it")])

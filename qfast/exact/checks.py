@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.mdp import MDP, check_mdp
 
 __all__ = [
     "Bools",
@@ -26,20 +26,13 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 # Rows of a stochastic policy may miss 1 by what single precision does to a softmax over many actions.
 _ROW_SUM_TOLERANCE = 1e-6
-
-
-def check_mdp(mdp: object) -> MDP:
-    """Refuse anything but an `MDP`."""
-    if not isinstance(mdp, MDP):
-        msg = f"mdp is a {type(mdp).__name__}, not an MDP; build one with qfast.MDP or a builder such as qfast.corridor"
-        raise InvalidInput(msg)
-    return mdp
+_MOST_STEPS = 2**31 - 1
 
 
 def _number(name: str, value: object, fix: str) -> float:
     # bool is refused too: gamma=True would be read as 1.
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        msg = f"{name}={value!r} is not one number; {fix}"
+        msg = f"{name}={value!r:.60} is not one number; {fix}"
         raise InvalidInput(msg)
     return float(value)
 
@@ -48,7 +41,7 @@ def check_fraction(name: str, value: object, fix: str) -> float:
     """Return a number in [0, 1] as a float (gamma, epsilon)."""
     number = _number(name, value, fix)
     if not 0.0 <= number <= 1.0:
-        msg = f"{name}={value!r} is outside [0, 1]; {fix}"
+        msg = f"{name}={value!r:.60} is outside [0, 1]; {fix}"
         raise InvalidInput(msg)
     return number
 
@@ -57,7 +50,7 @@ def check_positive(name: str, value: object, fix: str) -> float:
     """Return a number in (0, 1) as a float (tolerances, which are shares)."""
     number = _number(name, value, fix)
     if not 0.0 < number < 1.0:
-        msg = f"{name}={value!r} is outside (0, 1); {fix}"
+        msg = f"{name}={value!r:.60} is outside (0, 1); {fix}"
         raise InvalidInput(msg)
     return number
 
@@ -70,10 +63,13 @@ def check_limit(limit: object, mdp: MDP) -> int:
             raise InvalidInput(msg)
         return mdp.max_episode_steps
     if isinstance(limit, bool | np.bool_) or not isinstance(limit, int | np.integer):
-        msg = f"limit={limit!r} is not a whole number; give a limit in steps such as 100"
+        msg = f"limit={limit!r:.60} is not a whole number; give a limit in steps such as 100"
         raise InvalidInput(msg)
     if limit < 1:
         msg = f"limit={limit} is below 1; give a limit in steps such as 100"
+        raise InvalidInput(msg)
+    if limit > _MOST_STEPS:
+        msg = f"limit={limit} is above {_MOST_STEPS:,}; give a smaller limit, or use evaluate_policies for none"
         raise InvalidInput(msg)
     return int(limit)
 
@@ -84,6 +80,12 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     except (ValueError, TypeError) as error:
         msg = f"{name} is not a rectangular array ({error}); give an action for each state"
         raise InvalidInput(msg) from error
+    if array.dtype.kind == "b":
+        msg = (
+            f"{name} has dtype bool; give one action for each state, as run.policy() does, or probabilities of actions "
+            "(what the sets of actions of run.policies() are worth, run.census() tells)"
+        )
+        raise InvalidInput(msg)
     if array.dtype.kind not in "iuf":
         msg = f"{name} has dtype {array.dtype}; give actions (integers) or probabilities of actions (floats)"
         raise InvalidInput(msg)

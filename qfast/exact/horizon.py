@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import flag
 from qfast.exact.checks import Bools, Floats, check_limit, check_mdp, check_policies, check_policy
 from qfast.exact.evaluation import canonical_policies, distinct_rows, side_by_side
 from qfast.exact.model import Model, acting_states, build_model
@@ -111,6 +112,7 @@ def finite_horizon(
       policy return   0
       policy success  0.000000
     """
+    keep_actions = flag("keep_actions", keep_actions)
     check_mdp(mdp)
     limit = check_limit(limit, mdp)
     acting = acting_states(mdp)

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from qfast.errors import MissingExtra
+from qfast.arguments import shown
+from qfast.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ __all__ = [
     "HATCH",
     "axes_of",
     "colormap_of",
+    "colour_of",
     "distinct_colours",
     "off_screen",
     "percent_axis",
@@ -48,7 +50,11 @@ def matplotlib(module: str) -> Any:
 def axes_of(ax: "Axes | None", size: tuple[float, float] = (6.4, 4.0)) -> "Axes":
     """Give the axes to draw on: those given, or those of a new figure (which is not shown)."""
     if ax is not None:
-        return ax
+        if not isinstance(ax, matplotlib("axes").Axes):
+            msg = f"ax is {shown(ax)}, not matplotlib axes; use those of plt.subplots(), or leave ax out"
+            raise InvalidInput(msg)
+        given: Axes = ax
+        return given
     _, new = matplotlib("pyplot").subplots(figsize=size, layout="constrained")
     made: Axes = new
     return made
@@ -77,6 +83,16 @@ def plain_frame(ax: "Axes") -> None:
 def percent_axis(axis: Any) -> None:
     """Label an axis of shares in percent."""
     axis.set_major_formatter(matplotlib("ticker").PercentFormatter(1.0))
+
+
+def colour_of(color: Any) -> Any:
+    """Give a colour as matplotlib takes it: the first of the palette where none is given."""
+    if color is None:
+        return COLOURS[0]
+    if not matplotlib("colors").is_color_like(color):
+        msg = f"color is {shown(color)}, no colour of matplotlib; use for example 'tab:blue' or '#0072B2'"
+        raise InvalidInput(msg)
+    return color
 
 
 def distinct_colours(n: int) -> Sequence[str]:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from qfast.curve import LEVELS
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import COLOURS, axes_of, percent_axis, plain_frame
+from qfast.plots.canvas import axes_of, colour_of, percent_axis, plain_frame
 from qfast.run import Run
+from qfast.run_argument import check_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,21 +77,22 @@ def learning_curve(
     >>> ax.get_xlabel()
     'episode'
     """
-    if quantity not in ("returns", "lengths"):
-        msg = f"quantity={quantity!r} is unknown; use 'returns' or 'lengths'"
+    check_run(run)
+    if not isinstance(quantity, str) or quantity not in ("returns", "lengths"):
+        msg = f"quantity={quantity!r:.60} is unknown; use 'returns' or 'lengths'"
         raise InvalidInput(msg)
-    if band is not None and band not in BANDS:
-        msg = f"band={band!r} is unknown; use one of {', '.join(map(repr, BANDS))}, or None"
+    if band is not None and (not isinstance(band, str) or band not in BANDS):
+        msg = f"band={band!r:.60} is unknown; use one of {', '.join(map(repr, BANDS))}, or None"
         raise InvalidInput(msg)
     whole = isinstance(smooth, (int, np.integer)) and not isinstance(smooth, (bool, np.bool_))
     if not whole or not 1 <= smooth <= run.episodes:
-        msg = f"smooth={smooth!r} is no number of episodes in [1, {run.episodes:,}]; use 1 to smooth nothing"
+        msg = f"smooth={smooth!r:.60} is no number of episodes in [1, {run.episodes:,}]; use 1 to smooth nothing"
         raise InvalidInput(msg)
     mean, std, quantiles = _summary(run, quantity, int(smooth))
     single = " in single episodes" if smooth > 1 and run.returns is None else ""
     ax = axes_of(ax)
     episode = np.arange(mean.size) + (smooth + 1) / 2  # the middle of those averaged; the first episode is 1
-    color = COLOURS[0] if color is None else color
+    color = colour_of(color)
     n = f"{run.n_agents:,} agents" if run.n_agents > 1 else "1 agent"
     name = "" if label is None else f"{label}: "
     ax.plot(episode, mean, color=color, label=f"{name}mean of {n}")
@@ -173,10 +175,11 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     >>> share_optimal(run, ax=Figure().add_subplot()).get_ylabel()
     'share of agents'
     """
+    check_run(run)
     first = run.first_optimal()
     share = run.checkpoints.share_optimal if run.checkpoints is not None else first.share
     ax = axes_of(ax)
-    color = COLOURS[0] if color is None else color
+    color = colour_of(color)
     name = "" if label is None else f"{label}: "
     low, high = _wilson(share, run.n_agents)
     when = first.checkpoints

@@ -57,7 +57,9 @@ def shown(
             msg = f"{n} configurations of several problems, whose outcomes have no common scale; name some to be drawn"
             raise InvalidInput(msg)
         return ranked(study, outcome, range(n))[:most], f"the {most} best of {n:,} by {outcome.title}"
-    if isinstance(configurations, str) or not isinstance(configurations, Sequence | np.ndarray):
+    if isinstance(configurations, np.ndarray):
+        configurations = np.atleast_1d(configurations).tolist()
+    if isinstance(configurations, str) or not isinstance(configurations, Sequence):
         msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
         raise InvalidInput(msg)
     chosen = [study.find(c) for c in configurations]

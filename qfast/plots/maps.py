@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
+from qfast.learner import take_tied
 from qfast.mdp import MDP
 from qfast.plots.canvas import axes_of, colormap_of
 from qfast.run import Run
+from qfast.run_argument import check_run
 from qfast.truth.maps import cells
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def value_map(run: Run, *, agent: int | None = None, arrows: bool = True, ax: "A
     agent : int, optional
         Position of the agent in ``run.q``; by default Q is averaged over all agents.
     arrows : bool, default True
-        Whether to draw the greedy actions, all of them where several are.
+        Whether to draw the greedy actions, by the run's tie rule: all of them where several are and ``ties="random"``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -65,6 +68,8 @@ def value_map(run: Run, *, agent: int | None = None, arrows: bool = True, ax: "A
     >>> value_map(run, agent=0, ax=Figure().add_subplot()).get_title()
     'Q of agent 0 and its greedy actions'
     """
+    arrows = flag("arrows", arrows)
+    check_run(run)
     if agent is None:
         q = run.q.mean(axis=0, dtype=np.float64)
         title = f"Q averaged over {run.n_agents:,} agents, and its greedy actions"
@@ -75,7 +80,7 @@ def value_map(run: Run, *, agent: int | None = None, arrows: bool = True, ax: "A
     values = q.max(axis=1)
     ax = _draw(run.mdp, values, "max Q(s, a), in units of reward", "viridis", None, ax)
     if arrows:
-        _draw_arrows(ax, run.mdp, q == values[:, None])
+        _draw_arrows(ax, run.mdp, take_tied(q == values[:, None], run.ties))
     ax.set_title(title if arrows else title.partition(" and its")[0].rstrip(","))
     return ax
 
@@ -117,6 +122,8 @@ def disagreement_map(run: Run, *, arrows: bool = True, ax: "Axes | None" = None)
     >>> disagreement_map(run, ax=Figure().add_subplot()).get_title()
     'Disagreement of 50 agents, and what most would do'
     """
+    arrows = flag("arrows", arrows)
+    check_run(run)
     share = greedy_shares(run)
     positive = np.where(share > 0, share, 1.0)
     entropy = -(share * np.log2(positive)).sum(axis=1)
@@ -133,11 +140,7 @@ def greedy_shares(run: Run) -> Floats:
     votes = np.zeros(run.q.shape[1:])
     for begin in range(0, run.n_agents, 1024):  # in parts, to spare memory
         q = run.q[begin : begin + 1024]
-        best = q == q.max(axis=2, keepdims=True)
-        if run.ties == "first":
-            best &= best.cumsum(axis=2) == 1
-        elif run.ties == "last":
-            best &= best[:, :, ::-1].cumsum(axis=2)[:, :, ::-1] == 1
+        best = take_tied(q == q.max(axis=2, keepdims=True), run.ties)
         votes += (best / best.sum(axis=2, keepdims=True)).sum(axis=0)
     return votes / run.n_agents
 

@@ -7,6 +7,8 @@ import numpy as np
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS, GREY, HATCH, axes_of, distinct_colours, percent_axis, plain_frame
 from qfast.run import Run
+from qfast.run_argument import check_run
+from qfast.text import percent
 from qfast.truth import Census
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def q_distribution(
     >>> q_distribution(run, state="3", ax=Figure().add_subplot()).get_title(loc="left")
     'Q(3, a) of 50 agents'
     """
+    check_run(run)
     from qfast.exact import solve
 
     mdp, number = run.mdp, _state(run, state)
@@ -95,11 +98,12 @@ def _state(run: Run, state: int | str | None) -> int:
     whole = isinstance(state, (int, np.integer)) and not isinstance(state, (bool, np.bool_))
     number = int(state) if whole else names.index(state) if isinstance(state, str) and state in names else -1
     if not 0 <= number < mdp.n_states:
-        msg = f"state={state!r} does not exist; use a number in [0, {mdp.n_states - 1}] or a name such as {names[0]!r}"
+        fix = f"use a number in [0, {mdp.n_states - 1}] or a name such as {names[0]!r:.40}"
+        msg = f"state={state!r:.60} does not exist; {fix}"
         raise InvalidInput(msg)
     if not mdp.decision_states[number]:
         other = int(np.flatnonzero(mdp.decision_states)[0])
-        msg = f"state={state!r} is one in which no agent can act; use another, such as {other}"
+        msg = f"state={state!r:.60} is one in which no agent can act; use another, such as {other}"
         raise InvalidInput(msg)
     return number
 
@@ -141,9 +145,9 @@ def census_bars(
     '50 agents, 1 greedy policy, 100 % of the agents optimal'
     """
     if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        msg = f"top={top!r} is not a whole number of at least 1; use 10"
+        msg = f"top={top!r:.60} is not a whole number of at least 1; use 10"
         raise InvalidInput(msg)
-    counted = census.census(gamma=gamma) if isinstance(census, Run) else census
+    counted = census if isinstance(census, Census) else check_run(census, "census").census(gamma=gamma)
     n = min(int(top), len(counted))
     share, fine = counted.share[:n], counted.is_optimal[:n]
     rest = len(counted) - n
@@ -154,13 +158,13 @@ def census_bars(
         if rows.size:
             ax.barh(rows, share[rows], color=color, hatch=hatch, edgecolor="white", label=label)
     names = [f"policy {i}" for i in range(n)]
-    texts = [f"value {counted.value[i]:.4g}, success {100 * counted.success[i]:.3g} %" for i in range(n)]
+    texts = [f"value {counted.value[i]:.4g}, success {percent(float(counted.success[i]))}" for i in range(n)]
     if rest:
         others = counted.share[n:]
         good = float(others[counted.is_optimal[n:]].sum())
         ax.barh(n, others.sum(), color=GREY, edgecolor="white", label="others together")
         names.append(f"{rest:,} more")
-        texts.append(f"{100 * good:.3g} % of the agents optimal")
+        texts.append(f"{percent(good)} of the agents optimal")
     shares = [*share, *([counted.share[n:].sum()] if rest else [])]
     for row, (value, text) in enumerate(zip(shares, texts, strict=True)):
         ax.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center", fontsize="small")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import takes
 from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
 from qfast.plots.looks import look, say
 from qfast.stats._check import check_count
@@ -25,6 +26,7 @@ _RISK: Final = 0.05
 _HATCHES: Final = ("//", "\\\\", "xx", "--", "||")
 
 
+@takes("AllComparisons", "use what study.compare_all() gave")
 def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Axes":
     """Draw probabilities of improvement: a matrix of all pairs, or against one configuration with intervals.
 
@@ -141,6 +143,7 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     return ax
 
 
+@takes("StudyMisranking", "use what study.misranking(…) gave")
 def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes | None" = None) -> "Axes":
     """Draw how often an experiment with k seeds names the wrong winner, or misses a real difference, over k.
 
@@ -261,6 +264,7 @@ def _seed_ticks(ax: "Axes", most: float) -> None:
     ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
 
 
+@takes("StudyMisranking", "use what study.misranking(…) gave")
 def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = None) -> "Axes":
     """Draw which configuration an experiment with k seeds names as the best, as shares of all experiments.
 

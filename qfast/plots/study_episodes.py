@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.curves import BANDS, _smooth, _wilson
@@ -28,6 +29,7 @@ _BAND_TEXTS: Final = {
 }
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def study_curves(
     study: StudyData,
     configurations: Sequence[Any] | None = None,
@@ -73,7 +75,7 @@ def study_curves(
     '200 agents each; bands: where 90 % of the agents are'
     """
     data = study.dataset
-    if band is not None and band not in BANDS:
+    if band is not None and (not isinstance(band, str) or band not in BANDS):
         msg = f"band={band!r} is unknown; use one of {', '.join(map(repr, BANDS))}, or None"
         raise InvalidInput(msg)
     if "return_mean" not in data:
@@ -148,6 +150,7 @@ def _band(study: StudyData, band: str, i: int, n: int, smooth: int) -> tuple[Flo
     return x, mean[i] - half, mean[i] + half
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def study_share_optimal(
     study: StudyData, configurations: Sequence[Any] | None = None, *, ax: "Axes | None" = None
 ) -> "Axes":

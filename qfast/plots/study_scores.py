@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qfast.arguments import shown as in_words
+from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say, shown, thin
@@ -22,6 +24,7 @@ _MOST_ROWS: Final = 24
 _DARK: Final = "#222222"
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def score_distribution(
     study: StudyData,
     outcome: str | None = None,
@@ -64,7 +67,7 @@ def score_distribution(
     >>> score_distribution(study, kind="ecdf", ax=Figure().add_subplot()).get_ylabel()
     'share of agents up to the score'
     """
-    if kind not in ("violin", "ecdf"):
+    if not isinstance(kind, str) or kind not in ("violin", "ecdf"):
         msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
         raise InvalidInput(msg)
     asked = outcome_of(study, outcome)
@@ -125,6 +128,7 @@ def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
     ax.set_axisbelow(True)
 
 
+@takes("StudyProfile", "use what study.profile(…) gave")
 def performance_profiles(
     profile: StudyProfile, configurations: Sequence[str] | None = None, *, ax: "Axes | None" = None
 ) -> "Axes":
@@ -168,6 +172,9 @@ def performance_profiles(
         chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
     else:
         chosen = []
+        if not isinstance(configurations, Sequence) or isinstance(configurations, str):
+            msg = f"configurations is {in_words(configurations)}, no list; use for example [{profile.labels[0]!r}]"
+            raise InvalidInput(msg)
         for label in configurations:
             if label not in profile.labels:
                 msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"

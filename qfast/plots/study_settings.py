@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qfast.arguments import shown, takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_of"]
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def sensitivity(
     study: StudyData,
     setting: str | None = None,
@@ -69,6 +71,9 @@ def sensitivity(
     """
     asked = outcome_of(study, outcome)
     values = _values(study)
+    if where is not None and not isinstance(where, Mapping):
+        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
+        raise InvalidInput(msg)
     x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
     if lines is not None:
         if _known(lines, values, "lines") == x_name:
@@ -126,6 +131,7 @@ def sensitivity(
     return ax
 
 
+@takes("Study", "use what qfast.study or qfast.load_study gave")
 def sensitivity_map(
     study: StudyData,
     settings: Sequence[str] | None = None,
@@ -172,11 +178,16 @@ def sensitivity_map(
     """
     asked = outcome_of(study, outcome)
     values = _values(study)
+    if where is not None and not isinstance(where, Mapping):
+        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
+        raise InvalidInput(msg)
     if settings is None:
         settings = next(crossed_pairs(study), list(values))
-    names = [_known(name, values, "settings") for name in settings] if not isinstance(settings, str) else [settings]
+    several = isinstance(settings, Sequence) and not isinstance(settings, str)
+    names = [_known(name, values, "settings") for name in settings] if several else [str(settings)]
     if len(names) != 2 or names[0] == names[1]:
-        msg = f"settings={settings!r} are not two that were varied; a map needs two of {', '.join(map(repr, values))}"
+        two = ", ".join(map(repr, values))
+        msg = f"settings={settings!r:.60} are not two that were varied; a map needs two of {two}"
         raise InvalidInput(msg)
     chosen, fixed = slice_of(study, asked, names, where)
     settings_of = full_settings(study)
@@ -243,8 +254,8 @@ def _values(study: StudyData) -> dict[str, list[Any]]:
 
 
 def _known(name: str, values: Mapping[str, Any], option: str) -> str:
-    if name not in values:
-        msg = f"{option} names {name!r}, which did not vary; use {', '.join(map(repr, values))}"
+    if not isinstance(name, str) or name not in values:
+        msg = f"{option} names {name!r:.60}, which did not vary; use {', '.join(map(repr, values))}"
         raise InvalidInput(msg)
     return name
 

@@ -151,10 +151,12 @@ def _outcome(outcome: Sequence[object], name: str, n_states: int) -> Outcome:
     numbers = []
     for what, value in (("probability", probability), ("reward", reward)):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            msg = f"{name} has {what}={value!r}; give a number"
+            msg = f"{name} has {what}={value!r:.60}; give a number"
             raise InvalidInput(msg)
         if not math.isfinite(value) or (what == "probability" and value < 0):
             rule = "at least 0" if what == "probability" else "finite"
+            if what == "reward" and value < 0:
+                rule += "; leave an action that is impossible out of P, or give it an empty list"
             msg = f"{name} has {what}={value}; it must be {rule}"
             raise InvalidInput(msg)
         numbers.append(float(value))

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.problems.grid_tables import FOUR_MOVES, Cells, move_tables, share_of_slip
@@ -251,6 +252,7 @@ def cliff_walking(*, slippery: bool = False, max_episode_steps: int | None = Non
     >>> cliff_walking().reward[36, :, 0]
     array([  -1., -100.,   -1.,   -1.])
     """
+    slippery = flag("slippery", slippery)
     cells = Cells.of(_CLIFF)
     moves = {name: FOUR_MOVES[name] for name in ("up", "right", "down", "left")}
     tables = move_tables(
@@ -309,6 +311,7 @@ def windy_gridworld(*, moves: str = "four", stochastic_wind: bool = False, max_e
     >>> mdp.state_names[mdp.next_state[36, 2, 0]]  # right from 3,6, where the wind is 2
     '1,7'
     """
+    stochastic_wind = flag("stochastic_wind", stochastic_wind)
     by_name = {"four": FOUR_MOVES, "king": _KINGS_MOVES, "king_and_stay": {**_KINGS_MOVES, "stay": (0, 0)}}
     steps = by_name[one_of("moves", moves, by_name)]
     cells = Cells.of(["." * 10] * 3 + ["S......G.."] + ["." * 10] * 3)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qfast.arguments import shown
 from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning
 from qfast.mdp import MDP
 from qfast.mdp_checks import episode_limit
@@ -16,18 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["from_gymnasium"]
 
-# Wrappers that change neither what a step does nor what it pays; any other may, and the table would not show it.
-_HARMLESS_WRAPPERS: Final = frozenset(
-    {
-        "HumanRendering",
-        "OrderEnforcing",
-        "PassiveEnvChecker",
-        "RecordEpisodeStatistics",
-        "RecordVideo",
-        "RenderCollection",
-        "TimeLimit",
-    }
-)
+# Gymnasium's wrappers that change neither what a step does nor what it pays; any other may, and so may a class of the
+# user's own with one of these names: the table would not show it.
+_HARMLESS_WRAPPERS: Final = (
+    "HumanRendering", "OrderEnforcing", "PassiveEnvChecker", "RecordEpisodeStatistics", "RecordVideo",
+    "RenderCollection", "TimeLimit",
+)  # fmt: skip
+_LAKE: Final = frozenset("SFHG")
 
 
 def from_gymnasium(
@@ -84,13 +80,14 @@ def from_gymnasium(
         raise MissingExtra(msg) from error
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
+        _check_lake(env, env_kwargs.get("desc"))
         made = _make(env, env_kwargs)
         try:
             return _converted(made, env, limit)
         finally:
             made.close()
     if not isinstance(env, gymnasium.Env):
-        msg = f"env={env!r} is neither an id nor a Gymnasium environment; give an id such as 'FrozenLake-v1'"
+        msg = f"env is {shown(env)}, neither an id nor a Gymnasium environment; give an id such as 'FrozenLake-v1'"
         raise InvalidInput(msg)
     if env_kwargs:
         msg = f"{', '.join(env_kwargs)} cannot change an environment that exists already; give its id instead"
@@ -106,18 +103,55 @@ def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a hint to a newer version comes again, as the reason of the error
             made: gymnasium.Env[Any, Any] = gymnasium.make(name, **env_kwargs)  # type: ignore[arg-type]
-    except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError, AttributeError) as error:
-        options = "".join(f", {key}={value!r}" for key, value in env_kwargs.items())
-        reason = " ".join(str(error).split())
-        msg = f"Gymnasium cannot make {name!r}{options}: {reason}"
+    except Exception as error:  # an environment's constructor may raise anything
+        options = "".join(f", {key}={value!r:.60}" for key, value in env_kwargs.items())
+        reason = " ".join(str(error).split()) or "it gives no reason"
+        if not isinstance(error, (gymnasium.error.Error, ImportError, TypeError, ValueError)):
+            reason = f"{type(error).__name__}: {reason}"  # a KeyError's text is a bare key
+        msg = f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options"
         raise InvalidInput(msg) from error
     return made
+
+
+def _check_lake(name: str, desc: Any) -> None:
+    """Refuse a map of FrozenLake without a start, or with letters that have no meaning there."""
+    if not name.rpartition("/")[2].startswith("FrozenLake") or desc is None:
+        return
+    try:
+        rows = [row if isinstance(row, str) else "".join(_letter(cell) for cell in row) for row in desc]
+    except TypeError:
+        rows = []
+    fix = "give rows of equal length of the letters S (start), F (frozen), H (hole) and G (goal), as in ['SF', 'FG']"
+    if isinstance(desc, (str, bytes)) or not rows or any(len(row) != len(rows[0]) or not row for row in rows):
+        msg = f"the map desc={desc!r:.60} of {name} is no rectangle of letters; {fix}"
+        raise InvalidInput(msg)
+    letters = "".join(rows)
+    for letter in letters:
+        if letter not in _LAKE:
+            msg = f"the map of {name} has the letter {letter!r}, which has no meaning there; {fix}"
+            raise InvalidInput(msg)
+    if "S" not in letters:
+        msg = f"the map of {name} has no S, so that no episode can begin; {fix}"
+        raise InvalidInput(msg)
+
+
+def _letter(cell: Any) -> str:
+    return cell.decode("latin-1") if isinstance(cell, bytes) else str(cell)
+
+
+def _is_toy(inner: Any, class_name: str) -> bool:
+    """Whether an environment is one of Gymnasium's own toys."""
+    from gymnasium.envs import toy_text
+
+    return isinstance(inner, getattr(toy_text, class_name))
 
 
 def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int | None) -> MDP:
     _check_wrappers(env, name)
     inner: Any = env.unwrapped
     _check_table(inner, name)
+    if _is_toy(inner, "FrozenLakeEnv"):
+        _check_lake(name, getattr(inner, "desc", None))
     start = getattr(inner, "initial_state_distrib", None)
     if start is None:
         msg = f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)"
@@ -137,10 +171,12 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
 def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
     import gymnasium
 
+    harmless = {getattr(gymnasium.wrappers, wrapper, None) for wrapper in _HARMLESS_WRAPPERS}
     while isinstance(env, gymnasium.Wrapper):
-        if type(env).__name__ not in _HARMLESS_WRAPPERS:
+        if type(env) not in harmless:
+            own = "a class of your own called " * (type(env).__name__ in _HARMLESS_WRAPPERS)
             msg = (
-                f"{name} is wrapped in {type(env).__name__}, whose effect the table P does not show; "
+                f"{name} is wrapped in {own}{type(env).__name__}, whose effect the table P does not show; "
                 f"give env.unwrapped if it does not matter"
             )
             raise InvalidInput(msg)
@@ -163,14 +199,17 @@ def _check_table(inner: Any, name: str) -> None:
 
 
 def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
-    """Find the limit that a TimeLimit wrapper or, without any wrapper, the registration sets."""
+    """Find the smallest limit that TimeLimit wrappers set or, without any, that of the registration."""
     import gymnasium
 
     layer: Any = env
+    limits: list[int] = []
     while isinstance(layer, gymnasium.Wrapper):
         if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            return int(layer._max_episode_steps)
+            limits.append(int(layer._max_episode_steps))
         layer = layer.env
+    if limits:
+        return min(limits)
     return None if env.spec is None else env.spec.max_episode_steps
 
 

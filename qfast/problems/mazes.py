@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.problems.grid_tables import FOUR_MOVES, Cells, move_tables
@@ -115,6 +116,7 @@ def blocking_maze(*, after: bool = False, max_episode_steps: int | None = None) 
     >>> blocking_maze(after=True).layout[3]
     '.########'
     """
+    after = flag("after", after)
     return grid(_BARRIER.format(barrier=".########" if after else "########."), max_episode_steps=max_episode_steps)
 
 
@@ -151,6 +153,7 @@ def shortcut_maze(*, after: bool = False, max_episode_steps: int | None = None) 
     >>> shortcut_maze(after=True).layout[3]
     '.#######.'
     """
+    after = flag("after", after)
     return grid(_BARRIER.format(barrier=".#######." if after else ".########"), max_episode_steps=max_episode_steps)
 
 

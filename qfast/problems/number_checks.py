@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
 from qfast.errors import InvalidInput
 
 __all__ = ["finite", "one_of", "probability", "whole"]
+
+
+_MOST: Final = 2**31 - 1
 
 
 def finite(name: str, value: float) -> float:
@@ -36,7 +40,7 @@ def finite(name: str, value: float) -> float:
     2.0
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        msg = f"{name}={value!r} is no number; give a finite number such as 1.0"
+        msg = f"{name}={value!r:.60} is no number; give a finite number such as 1.0"
         raise InvalidInput(msg)
     if not math.isfinite(value):
         msg = f"{name}={value} is not finite; give a finite number such as 1.0"
@@ -103,10 +107,13 @@ def whole(name: str, value: int, *, at_least: int) -> int:
     5
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        msg = f"{name}={value!r} is no integer; give one such as {max(at_least, 5)}"
+        msg = f"{name}={value!r:.60} is no integer; give one such as {max(at_least, 5)}"
         raise InvalidInput(msg)
     if value < at_least:
         msg = f"{name}={value} is below {at_least}; give an integer such as {max(at_least, 5)}"
+        raise InvalidInput(msg)
+    if value > _MOST:
+        msg = f"{name}={value:,} is above {_MOST:,}, more than a table can hold; give a smaller number"
         raise InvalidInput(msg)
     return int(value)
 
@@ -140,6 +147,6 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     """
     names = list(choices)
     if not isinstance(value, str) or value not in names:
-        msg = f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, names))}"
+        msg = f"{name}={value!r:.60} is unknown; choose one of {', '.join(map(repr, names))}"
         raise InvalidInput(msg)
     return value

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.mdp import MDP, check_mdp
 from qfast.mdp_checks import WALL
 
 __all__ = ["arrows"]
@@ -47,7 +48,9 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
         A problem with a layout.
     policy : array_like of int, shape (n_states,), or of bool, shape (n_states, n_actions)
         The action in each state, or True for every greedy action, so that ties are seen: a cell then shows all of
-        them. What it says about states in which no agent can act is ignored.
+        them, ``+`` if these are all that are allowed and more than two, or the character of the layout if there is
+        none, as in states that a policy of `Run.policies` does not meet. What it says about states in which no agent
+        can act is ignored.
     ascii_only : bool, default False
         Whether to draw ``<``, ``v``, ``>``, ``^`` in place of arrows; diagonals are then 7, 9, 3 and 1, as on a
         numeric keypad.
@@ -62,7 +65,7 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     ------
     InvalidInput
         If the MDP has no layout, the policy has another shape or dtype, an action is out of range or not allowed, or
-        a state in which an agent can act has no action.
+        there is no action at all.
 
     Examples
     --------
@@ -75,11 +78,18 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     >^ v
     #  G
     """
+    if isinstance(policy, MDP) and not isinstance(mdp, MDP):
+        msg = "the problem comes first, and the policy second: arrows(mdp, policy)"
+        raise InvalidInput(msg)
+    check_mdp(mdp)
+    ascii_only = flag("ascii_only", ascii_only)
     if mdp.layout is None:
         msg = "the MDP has no layout, so there is no map to draw on; give MDP(…, layout=[…]), or print its table"
         raise InvalidInput(msg)
     chosen = _action_sets(mdp, policy)
     signs = _signs(mdp.action_names, ascii_only=ascii_only)
+    allowed = np.ones_like(chosen) if mdp.allowed is None else mdp.allowed
+    alike = (chosen == allowed).all(axis=1) & (allowed.sum(axis=1) > 2)
     rows: list[list[str]] = []
     state = 0
     for row in mdp.layout:
@@ -87,8 +97,8 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
         for character in row:
             text = character
             if character != WALL:
-                if mdp.decision_states[state]:
-                    text = "".join(signs[a] for a in np.flatnonzero(chosen[state]))
+                if mdp.decision_states[state] and chosen[state].any():
+                    text = "+" if alike[state] else "".join(signs[a] for a in np.flatnonzero(chosen[state]))
                 state += 1
             rows[-1].append(text)
     width = max(len(text) for texts in rows for text in texts)
@@ -100,13 +110,17 @@ def _signs(names: tuple[str, ...], *, ascii_only: bool) -> list[str]:
     """Give each action a sign of one character, or its number."""
     signs = [_SIGNS[name.lower()][int(ascii_only)] if name.lower() in _SIGNS else "" for name in names]
     letters = [name[:1] for name, sign in zip(names, signs, strict=True) if not sign]
-    unique = len(set(letters)) == len(letters) and "" not in letters and not set(letters) & set(signs)
+    unique = len(set(letters)) == len(letters) and "" not in letters and not set(letters) & {*signs, "+"}
     return [sign or (name[0] if unique else str(a)) for a, (sign, name) in enumerate(zip(signs, names, strict=True))]
 
 
 def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
     """Turn either form of a policy into sets of actions, bool (n_states, n_actions)."""
-    given = np.asarray(policy)
+    try:
+        given = np.asarray(policy)
+    except (ValueError, TypeError) as error:
+        msg = f"the policy is no rectangular array ({error}); give an action for each state"
+        raise InvalidInput(msg) from error
     shape = (mdp.n_states, mdp.n_actions)
     if given.dtype.kind == "b" and given.shape == shape:
         chosen = given
@@ -122,8 +136,8 @@ def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
             f"or booleans of shape {shape}"
         )
         raise InvalidInput(msg)
-    for state in np.flatnonzero(mdp.decision_states & ~chosen.any(axis=1))[:1]:
-        msg = f"policy[{state}] names no action; give at least one for every state in which an agent can act"
+    if not chosen[mdp.decision_states].any():
+        msg = "the policy names no action in any state in which an agent can act; set True where an action is greedy"
         raise InvalidInput(msg)
     if mdp.allowed is not None:
         for state, action in np.argwhere(chosen & ~mdp.allowed & mdp.decision_states[:, None])[:1]:

@@ -3,6 +3,7 @@
 from itertools import product
 from typing import Final
 
+from qfast.arguments import flag
 from qfast.mdp import MDP
 from qfast.problems.from_table import from_P
 from qfast.problems.outcomes import Outcome
@@ -61,6 +62,7 @@ def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
     >>> int(mdp.decision_states.sum()), int(mdp.terminal_states.sum())
     (400, 4)
     """
+    rainy = flag("rainy", rainy)
     table: list[list[list[Outcome]]] = []
     start = []
     for row, column, passenger, destination in product(range(_SIZE), range(_SIZE), range(_ABOARD + 1), range(4)):

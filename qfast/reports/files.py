@@ -4,8 +4,9 @@ import os
 import secrets
 from pathlib import Path
 
+from qfast.arguments import path_of
 from qfast.errors import InvalidInput
-from qfast.files import as_path, check_file, replacing
+from qfast.files import check_file, replacing
 from qfast.plots.canvas import matplotlib
 
 __all__ = ["check_target", "write_whole"]
@@ -40,7 +41,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     qfast.errors.InvalidInput: study.pdf does not end in .html or .htm; a report is an HTML page, such as study.html
     """
     matplotlib("figure")
-    target = as_path(path)
+    target = path_of(path)
     if target.suffix.lower() not in _ENDINGS:
         msg = f"{target} does not end in .html or .htm; a report is an HTML page, such as {target.stem or 'study'}.html"
         raise InvalidInput(msg)

@@ -12,6 +12,7 @@ from qfast.reports.html import page
 from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
 from qfast.reports.seeds import seeds
 from qfast.stats._check import Rng, check_open_unit, check_rng
+from qfast.text import check_printable
 
 if TYPE_CHECKING:
     from qfast.studies.winners import Rerunnable
@@ -84,6 +85,8 @@ def render_report(
 ) -> str:
     """Give the page as text; see `write_report`."""
     check_open_unit(level, "level", 0.95)
+    if title is not None:
+        check_printable("title", str(title))
     matplotlib("figure")  # before any work: it may be missing
     context = Context.of(study, outcome, level=level, rerun=rerun, rng=check_rng(rng))
     parts: list[tuple[str, str, str]] = [settings(context)]

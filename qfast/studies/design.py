@@ -7,13 +7,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from qfast.arguments import meant
 from qfast.errors import InvalidInput
 from qfast.learner import Learner, make_learner
-from qfast.mdp import MDP
+from qfast.mdp import MDP, check_mdp
 from qfast.problems import corridor
 from qfast.rates import Shape
 from qfast.settings import DEFAULTS, SETTINGS, Setting
 from qfast.studies.settings import as_key, encode, is_number, normal, value_in_words, values_of
+from qfast.text import check_printable
 
 __all__ = ["PROBLEM", "Configuration", "Design", "make_design"]
 
@@ -146,9 +148,7 @@ def _problems(mdp: Any) -> dict[str, MDP]:
     if isinstance(mdp, MDP):
         return {"problem": mdp}
     if not isinstance(mdp, Mapping):
-        makers = "qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…), or a dict of such by name"
-        msg = f"mdp={mdp!r:.60} is not an MDP; use {makers}"
-        raise InvalidInput(msg)
+        check_mdp(mdp)
     if not mdp:
         msg = "mdp={} holds no problem; use {'corridor': qfast.corridor(), …}, or one MDP"
         raise InvalidInput(msg)
@@ -157,6 +157,7 @@ def _problems(mdp: Any) -> dict[str, MDP]:
             pair = f"{name!r:.40}: {problem!r:.40}"
             msg = f"mdp: {pair} is not a name and an MDP; use for example {{'corridor': qfast.corridor()}}"
             raise InvalidInput(msg)
+        check_printable("mdp", name)
     return dict(mdp)
 
 
@@ -169,8 +170,11 @@ def _grids(vary: Any) -> list[dict[str, list[Any]]]:
     for grid in given:
         for name in grid:
             if name not in SETTINGS:
-                hint = "; for several problems give mdp={'name': mdp, …}" if name in ("mdp", PROBLEM) else ""
-                msg = f"vary: {name!r} cannot vary; what can is {', '.join(SETTINGS)}{hint}"
+                other = meant(name, SETTINGS) if isinstance(name, str) else ""
+                hint = f"; {other}" if other else f"; what can is {', '.join(SETTINGS)}"
+                if name in ("mdp", PROBLEM):
+                    hint = "; for several problems give mdp={'name': mdp, …}"
+                msg = f"vary: {name!r} cannot vary{hint}"
                 raise InvalidInput(msg)
     return [{name: values_of(name, values) for name, values in grid.items()} for grid in given]
 

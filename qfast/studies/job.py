@@ -13,11 +13,11 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast import __version__
+from qfast.arguments import path_of
 from qfast.batches import count_workers
 from qfast.curve import LEVELS
 from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
-from qfast.files import as_path
 from qfast.machine import available_memory, default_threads
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -162,7 +162,7 @@ def prepare(
     executor: Executor | None,
 ) -> Job:
     """Check everything and put it together; parameters and errors as in `qfast.study`."""
-    out = None if out is None else as_path(out, "out")
+    out = None if out is None else path_of(out, "out")
     design = make_design(mdp, vary, fixed, n_agents=n_agents, episodes=episodes)
     for configuration in design.configurations:
         check_problem(configuration.mdp, configuration.learner)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qfast.arguments import explained, path_of
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -20,6 +21,7 @@ from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check
 __all__ = ["study"]
 
 
+@explained
 def study(
     mdp: MDP | Mapping[str, MDP] | None = None,
     *,
@@ -129,6 +131,8 @@ temperature, c
     if not isinstance(paired, (bool, np.bool_)):
         msg = f"paired={paired!r:.40} is neither True nor False; use True to give agent i the same stream everywhere"
         raise InvalidInput(msg)
+    if out is not None:
+        out = path_of(out, "out")
     need("xarray", "a study")
     need("scipy", "a study")
     job = prepare(

@@ -29,7 +29,7 @@ def normal(name: str, value: Any) -> Any:
     >>> normal("alpha", np.float64(0.5)), normal("dtype", np.float32)
     (0.5, 'float32')
     """
-    if name == "dtype":
+    if name == "dtype" and value is not None:
         try:
             return np.dtype(value).name
         except TypeError:
@@ -39,7 +39,10 @@ def normal(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
     if isinstance(value, (list, tuple)):
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except ValueError:  # rows of several lengths: refused where it is used
+            return value
     return value
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import as_path, check_file, read_json, scratch_folder
+from qfast.files import check_file, read_json, scratch_folder
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
+from qfast.text import check_printable, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,7 +52,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     MissingExtra
         If the package for the format is not installed.
     """
-    target = as_path(path)
+    target = path_of(path)
     if target.suffix not in (".nc", ".zarr"):
         msg = f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr"
         raise InvalidInput(msg)
@@ -153,12 +155,15 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     >>> again.dataset.equals(study.dataset)
     True
     """
-    source = as_path(path)
+    source = path_of(path)
     if not source.exists():
         raise FileNotFoundError(2, "No such file or directory", str(source))
     if source.is_dir() and source.suffix != ".zarr":
         from qfast.studies.reading import read_folder
 
+        if (source / "run.npz").is_file() and not (source / "study.json").is_file():
+            msg = f"{printable(source)} holds a run, not a study; use qfast.load"
+            raise BadFile(msg)
         return read_folder(source)
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
@@ -202,8 +207,10 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         dataset = dataset.drop_vars(files)
         del dataset.attrs["format"], dataset.attrs["sha256"]
         study = Study(dataset, problems)
-        study.labels, study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
+        for text in (*study.labels, *names):
+            check_printable("a name", text)
+    except (KeyError, TypeError, ValueError) as error:
         msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     for values in dataset.variables.values():

@@ -53,7 +53,7 @@ class Watch:
         callable
             Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
         """
-        from qfast.truth.judge import Behaviour
+        from qfast.truth.behaviour import Behaviour
 
         judge, count = self.judge, len(out)
         group, masks = judge.groups(first, count), judge.no_masks(count)
@@ -97,7 +97,7 @@ def _distinct(masks: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]
     """An example of each distinct one of n masks, and which of them each is."""
     rows = np.ascontiguousarray(masks).reshape(len(masks), -1).view(np.uint8)
     if rows.shape[1] > 8:
-        from qfast.truth.judge import distinct_masks
+        from qfast.truth.behaviour import distinct_masks
 
         _, example, index, _ = distinct_masks(masks)
         return example, index

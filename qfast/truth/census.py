@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.run import Run
@@ -48,6 +49,8 @@ class Census:
         The states in which an agent can act, in the order of `masks`.
     gamma, best_value : float
         The discount, and V* of the start.
+    resolution : float
+        Regret below this, in units of reward, cannot be told from rounding.
     limit : int or None
         The episode limit.
     mdp : MDP
@@ -65,6 +68,7 @@ class Census:
     states: NDArray[np.int64]
     gamma: float
     best_value: float
+    resolution: float
     limit: int | None
     mdp: MDP
 
@@ -132,16 +136,28 @@ class Census:
         InvalidInput
             If there is no such policy, or the problem has no layout.
         """
-        from qfast.truth.maps import arrow_map
+        from qfast.problems import arrows
 
-        return arrow_map(self.mdp, self.actions(policy), ascii_only=ascii_only)
+        return arrows(self.mdp, self.actions(policy), ascii_only=ascii_only)
 
     def _number(self, policy: int) -> int:
         whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, (bool, np.bool_))
         if not whole or not 0 <= policy < len(self):
-            msg = f"policy={policy!r} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
+            msg = f"policy={policy!r:.60} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
             raise InvalidInput(msg)
         return int(policy)
+
+    def regret_text(self, policy: int) -> str:
+        """Give a policy's regret to three digits, or say that it is below what can be told from rounding."""
+        regret = float(self.regret[policy])
+        return f"< {self.resolution:.0e}" if 0 < regret < self.resolution else f"{regret:.3g}"
+
+    def success_text(self, policy: int) -> str:
+        """Give a policy's probability of success to four digits, 1 or 0 only if it is certain or impossible."""
+        success = float(self.success[policy])
+        if 0.99995 <= success < 1 - 1e-12:
+            return "> 0.9999"
+        return "< 0.0001" if 1e-300 < success < 0.00005 else f"{success:.4f}"
 
     def sentence(self) -> str:
         """Sum it all up.
@@ -154,7 +170,7 @@ class Census:
         """
         agents = f"{self.n_agents:,} agent{'s' * (self.n_agents > 1)}"
         policies = f"{len(self):,} greedy {'policies' if len(self) > 1 else 'policy'}"
-        return f"{agents}, {policies}, {_percent(self.share_optimal)} of the agents optimal"
+        return f"{agents}, {policies}, {percent(self.share_optimal)} of the agents optimal"
 
     def table(self, rows: int = _ROWS) -> str:
         """Set the most frequent policies in a table.
@@ -164,14 +180,17 @@ class Census:
         rows : int, default 10
             How many.
         """
+        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
+            msg = f"rows={rows!r:.60} is not a whole number of at least 1; use 10"
+            raise InvalidInput(msg)
         heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
         lines = [heads]
         for i in range(min(rows, len(self))):
             star = "*" if self.is_optimal[i] else " "
             lines.append(
                 (
-                    f"{i}{star}", f"{self.agents[i]:,}", _percent(self.share[i]), f"{self.value[i]:.6g}",
-                    f"{self.regret[i]:.3g}", f"{self.expected_return[i]:.4g}", f"{self.success[i]:.4f}",
+                    f"{i}{star}", f"{self.agents[i]:,}", percent(self.share[i]), f"{self.value[i]:.6g}",
+                    self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
                     f"{self.example[i]}",
                 )
             )  # fmt: skip
@@ -198,16 +217,6 @@ class Census:
             maps = [(f"policy {i}", self.arrows(i)) for i in range(min(_MAPS, len(self)))]
             lines += ["", side_by_side(maps, _COLUMNS)]
         return "\n".join(lines)
-
-
-def _percent(share: float) -> str:
-    """A share in percent that is 100 or 0 only if it is all or nothing."""
-    percent = 100 * share
-    if 99.99 < percent < 100:
-        return "> 99.99 %"
-    if 0 < percent < 0.01:
-        return "< 0.01 %"
-    return f"{percent:.4g} %" if percent > 99 else f"{percent:.3g} %"
 
 
 def census(run: "Run", *, gamma: float | None = None) -> Census:
@@ -244,25 +253,24 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
       policy 0
       →→→→G
     """
-    from qfast.truth.judge import distinct_masks
-    from qfast.truth.measures import judged
+    from qfast.run_argument import check_run
+    from qfast.truth.behaviour import Behaviour, distinct_policies
+    from qfast.truth.measures import make_run_judge
 
+    check_run(run)
     if gamma is None and run.gamma.kind != "constant":
         msg = f"gamma={run.gamma!r}: policies have no common value; give census(gamma=…) to judge them all by"
         raise InvalidInput(msg)
-    judge, _, behaviour = judged(run, gamma)
-    _, example, policy_of, agents = distinct_masks(behaviour.masks)
-    order = np.lexsort((example, -agents))
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
-    example = example[order]
-    masks = behaviour.masks[example]
-    verdict = judge.verdict(behaviour, example, np.zeros(run.n_agents, np.int64))
-    value = judge.values(masks, np.arange(len(masks)), np.zeros(len(masks), np.int64))
-    expected, success = judge.outcomes(masks)
+    judge = make_run_judge(run, gamma)
+    found = distinct_policies(run, judge.moves, judge.acting)
+    each, one = np.arange(len(found.masks)), np.zeros(len(found.masks), np.int64)
+    verdict = judge.verdict(Behaviour(found.masks, found.is_optimal, found.is_optimal), each, one)
+    value = judge.values(found.masks, each, one)
+    expected, success = judge.outcomes(found.masks)
     return Census(
-        agents=agents[order], value=value, regret=verdict.regret, is_optimal=verdict.is_optimal,
-        expected_return=expected, success=success, example=example, policy_of=place[policy_of], masks=masks,
-        states=judge.moves.states, gamma=float(judge.gammas[0]), best_value=float(judge.best[0]),
+        agents=found.agents, value=value, regret=verdict.regret, is_optimal=verdict.is_optimal,
+        expected_return=expected, success=success, example=found.example, policy_of=found.policy_of,
+        masks=found.masks, states=judge.moves.states, gamma=float(judge.gammas[0]), best_value=float(judge.best[0]),
+        resolution=float(judge.slack[0]),
         limit=run.mdp.max_episode_steps, mdp=run.mdp,
     )  # fmt: skip

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.learner import Learner
     from qfast.mdp import MDP
-    from qfast.truth.judge import Behaviour, Judge
+    from qfast.truth.behaviour import Behaviour
+    from qfast.truth.judge import Judge
 
 __all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_checks"]
 
@@ -79,7 +81,7 @@ class Checkpoints:
         heads = f"  {'episodes':>10} {'optimal':>9} {'regret':>10} {'error (rms)':>12}"
         lines = [f"Checkpoints: {n:,} agents measured {count} time{'s' * (count > 1)}", heads]
         for i, episode in enumerate(self.episodes):
-            share = f"{100 * self.share_optimal[i]:.1f} %"
+            share = percent(float(self.share_optimal[i]))
             lines.append(
                 f"  {episode:>10,} {share:>9} {self.regret[:, i].mean():>10.4g} {self.error_rms[:, i].mean():>12.4g}"
             )
@@ -142,7 +144,7 @@ class Checks:
         callable
             Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
         """
-        from qfast.truth.judge import Behaviour
+        from qfast.truth.behaviour import Behaviour
 
         judge, count = self.judge, len(out)
         group, masks = judge.groups(first, count), judge.no_masks(count)

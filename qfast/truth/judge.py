@@ -1,6 +1,6 @@
 """What measures agents: the truth about a problem, in the form in which thousands of Q-tables are compared with it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,19 +10,20 @@ from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import settle
 from qfast.exact.model import build_model
-from qfast.kernel import chains, greedy
+from qfast.kernel import chains
 from qfast.kernel.cache import careful
 from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
-from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Compared, Seen, behaviours, distances
+from qfast.kernel.greedy import Acting, Compared, distances
 from qfast.kernel.spec import Spec
 from qfast.mdp import MDP
 from qfast.rates import Rate, constant
-from qfast.truth.moves import Moves, make_acting, mask_dtype, ordered_moves, unpack_actions
+from qfast.truth.behaviour import Behaviour, behave, distinct_masks, flat, no_masks
+from qfast.truth.moves import Moves, make_acting, ordered_moves, unpack_actions
 from qfast.truth.sparse import sparse_follow, sparse_values
 
-__all__ = ["WEIGHTS", "Behaviour", "Judge", "Verdict", "distinct_masks", "make_judge"]
+__all__ = ["WEIGHTS", "Judge", "Verdict", "make_judge"]
 
-careful(chains, greedy)
+careful(chains)
 
 #: What the pairs of a state and an action may be weighted by.
 WEIGHTS: Final = ("all", "optimal")
@@ -30,25 +31,8 @@ WEIGHTS: Final = ("all", "optimal")
 _WIDTH: Final = 8  # policies valued at once: a 512-bit vector of float64
 _ANY: Final = Spec(n_actions=1, dtype="float64", lanes=_WIDTH, width=_WIDTH)  # where only the width counts
 _MOST_GAMMAS: Final = 1000
-_TIES: Final = {"random": RANDOM, "first": FIRST, "last": LAST}
 
 Floats = NDArray[np.float64]
-
-
-class Behaviour(NamedTuple):
-    """What n agents do where it matters.
-
-    Attributes
-    ----------
-    masks : ndarray of unsigned int, shape (n, D, words)
-        Bits of the greedy actions in the D decision states; 0 in states that the agent does not meet.
-    is_optimal, changed : ndarray of bool, shape (n,)
-        Whether all of them are optimal, and whether they differ from an earlier behaviour.
-    """
-
-    masks: NDArray[Any]
-    is_optimal: NDArray[np.bool_]
-    changed: NDArray[np.bool_]
 
 
 class Verdict(NamedTuple):
@@ -103,35 +87,23 @@ class Judge:
     best: Floats
     slack: Floats
 
-    @property
-    def spec(self) -> Spec:
-        """The kernel's variant where the number of actions counts."""
-        return replace(_ANY, n_actions=self.mdp.n_actions)
-
     def groups(self, first: int, count: int) -> NDArray[np.int64]:
         """Which discount the agents ``first`` … have, shape (count,)."""
         return np.zeros(count, np.int64) if self.group is None else self.group[first : first + count]
 
     def no_masks(self, count: int) -> NDArray[Any]:
         """Masks of agents about which nothing is known, shape (count, D, words)."""
-        words = -(-self.mdp.n_actions // 32)
-        return np.zeros((count, self.moves.states.size, words), mask_dtype(self.mdp.n_actions))
+        return no_masks(self.moves, count)
 
     def behave(self, q: NDArray[Any], group: NDArray[np.int64], masks: NDArray[Any]) -> Behaviour:
         """Find what agents (n, S, A) do greedily from the start on; `masks` is compared with and overwritten."""
-        n, sets = len(q), self.acting.start.size
-        is_optimal, changed = np.zeros(n, np.uint8), np.zeros(n, np.uint8)
-        met, to_do = np.zeros(sets, np.uint64), np.zeros(sets, np.uint64)
-        fresh = np.zeros(masks.shape[1] * masks.shape[2], masks.dtype)
-        seen = Seen(_flat(q), group, masks.reshape(-1), is_optimal, changed, met, to_do, fresh)
-        behaviours(self.spec, self.acting, seen, _TIES[self.ties])
-        return Behaviour(masks, is_optimal.view(np.bool_), changed.view(np.bool_))
+        return behave(self.moves, self.acting, self.ties, q, group, masks)
 
     def distances(self, q: NDArray[Any], group: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Sup-norm and root mean square of Q - Q* for each agent (n, S, A)."""
         largest, squares = np.zeros(len(q)), np.zeros(len(q))
         lanes = np.zeros(2 * _WIDTH)
-        compared = Compared(_flat(q), group, _flat(self.truth), _flat(self.weight), largest, squares, lanes)
+        compared = Compared(flat(q), group, flat(self.truth), flat(self.weight), largest, squares, lanes)
         distances(_ANY, compared)
         return largest, np.sqrt(squares)
 
@@ -203,18 +175,6 @@ class Judge:
         return Verdict(lost, fine)
 
 
-def _flat(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array).reshape(-1)
-
-
-def distinct_masks(masks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct ones of n masks, an example of each, which of them each is, and how many are like each."""
-    rows = np.ascontiguousarray(masks).reshape(len(masks), -1)
-    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
-    _, first, index, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    return masks[first], first, index.reshape(-1), count
-
-
 def make_judge(mdp: MDP, gamma: Rate | float, ties: str, *, weight: str = "all") -> Judge:
     """Solve a problem, for each discount that the agents have.
 
@@ -240,8 +200,8 @@ def make_judge(mdp: MDP, gamma: Rate | float, ties: str, *, weight: str = "all")
     MissingExtra
         If SciPy is not installed.
     """
-    if weight not in WEIGHTS:
-        msg = f"weight={weight!r} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
+    if not isinstance(weight, str) or weight not in WEIGHTS:
+        msg = f"weight={weight!r:.60} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
         raise InvalidInput(msg)
     rate = gamma if isinstance(gamma, Rate) else constant(gamma)
     gammas, group = np.unique(rate.values, return_inverse=True)

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from qfast.mdp import MDP
 from qfast.mdp_checks import WALL
-from qfast.problems import arrows
 
-__all__ = ["arrow_map", "cells", "side_by_side"]
+__all__ = ["cells", "side_by_side"]
 
 
 def cells(mdp: MDP) -> list[list[int]]:
@@ -29,45 +25,6 @@ def cells(mdp: MDP) -> list[list[int]]:
             rows[-1].append(-1 if character == WALL else state)
             state += character != WALL
     return rows
-
-
-def arrow_map(mdp: MDP, chosen: NDArray[np.bool_], *, ascii_only: bool = False) -> str:
-    """Draw sets of actions (S, A) on the layout; cells without any show the layout, ``+`` stands for indifference.
-
-    Raises
-    ------
-    InvalidInput
-        If the problem has no layout.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from qfast.problems import grid
-    >>> mdp = grid(["S..", "..G"])
-    >>> chosen = np.zeros((6, 4), bool)
-    >>> chosen[0] = True
-    >>> chosen[1, 1] = True
-    >>> print(arrow_map(mdp, chosen, ascii_only=True))
-    +v.
-    ..G
-    """
-    allowed = np.ones_like(chosen) if mdp.allowed is None else mdp.allowed
-    count = chosen.sum(axis=1)
-    blank = count == 0
-    alike = (count == allowed.sum(axis=1)) & (count > 2)
-    drawn = np.where((blank | alike)[:, None], np.eye(1, mdp.n_actions, dtype=np.bool_), chosen)
-    drawn[blank | alike] = allowed[blank | alike] & (np.cumsum(allowed[blank | alike], axis=1) == 1)
-    lines = arrows(mdp, drawn, ascii_only=ascii_only).split("\n")
-    width = max(int(drawn[mdp.decision_states].sum(axis=1).max()), 1)
-    step = width + (width > 1)
-    shown = []
-    for characters, states, line in zip(mdp.layout or (), cells(mdp), lines, strict=True):
-        texts = [line[j * step : j * step + width] for j in range(len(states))]
-        for j, (character, state) in enumerate(zip(characters, states, strict=True)):
-            if state >= 0 and mdp.decision_states[state] and (blank[state] or alike[state]):
-                texts[j] = (character if blank[state] else "+").ljust(width)
-        shown.append((" " if width > 1 else "").join(text.ljust(width) for text in texts).rstrip())
-    return "\n".join(shown)
 
 
 def side_by_side(maps: Sequence[tuple[str, str]], columns: int) -> str:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from qfast.run import Run
-    from qfast.truth.judge import Behaviour, Judge
+    from qfast.truth.behaviour import Behaviour
+    from qfast.truth.judge import Judge
 
-__all__ = ["Distance", "error", "is_optimal", "judged", "regret"]
+__all__ = ["Distance", "error", "is_optimal", "judged", "make_run_judge", "regret"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,17 +42,20 @@ class Distance:
         return "\n".join(lines)
 
 
-def _judge(run: "Run", gamma: float | None, weight: str = "all") -> "Judge":
+def make_run_judge(run: "Run", gamma: float | None, weight: str = "all") -> "Judge":
+    """Solve a run's problem, by its own discounts or a given one."""
     from qfast.exact.checks import check_fraction
+    from qfast.run_argument import check_run
     from qfast.truth.judge import make_judge
 
+    check_run(run)
     given = run.gamma if gamma is None else check_fraction("gamma", gamma, "use a discount factor such as 0.9")
     return make_judge(run.mdp, given, run.ties, weight=weight)
 
 
 def judged(run: "Run", gamma: float | None = None) -> tuple["Judge", NDArray[np.int64], "Behaviour"]:
     """Find what all agents of a run do where it matters: the judge, the agents' groups, and their behaviour."""
-    judge = _judge(run, gamma)
+    judge = make_run_judge(run, gamma)
     group = judge.groups(0, run.n_agents)
     return judge, group, judge.behave(run.q, group, judge.no_masks(run.n_agents))
 
@@ -94,7 +98,7 @@ def error(run: "Run", *, weight: str = "all", gamma: float | None = None) -> Dis
     >>> bool((distance.sup < 1e-5).all()), bool((error(run).sup < 1e-5).any())
     (True, False)
     """
-    judge = _judge(run, gamma, weight)
+    judge = make_run_judge(run, gamma, weight)
     sup, rms = judge.distances(run.q, judge.groups(0, run.n_agents))
     return Distance(sup, rms, weight)
 

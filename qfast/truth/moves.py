@@ -14,6 +14,8 @@ from qfast.mdp import MDP
 
 __all__ = ["Moves", "make_acting", "make_program", "mask_dtype", "ordered_moves", "pack_actions", "unpack_actions"]
 
+# Where each pair can lead is kept as bits up to this size, 64 MiB; beyond, agents are followed one by one.
+_MOST_WORDS: Final = 2**23
 # More states, or more multiplications for a policy, than this are left to SciPy's sparse solvers.
 _MOST_STATES: Final = 1024
 _MOST_PRODUCTS: Final = 2**18
@@ -117,7 +119,7 @@ def _groups(sorted_keys: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def make_acting(moves: Moves, optimal: NDArray[np.bool_]) -> Acting:
-    """Bring a problem into the form that `behaviours` reads.
+    """Bring a problem into the form that `behaviours` reads; `onward` is empty where that would be too large.
 
     Parameters
     ----------
@@ -125,12 +127,13 @@ def make_acting(moves: Moves, optimal: NDArray[np.bool_]) -> Acting:
     optimal : ndarray of bool, shape (groups, S, A)
         The optimal actions, by each group's truth.
     """
-    n_pairs = moves.allowed.size
+    n_pairs, size = moves.allowed.size, moves.states.size
+    fits = n_pairs * -(-size // 64) <= _MOST_WORDS
     return Acting(
         state=moves.states.astype(np.int32),
         allowed=pack_actions(moves.allowed).reshape(-1),
-        start=_bits(np.zeros(moves.start.size, np.int64), moves.start, 1, moves.states.size),
-        onward=_bits(moves.pair, moves.onward, n_pairs, moves.states.size),
+        start=_bits(np.zeros(moves.start.size, np.int64), moves.start, 1, size),
+        onward=_bits(moves.pair, moves.onward, n_pairs, size) if fits else np.empty(0, np.uint64),
         optimal=pack_actions(optimal[:, moves.states]).reshape(-1),
     )
 

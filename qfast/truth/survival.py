@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
+from qfast.text import percent
 
 if TYPE_CHECKING:
     from qfast.run import Run
@@ -70,16 +71,17 @@ class FirstOptimal:
         InvalidInput
             If the level is out of range.
         """
-        if not 0 < level <= 1:
-            msg = f"level={level!r} is outside (0, 1]; use 0.5 for the median"
+        number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+        if not number or not 0 < level <= 1:
+            msg = f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median"
             raise InvalidInput(msg)
         enough = np.flatnonzero(self.share >= level - 1e-12)
         return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
 
     def __repr__(self) -> str:
         """Sum up over agents."""
-        share, last = 100 * self.share[-1], self.checkpoints[-1]
-        lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share:.4g} % optimal at the end, episode {last:,}"]
+        share, last = percent(float(self.share[-1])), self.checkpoints[-1]
+        lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share} optimal at the end, episode {last:,}"]
         for level, name in _LEVELS:
             at = self.quantile(level)
             told = "not by then" if np.isnan(at) else f"from episode {int(at):,} on"
@@ -111,6 +113,9 @@ def first_optimal(run: "Run") -> FirstOptimal:
     >>> run.first_optimal().quantile(0.5)
     15.0
     """
+    from qfast.run_argument import check_run
+
+    check_run(run)
     if run.checkpoints is None:
         msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
         raise InvalidInput(msg)

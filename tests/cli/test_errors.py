@@ -13,7 +13,12 @@ import qfast
 WRONG_ARGUMENTS = {
     "unknown command": ("fly", ["invalid choice", "fly"]),
     "unknown option": ("train --speed 3", ["--speed"]),
-    "abbreviated option": ("train --agent 3", ["--agent"]),
+    "abbreviated option": ("train --agent 3", ["--agent", "did you mean --agents?"]),
+    "the field's name": ("train --learning-rate 0.1", ["--learning-rate", "use --alpha, the step size"]),
+    "the field's other name": ("train --n-seeds=5", ["--n-seeds", "use --agents: each agent is a seed of its own"]),
+    "a decay": ("train --epsilon-decay 0.9", ["--epsilon-decay", "use --epsilon 1:0.05"]),
+    "an option of a problem": ("train --env FrozenLake-v1", ["--env", "use PROBLEM, its name"]),
+    "a limit": ("train --max-episode-steps 5", ["use --max-steps"]),
     "no value": ("train --agents", ["--agents", "expected one argument"]),
     "no file": ("show", ["RUN"]),
     "no episodes to resume": ("resume run.npz", ["--episodes"]),
@@ -52,7 +57,7 @@ WRONG_VALUES = {
     "a foreign file": ("show foreign.npz", ["foreign.npz", "not written by qfast"]),
     "a problem in place of a run": ("show mdp.npz", ["mdp.npz", "'mdp'"]),
     "a run in place of a problem": ("train run.npz", ["run.npz", "'run'"]),
-    "a folder in place of a run": ("show folder", ["folder", "Is a directory"]),
+    "a folder in place of a run": ("show folder", ["folder", "is a folder without a run"]),
     "a bad grid": ("train bad.txt", ["bad.txt", "row"]),
     "a grid that is no text": ("train bytes.txt", ["bytes.txt", "no text"]),
     "an agent too many": ("show run.npz --agent 50", ["agent=50", "50 agents"]),
@@ -188,3 +193,15 @@ def test_closed_streams(command, run_file, make_environment, tmp_path):
         assert done.returncode == status
         assert done.stderr in ("", "qfast: error: standard output is closed\n")
         assert ("error" in done.stderr) == (closing == "1>&-")
+
+
+def test_control_characters_in_names_of_files_do_not_reach_the_terminal(command, tmp_path):
+    name = "\x1b[31mred\u202e.npz"
+    complains(command("show", name), r"\x1b[31mred\u202e.npz: No such file")
+    (tmp_path / "\x1b[2Jmaze").write_text("S.G\n")
+    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--out", name)
+    assert done.returncode == 0, done.stderr
+    assert r"Q-learning on \x1b[2Jmaze" in done.stdout
+    assert r"saved in \x1b[31mred\u202e.npz" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert (tmp_path / name).is_file()

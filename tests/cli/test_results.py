@@ -39,7 +39,7 @@ def test_show_one_agent(command, run_file):
     told = json.loads(command("show", run_file, "--agent", "-1", "--json").stdout)
     assert told["agent"] == 49
     assert told["q"] == run.table(49)
-    assert told["policy"] == [*run.policy()[49, :4].tolist(), None]
+    assert told["policy"] == [*([a] for a in run.policy()[49, :4].tolist()), []]
     assert told["final_length"] == run.lengths[49, -1]
 
 

@@ -13,12 +13,12 @@ ROOT = Path(qfast.__file__).parent
 
 # The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors", "settings"},
+    {"kernel", "errors", "settings", "text", "arguments"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
     | {"work_folder", "columns", "locks", "run_checks", "machine", "pulse"},
     {"problems"},
     {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
-    {"run", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
+    {"run", "run_argument", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
     {"truth"},
     {"training_checks", "execution", "training", "rollouts"},
     {"studies"},

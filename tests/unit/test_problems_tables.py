@@ -157,7 +157,7 @@ def test_a_missing_limit_is_warned_about() -> None:
         ("FrozenLake-v1", {"is_slipery": True}, "cannot make 'FrozenLake-v1', is_slipery=True"),
         ("FrozenLake-v1", {"map_name": "9x9"}, "map_name='9x9'"),
         ("FrozenLake-v1", {"max_episode_steps": 0}, "max_episode_steps=0"),
-        (3, {}, "env=3 is neither an id nor"),
+        (3, {}, "env is 3, neither an id nor"),
     ],
 )
 def test_what_gymnasium_cannot_give(name: Any, options: dict[str, Any], message: str) -> None:

@@ -49,7 +49,7 @@ def no_work(monkeypatch):
         ({"vary": {"rule": ["double_q_learning"], "n": [1, 2]}}, "n=2 has no meaning for rule"),
         ({"vary": [{"alpha": [0.1]}, {"alpha": [0.1], "epsilon": [0.1]}]}, "twice"),
         ({"mdp": {}}, "holds no problem"),
-        ({"mdp": "corridor"}, "is not an MDP"),
+        ({"mdp": "corridor"}, "not an MDP; use qfast.problems.resolve"),
         ({"mdp": {"a": 1}}, "is not a name and an MDP"),
         ({"mdp": {"": LAKE}}, "is not a name and an MDP"),
         ({"n_agents": 0}, "n_agents=0"),

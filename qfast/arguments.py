@@ -1,0 +1,202 @@
+"""Calls that do not fit: unknown names are answered with the right ones, wrong types with what would do."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+
+from qfast.errors import InvalidInput
+from qfast.text import printable
+
+__all__ = ["explained", "flag", "meant", "path_of", "shown", "takes"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_SCHEDULE: Final = "epsilon, which takes a schedule: epsilon=qfast.linear(1.0, 0.05), or qfast.exponential(1.0, 0.05)"
+_ALPHA: Final = "alpha, which takes a schedule: alpha=qfast.linear(0.5, 0.01), or qfast.by_visits()"
+_LIMIT: Final = "the problem's own limit: mdp.with_limit(200)"
+_AGENTS: Final = "n_agents: each agent is a seed of its own"
+
+#: What the field calls things, and what they are called here; the first word is an argument, if it is one.
+_OTHER_NAMES: Final = {
+    **dict.fromkeys(("learning_rate", "lr", "step_size", "stepsize", "eta", "learningrate"), "alpha, the step size"),
+    **dict.fromkeys(("alpha_decay", "lr_decay", "learning_rate_decay", "alpha_schedule", "lr_schedule"), _ALPHA),
+    **dict.fromkeys(("discount", "discount_factor", "discount_rate", "discounting", "df"), "gamma, the discount"),
+    **dict.fromkeys(
+        ("n_episodes", "num_episodes", "nb_episodes", "no_episodes", "total_episodes", "max_episodes",
+         "n_train_episodes", "training_episodes", "epochs", "n_epochs", "iterations", "n_iterations"), "episodes",
+    ),
+    **dict.fromkeys(
+        ("total_timesteps", "timesteps", "n_timesteps", "total_steps", "num_steps"),
+        "episodes: training is counted in episodes",
+    ),
+    **dict.fromkeys(
+        ("epsilon_decay", "eps_decay", "epsilon_min", "eps_min", "min_epsilon", "epsilon_end", "eps_end",
+         "final_epsilon", "epsilon_start", "eps_start", "initial_epsilon", "epsilon_schedule", "exploration_decay",
+         "decay_rate", "exploration_fraction", "exploration_final_eps", "exploration_initial_eps"), _SCHEDULE,
+    ),
+    **dict.fromkeys(("eps", "exploration_rate", "exploration", "exploration_prob"), "epsilon, the exploration rate"),
+    **dict.fromkeys(
+        ("n_seeds", "num_seeds", "seeds", "n_runs", "num_runs", "runs", "repetitions", "n_repeats", "n_trials",
+         "n_reps"), _AGENTS,
+    ),
+    **dict.fromkeys(("num_agents", "nb_agents", "agents", "n_learners", "population_size", "n_envs", "num_envs"),
+                    "n_agents"),
+    **dict.fromkeys(("random_state", "random_seed", "rng", "rng_seed", "np_random"), "seed"),
+    **dict.fromkeys(("max_steps", "max_episode_steps", "episode_length", "horizon", "time_limit"), _LIMIT),
+    **dict.fromkeys(("env", "environment", "problem", "env_id", "env_name", "problems"),
+                    "mdp, the first argument: qfast.from_gymnasium(env) makes one"),
+    **dict.fromkeys(("q_init", "init_q", "q0", "initial_value", "initial_values", "optimistic_init", "q_start"),
+                    "initial_q"),
+    **dict.fromkeys(("n_step", "n_steps", "steps", "lookahead"), "n, the steps that an update looks ahead"),
+    **dict.fromkeys(("lam", "lmbda", "lambd", "lamda", "trace_decay", "lambda"), "lambda_, the decay of the traces"),
+    **dict.fromkeys(("tau", "temp", "softmax_temperature", "beta"), "temperature, of explore='softmax'"),
+    **dict.fromkeys(("policy", "exploration_strategy", "strategy", "exploration_policy", "behaviour"), "explore"),
+    **dict.fromkeys(("algorithm", "algo", "method", "update", "learner", "update_rule"), "rule"),
+    **dict.fromkeys(("double", "double_q"), "rule='double_q_learning'"),
+    **dict.fromkeys(("tie_breaking", "tie_break", "tiebreak", "tie"), "ties"),
+    **dict.fromkeys(("n_jobs", "n_threads", "num_threads", "n_workers", "num_workers", "workers", "jobs"), "threads"),
+    **dict.fromkeys(("verbose", "progress_bar", "show_progress", "tqdm"), "progress"),
+    **dict.fromkeys(("path", "output", "filename", "save", "save_path", "folder", "file"), "out"),
+    **dict.fromkeys(("precision_dtype", "float_type"), "dtype"),
+    **dict.fromkeys(("c_ucb", "ucb_c", "confidence"), "c, of explore='ucb'"),
+    **dict.fromkeys(("grid", "param_grid", "parameters", "params", "sweep"), "vary"),
+    **dict.fromkeys(("eval_every", "eval_freq", "evaluate_every", "n_checkpoints"), "checkpoints"),
+}  # fmt: skip
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What an unknown name was or may have been meant for, in words; "" where nothing comes near.
+
+    Examples
+    --------
+    >>> meant("learning_rate", ["alpha", "gamma"])
+    'use alpha, the step size'
+    >>> meant("gama", ["alpha", "gamma"]), meant("colour", ["alpha", "gamma"])
+    ('did you mean gamma?', '')
+    """
+    import difflib  # slow to import and needed only here
+
+    names = list(known)
+    plain = name.lower().replace("-", "_").strip("_")
+    if plain in names:
+        return f"use {plain}"
+    said = _OTHER_NAMES.get(plain, "")
+    argument = said.partition(",")[0].partition(":")[0].partition("=")[0]
+    if said and (argument in names or said is _LIMIT):
+        return f"use {said}"
+    close = difflib.get_close_matches(plain, names, n=1, cutoff=0.7)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def explained(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a function answer arguments that it does not have with those that it has; its signature stays.
+
+    Examples
+    --------
+    >>> @explained
+    ... def learn(mdp=None, *, alpha=0.1):
+    ...     return alpha
+    >>> learn(lr=0.5)
+    Traceback (most recent call last):
+        ...
+    qfast.errors.InvalidInput: learn() has no argument lr; use alpha, the step size
+    """
+    signature = inspect.signature(function)
+    needed = [p.name for p in signature.parameters.values() if p.default is p.empty]
+    by_position = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        name = getattr(function, "__name__", "the function")
+        unknown = [key for key in kwargs if key not in signature.parameters]
+        if unknown:
+            hint = meant(unknown[0], signature.parameters)
+            fix = hint or f"it has {', '.join(signature.parameters)}"
+            msg = f"{name}() has no argument {unknown[0]}; {fix}"
+            raise InvalidInput(msg)
+        if len(args) > len(by_position):
+            first = ", ".join(by_position)
+            others = [p for p in signature.parameters if p not in by_position]
+            msg = f"{name}({first}, …) got {len(args)} arguments without a name; name all others, as in {others[0]}=…"
+            raise InvalidInput(msg)
+        twice = [key for key in by_position[: len(args)] if key in kwargs]
+        missing = [key for key in needed if key not in kwargs and key not in by_position[: len(args)]]
+        if twice or missing:
+            problem = f"got {twice[0]} twice; give it once" if twice else f"needs {missing[0]}; give {missing[0]}=…"
+            msg = f"{name}() {problem}"
+            raise InvalidInput(msg)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def takes(kind: str, fix: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function refuse a first argument of another class than `kind`, which is named so as not to be imported."""
+
+    def decorated(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        first = next(iter(inspect.signature(function).parameters))
+
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            given = args[0] if args else kwargs.get(first)
+            if kind not in [cls.__name__ for cls in type(given).__mro__]:
+                msg = f"{first} is {shown(given)}, not a {kind}; {fix}".replace(" a All", " an All")
+                raise InvalidInput(msg)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorated
+
+
+def flag(name: str, value: Any) -> bool:
+    """Refuse what is neither True nor False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    msg = f"{name} is {shown(value)}, neither True nor False; use one of them"
+    raise InvalidInput(msg)
+
+
+def path_of(path: Any, name: str = "path", *, to_write: bool = False) -> Path:
+    """Give a path as such; to be written to, it must not be a folder.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        msg = f"{name} is {shown(path)}, no name of a file; use a text such as 'run.npz', or a pathlib.Path"
+        raise InvalidInput(msg)
+    found = Path(path)
+    if "\0" in str(found):
+        msg = f"{name}={str(found)!r:.60} has a null character in it, which no file's name can have; leave it out"
+        raise InvalidInput(msg)
+    if to_write and found.is_dir():
+        msg = f"{printable(found)} is a folder; name a file in it, such as {printable(found / 'run.npz')}"
+        raise InvalidInput(msg)
+    return found
+
+
+def shown(value: object) -> str:
+    """Say in a few words what was given, whatever it is, on one line.
+
+    Examples
+    --------
+    >>> shown("FrozenLake-v1"), shown(3), shown([1, 2])
+    ("'FrozenLake-v1'", '3', 'a list')
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}…"
+    kind = type(value).__name__
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"an array of shape {shape}"
+    return f"{'an' if kind[:1] in 'AEIOUaeio' or kind == 'MDP' else 'a'} {kind}"
