@@ -76,11 +76,6 @@ def as_seed_sequence(seed: Seed) -> SeedSequence:
         msg = f"seed={seed!r:.60} is not a whole number; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
     else:
-        parts = np.atleast_1d(seed) if isinstance(seed, np.ndarray) else seed
-        nested = (Sequence, np.ndarray, bool)
-        if isinstance(parts, (Sequence, np.ndarray)) and any(isinstance(part, nested) for part in parts):
-            msg = f"seed={seed!r:.60} is no row of whole numbers; use an int of at least 0, or None for fresh entropy"
-            raise InvalidInput(msg)
         try:
             sequence = SeedSequence(int(seed) if isinstance(seed, np.integer) else seed)
         except (TypeError, ValueError, OverflowError) as error:

@@ -161,7 +161,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     if source.is_dir() and source.suffix != ".zarr":
         from qfast.studies.reading import read_folder
 
-        if (source / "run.npz").is_file() and not (source / "study.json").is_file():
+        if (source / "run.npz").is_file():
             msg = f"{printable(source)} holds a run, not a study; use qfast.load"
             raise BadFile(msg)
         return read_folder(source)

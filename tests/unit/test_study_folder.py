@@ -157,7 +157,7 @@ def test_other_places_are_refused(tmp_path, monkeypatch):
         make(out=tmp_path / "notes.txt" / "below")
     with pytest.raises(BadFile, match="holds no study"):
         qfast.load_study(tmp_path)
-    for out, told in ((3, "out=3 is no path"), ("a\0b", "out='a.x00b' has a null character")):
+    for out, told in ((3, "out is 3, no name of a file"), ("a\0b", "out='a.x00b' has a null character")):
         with pytest.raises(InvalidInput, match=told):
             make(out=out)
     (tmp_path / "work.json").write_text("{")
@@ -202,7 +202,7 @@ def test_a_run_and_a_study_are_told_apart(tmp_path):
     qfast.train(n_agents=3, episodes=3, progress=False, out=tmp_path / "run")
     with pytest.raises(BadFile, match=r"holds a study, not a training.*qfast\.load_study reads a study"):
         qfast.load(tmp_path / "study")
-    with pytest.raises(BadFile, match="holds a training, not a study"):
+    with pytest.raises(BadFile, match=r"holds a run, not a study; use qfast\.load"):
         qfast.load_study(tmp_path / "run")
     with pytest.raises(InvalidInput, match="holds a training, not a study"):
         make(out=tmp_path / "run")
