@@ -7,10 +7,12 @@ Every message names the value, the rule that it breaks and the fix, in that orde
 __all__ = [
     "BadFile",
     "DamagedPartWarning",
+    "DivergedWarning",
     "Interrupted",
     "InvalidInput",
     "MissingExtra",
     "MissingLimitWarning",
+    "PrecisionWarning",
     "QfastError",
     "Unfinished",
 ]
@@ -45,6 +47,14 @@ class MissingLimitWarning(UserWarning):
 
 class DamagedPartWarning(UserWarning):
     """A part of unfinished work cannot be read any more; it is made again."""
+
+
+class DivergedWarning(UserWarning):
+    """Agents have diverged: their Q holds inf or NaN, and what they do means nothing any more."""
+
+
+class PrecisionWarning(UserWarning):
+    """Updates of Q will be lost to rounding, so that learning will stop before its end."""
 
 
 class Unfinished(QfastError, RuntimeError):

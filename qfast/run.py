@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qfast.columns import map_columns
 from qfast.curve import Curve
+from qfast.divergence import diverged_agents, forbidden_pairs
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
 from qfast.learner import RATES, Learner
@@ -108,6 +109,8 @@ class Run:
         The state in which each agent's next episode begins.
     checkpoints : Checkpoints or None
         How far each agent was from the truth on its way, with ``checkpoints=``.
+    n_diverged : int
+        How many agents have diverged: their Q holds inf or NaN; see `diverged`.
     work : str
         Digest of the settings that a training with ``out=`` was made with, by which it knows its own result; else "".
     """
@@ -129,6 +132,7 @@ class Run:
     rng: NDArray[np.uint32]
     state: NDArray[np.int32]
     checkpoints: "Checkpoints | None" = None
+    n_diverged: int = 0
     work: str = ""
 
     @property
@@ -186,6 +190,21 @@ class Run:
         """Agent-steps a second of the training."""
         return self.n_steps / self.seconds if self.seconds > 0 else float("nan")
 
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """Which agents have diverged: Q of an allowed action is inf or NaN; shape (n_agents,).
+
+        What such an agent does afterwards means nothing.  Training warns of it with
+        `qfast.errors.DivergedWarning`; ``n_diverged`` is known with ``keep_q=False`` as well.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> qfast.train(n_agents=3, episodes=5, seed=0, progress=False).diverged.tolist()
+        [False, False, False]
+        """
+        return diverged_agents(self.q, forbidden_pairs(self.mdp))
+
     def policy(self) -> NDArray[np.int64]:
         """Each agent's greedy action in each state; the first one where several are.
 
@@ -207,6 +226,9 @@ class Run:
             better = self.q[:, :, a] > best
             best = np.where(better, self.q[:, :, a], best)
             action[better] = a
+        if self.mdp.allowed is not None:  # where Q has diverged, no allowed action may exceed -inf
+            first = self.mdp.allowed.argmax(axis=1)
+            action = np.where(self.mdp.allowed[np.arange(self.mdp.n_states), action], action, first)
         return action
 
     def policies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -355,6 +377,7 @@ class Run:
             "first_agent": self.first_agent,
             "record": self.record,
             "n_steps": self.n_steps,
+            "n_diverged": self.n_diverged,
             "seconds": self.seconds,
             "learner": self.learner.options(),
             "rates": {name: [getattr(self.learner, name).kind, getattr(self.learner, name).text] for name in RATES},
@@ -480,5 +503,6 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         rng=arrays["rng"] if kept else q,
         state=arrays["state"] if kept else q,
         checkpoints=Checkpoints.from_arrays(arrays, "checkpoints_"),
+        n_diverged=int(about["n_diverged"]),
         work=str(about.get("work", "")),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.blocks import Memory
+from qfast.divergence import warn_of_divergence
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
@@ -189,11 +190,13 @@ def train(
     output = None if out is None else Output(out)
     if seed is None and output is not None:
         seed = output.unfinished_seed()
-    return run_training(
+    run = run_training(
         problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
         record=record, threads=threads, executor=executor, progress=progress, before=None, checks=checks,
         keep_q=keep_q, output=output,
     )  # fmt: skip
+    warn_of_divergence(run.n_diverged, run.n_agents, learner)
+    return run
 
 
 def resume(
@@ -279,6 +282,7 @@ def resume(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
     )  # fmt: skip
+    warn_of_divergence(more.n_diverged, more.n_agents, learner)
     return _join(run, more)
 
 
@@ -297,7 +301,7 @@ def _join(run: Run, more: Run) -> Run:
         else run.checkpoints or more.checkpoints,
         mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
         episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
-        seconds=run.seconds + more.seconds, rng=more.rng, state=more.state,
+        seconds=run.seconds + more.seconds, rng=more.rng, state=more.state, n_diverged=more.n_diverged,
     )  # fmt: skip
 
 

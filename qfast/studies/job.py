@@ -1,6 +1,7 @@
 """A study that is ready to run: everything is checked, nothing is trained."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from qfast import __version__
 from qfast.curve import LEVELS
-from qfast.errors import Interrupted, InvalidInput, Unfinished
+from qfast.divergence import why_diverged
+from qfast.errors import DivergedWarning, Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
 from qfast.machine import available_memory
 from qfast.mdp import MDP
@@ -108,7 +110,21 @@ class Job:
             complete, agents = len(totals.finished), int(totals.done.sum())
             msg = f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
             raise Interrupted(msg, study=self.result() if complete else None)
+        self._warn_of_divergence()
         return self.result()
+
+    def _warn_of_divergence(self) -> None:
+        """Say which configurations have agents that diverged, and how many."""
+        diverged, done = self.totals.n_diverged, self.totals.done
+        found = np.flatnonzero(diverged)
+        if found.size:
+            shown = "; ".join(
+                f"{self.design.configurations[c].label}: {diverged[c]:,} of {done[c]:,} agents" for c in found[:3]
+            )
+            more = f"; and {found.size - 3} more configurations" if found.size > 3 else ""
+            why = why_diverged(self.design.configurations[found[0]].learner)
+            text = f"agents have diverged ({shown}{more}): {why} (dataset['agents_diverged'] counts them)"
+            warnings.warn(text, DivergedWarning, stacklevel=4)
 
     def result(self) -> Study:
         """Name what has come in."""
