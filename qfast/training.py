@@ -12,6 +12,7 @@ from qfast.divergence import warn_of_divergence
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import DEFAULT_EPSILON, Learner, make_learner
+from qfast.magnitudes import warn_of_lost_updates
 from qfast.mdp import MDP
 from qfast.outputs import Output
 from qfast.problems import corridor
@@ -184,7 +185,8 @@ def train(
         ties=ties, dtype=dtype, rule=rule, n=n, traces=traces, lambda_=lambda_, trace_cutoff=trace_cutoff,
         explore=explore, temperature=temperature, c=c,
     )  # fmt: skip
-    check_problem(problem, learner)
+    check_problem(problem, learner, record)
+    warn_of_lost_updates(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
     checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     output = None if out is None else Output(out)
@@ -271,7 +273,8 @@ def resume(
         rule=old.rule, n=old.n, traces=old.traces, lambda_=given["lambda_"], trace_cutoff=old.trace_cutoff,
         explore=old.explore, temperature=given["temperature"], c=old.c if old.explore == "ucb" else None,
     )  # fmt: skip
-    check_problem(run.mdp, learner)
+    check_problem(run.mdp, learner, run.record)
+    warn_of_lost_updates(run.mdp, learner)
     keep_q = run.checkpoints is not None and run.checkpoints.q is not None
     checks = _plan_checks(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)
     nothing = np.empty((run.n_agents, 0), np.int32)

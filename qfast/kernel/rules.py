@@ -29,7 +29,7 @@ def q_learning(spec, tables, lanes, at, word):
 
 @by_variant
 def best_value(spec, lanes):
-    """The largest value of the next state's allowed actions; NaN where none is above -inf, which forbidden ones have."""
+    """The largest value of the next state's allowed actions; NaN where none exceeds -inf, the forbidden ones'."""
 
     def allowed(spec, lanes):
         best = highest(spec, lanes.next_row, 0)

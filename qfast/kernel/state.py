@@ -104,8 +104,8 @@ def make_lanes(spec: Any, n_step: int = 1, n_pairs: int = 0) -> Lanes:
     elements: dict[str, tuple[Any, int]] = {  # element type and elements a lane
         "agent": (whole, 1), "base": (whole, 1), "cursor": (np.uint64, 1), "left": (whole, 1), "entered": (np.int64, 1),
         "state": (whole, 1), "length": (whole, 1), "episode_return": (real, 1), "rng": (np.uint32, 4),
-        "alpha": (real, 1), "gamma": (real, 1), "explore": (whole, 1), "above": (np.float32, 1), "temperature": (np.float32, 1),
-        "trace_decay": (real, 1), "confidence": (np.float32, 1), "row": (real, row),
+        "alpha": (real, 1), "gamma": (real, 1), "explore": (whole, 1), "above": (np.float32, 1),
+        "temperature": (np.float32, 1), "trace_decay": (real, 1), "confidence": (np.float32, 1), "row": (real, row),
         "next_row": (real, row * spec.n_tables), "indices": (whole, 1), "start_word": (np.uint32, 1),
         "resting": (whole, 1), "weight": (np.float32, row), "ahead": (real, 1), "past_pair": (whole, n_step),
         "past_reward": (real, n_step), "past_old": (real, 1), "past_alpha": (real, 1), "past_discount": (real, 1),

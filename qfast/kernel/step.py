@@ -316,7 +316,7 @@ def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
 
 @by_variant
 def discounted(spec, lanes, at, terminated, value):
-    """gamma times the value, and 0 beyond the end, whatever stands there; the article looks beyond it."""
+    """Gamma times the value, and 0 beyond the end, whatever stands there; the article looks beyond it."""
 
     def usual(spec, lanes, at, terminated, value):
         return where(terminated, 0, load(spec, lanes.gamma, at) * value)

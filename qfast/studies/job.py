@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from qfast import __version__
 from qfast.curve import LEVELS
 from qfast.divergence import why_diverged
-from qfast.errors import DivergedWarning, Interrupted, InvalidInput, Unfinished
+from qfast.errors import DivergedWarning, Interrupted, InvalidInput, PrecisionWarning, Unfinished
 from qfast.execution import make_plan
 from qfast.machine import available_memory
+from qfast.magnitudes import lost_updates
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed, as_seed_sequence
@@ -96,6 +97,7 @@ class Job:
     ) -> Study:
         """Train what is missing; see `qfast.study`."""
         totals = self.totals
+        self._warn_of_lost_updates()
         again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
         try:
             cut_short = execute(
@@ -112,6 +114,14 @@ class Job:
             raise Interrupted(msg, study=self.result() if complete else None)
         self._warn_of_divergence()
         return self.result()
+
+    def _warn_of_lost_updates(self) -> None:
+        """Say which configurations have step sizes that are too small for their values."""
+        texts = [(one.label, lost_updates(one.mdp, one.learner)) for one in self.design.configurations]
+        found = [f"{label}: {text}" for label, text in texts if text is not None]
+        if found:
+            more = f" (and so in {len(found) - 1} more configurations)" if len(found) > 1 else ""
+            warnings.warn(f"{found[0]}{more}", PrecisionWarning, stacklevel=4)
 
     def _warn_of_divergence(self) -> None:
         """Say which configurations have agents that diverged, and how many."""
