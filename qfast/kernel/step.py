@@ -109,12 +109,12 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
         return live & ~live
 
     def wait_no_longer(spec, tables, agents, lanes, at, before, a, steps, live):
-        # What a terminated episode left waiting is settled here too, with a discount of 0.
+        # What a terminated episode left waiting is settled here too, with a discount below 0.
         resting = load(spec, lanes.resting, at) > int32(0)
         pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
         value = pick(spec, lanes.row, at * spec.n_actions, a)
         discount = load(spec, lanes.past_discount, at)
-        target = load(spec, lanes.past_reward, at) + where(discount > 0, discount * value, 0)
+        target = load(spec, lanes.past_reward, at) + where(discount >= 0, discount * value, 0)
         new = old + load(spec, lanes.past_alpha, at) * (target - old)
         waited = live & (pair >= int32(0))
         scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
@@ -306,7 +306,7 @@ def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
     store(spec, lanes.past_pair, at, where(move.resting, int32(-1), move.pair))
     store(spec, lanes.past_alpha, at, alpha)
     store(spec, lanes.past_reward, at, move.reward)
-    store(spec, lanes.past_discount, at, where(move.terminated, 0, load(spec, lanes.gamma, at)))
+    store(spec, lanes.past_discount, at, where(move.terminated, -1, load(spec, lanes.gamma, at)))
 
 
 def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
