@@ -81,11 +81,11 @@ class Run:
     q_tables : ndarray, shape (n_agents, 2, S, A), or None
         The two tables of double Q-learning; ``q`` is their mean.
     visits : ndarray of int32, shape (n_agents, S, A), or None
-        How often each pair was taken, with UCB or a step size by visits.
+        How often each pair was taken, with UCB or a step size by visits; at most 2**31 - 1.
     returns : ndarray, shape (n_agents, episodes), or None
         Undiscounted sum of rewards of each episode, with ``record="returns"``.
     lengths : ndarray of int32, shape (n_agents, episodes), or None
-        Steps of each episode, with ``record="returns"``.
+        Steps of each episode, with ``record="returns"``; at most 2**31 - 1.
     curve : Curve or None
         Their summary over agents for each episode, with ``record="summary"``.
     mdp : MDP

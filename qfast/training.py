@@ -164,6 +164,13 @@ def train(
     BadFile
         If what ``out`` has of an unfinished run is damaged.
 
+    Warns
+    -----
+    DivergedWarning
+        If Q of some agents came to inf or NaN: ``run.diverged`` tells which.
+    PrecisionWarning
+        If a step size is so small for the size of the values that updates will be lost to rounding.
+
     Examples
     --------
     >>> import qfast

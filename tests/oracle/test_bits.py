@@ -16,7 +16,6 @@ from oracle.learner import learn
 from oracle.streams import Stream
 from oracle.variants import OPTIONS, VARIANTS, any_variants, pairs, possible, wanted_pairs
 
-
 # Step sizes too small for their values, and agents that diverge, are as good as any others here.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::qfast.errors.PrecisionWarning"),

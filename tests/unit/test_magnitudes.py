@@ -59,7 +59,8 @@ def test_what_fits_is_trained_without_a_warning():
     assert run.n_diverged == 0
     # What cannot occur does not count.
     mdp = qfast.MDP(
-        [[0, 1], [1, 1]], [[1e39, 1.0], [0.0, 0.0]], terminated=[[False, True], [True, True]], allowed=[[False, True]] * 2
+        [[0, 1], [1, 1]], [[1e39, 1.0], [0.0, 0.0]], terminated=[[False, True], [True, True]],
+        allowed=[[False, True]] * 2,
     )  # fmt: skip
     assert np.isfinite(qfast.train(mdp, **SMALL).q[:, 0, 1]).all()
 
@@ -70,7 +71,7 @@ def test_a_number_beyond_float64_is_not_finite():
         loop(beyond)
     with pytest.raises(InvalidInput, match="alpha"):
         learner(alpha=beyond)
-    with pytest.raises(InvalidInput, match="goal=1000.* is not finite"):
+    with pytest.raises(InvalidInput, match=r"goal=1000.* is not finite"):
         problems.corridor(goal=10**400)
 
 
