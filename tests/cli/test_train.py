@@ -180,7 +180,7 @@ def test_an_interruption_with_a_full_disk_is_an_error(monkeypatch):
 
 def test_agents_that_diverge_are_told_of(command):
     # On a walk without an end in sight, traces that never decay drive Q out of all bounds.
-    settings = "--alpha 1 --gamma 1 --rule sarsa --traces accumulating --lambda 1 --max-steps 60 --seed 0".split()
+    settings = ["--alpha", "1", "--gamma", "1", "--rule", "sarsa", "--traces", "accumulating", "--lambda", "1", "--max-steps", "60", "--seed", "0"]
     told = command("train", "--agents", 20, "--episodes", 200, *settings)
     assert told.returncode == 0
     assert "qfast: warning: " in told.stderr
