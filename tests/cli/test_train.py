@@ -180,8 +180,10 @@ def test_an_interruption_with_a_full_disk_is_an_error(monkeypatch):
 
 def test_agents_that_diverge_are_told_of(command):
     # On a walk without an end in sight, traces that never decay drive Q out of all bounds.
-    settings = ["--alpha", "1", "--gamma", "1", "--rule", "sarsa", "--traces", "accumulating", "--lambda", "1", "--max-steps", "60", "--seed", "0"]
-    told = command("train", "--agents", 20, "--episodes", 200, *settings)
+    told = command(
+        "train", "--agents", 20, "--episodes", 200, "--alpha", 1, "--gamma", 1, "--rule", "sarsa", "--traces",
+        "accumulating", "--lambda", 1, "--max-steps", 60, "--seed", 0,
+    )  # fmt: skip
     assert told.returncode == 0
     assert "qfast: warning: " in told.stderr
     assert "agents have diverged: their Q grew beyond what float32 holds" in told.stderr
