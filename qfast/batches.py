@@ -157,7 +157,7 @@ def run_batch(
     plan = cut.join(_unpack(packed))
     memory = Memory.empty(plan, count, records_only=not keep)
     summary = SummaryBuilder(plan.episodes) if plan.record == "summary" else None
-    steps = np.empty(count, np.int64)
+    steps, n_diverged = np.empty(count, np.int64), 0
     for at in range(0, count, size):
         n = min(size, count - at)
         old = None if before is None else before.part(at, n)
@@ -168,9 +168,11 @@ def run_batch(
             if block.memory is not None:
                 memory.put(at, block.memory, count=n, records_only=True)
         steps[at : at + n] = block.steps
+        n_diverged += block.n_diverged
         if summary is not None and block.summary is not None:
             summary.merge(block.summary)
-    return _Done(Block(cut.first, memory, summary, count, int(steps.sum()), steps), time.perf_counter() - began)
+    block = Block(cut.first, memory, summary, count, int(steps.sum()), n_diverged, steps)
+    return _Done(block, time.perf_counter() - began)
 
 
 def count_workers(executor: Executor) -> int:

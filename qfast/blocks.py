@@ -16,6 +16,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.curve import LEAF, SummaryBuilder, windows
+from qfast.divergence import diverged_agents
 from qfast.kernel import alias, loop, summarize
 from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
@@ -122,11 +123,6 @@ class Plan:
     recorder: Callable[[int], Recorder] | None = None
     stretches: tuple[tuple[int, int], ...] | None = None
     begin: int = 0
-
-    @property
-    def draws_per_step(self) -> int:
-        """Random words that an agent takes in a step."""
-        return 1 + self.spec.draws_word + (self.spec.outcomes != "one") + self.spec.draws_start
 
 
 @dataclass
@@ -237,7 +233,7 @@ class Block:
     memory : Memory or None
         None where the agents' arrays were written in place.
     summary : SummaryBuilder, another recorder, or None
-    n_agents, n_steps : int
+    n_agents, n_steps, n_diverged : int
     steps : ndarray of int64, shape (n,)
         Steps of each agent.
     """
@@ -247,6 +243,7 @@ class Block:
     summary: Any
     n_agents: int
     n_steps: int
+    n_diverged: int
     steps: NDArray[np.int64]
 
 
@@ -358,10 +355,10 @@ def run_block(
         temperature=(1 / learner.temperature.for_agents(at, count, np.float64)).astype(np.float32),
         trace_decay=learner.lambda_.for_agents(at, count, dtype),
         confidence=learner.c.for_agents(at, count, np.float32), returns=memory.returns.reshape(-1),
-        lengths=memory.lengths.reshape(-1), rests=np.zeros(count, np.int64), score=score.reshape(-1),
+        lengths=memory.lengths.reshape(-1), steps=np.zeros(count, np.int64), rests=np.zeros(count, np.int64),
+        score=score.reshape(-1),
     )  # fmt: skip
     lanes = make_lanes(plan.spec, learner.n, plan.shape[0] * plan.shape[1])
-    words = np.zeros(count, np.int64)
     check = _checker(plan, first, memory)
     check(0)
     for window, (begin, end) in enumerate(stretches):
@@ -371,25 +368,23 @@ def run_block(
         for until in _stops(plan, begin, end):
             unfinished = 1
             while unfinished:
-                counter, rests = rng[3].copy(), int(agents.rests.sum())
+                before_it = int((agents.steps - agents.rests).sum())
                 unfinished = train_block(plan.spec, plan.tables, agents, lanes, begin, until, SLICE, stop)
                 if stop[0]:
                     raise BlockStopped
-                drawn = rng[3] - counter
-                words += drawn
                 if report is not None:
-                    done = int(drawn.sum(dtype=np.int64)) // plan.draws_per_step
-                    report(done - (int(agents.rests.sum()) - rests))
+                    report(int((agents.steps - agents.rests).sum()) - before_it)
             check(until)
         if summary is not None:
             shape = (count, end - begin)
             recorded = lengths.reshape(shape if plan.spec.records_lengths else (count, 0))
             summary.add(window, first, returns.reshape(shape), recorded)
     memory.rng[...], memory.score[...] = rng, score
-    steps = words // plan.draws_per_step - agents.rests
+    steps = agents.steps - agents.rests
+    n_diverged = int(diverged_agents(memory.q, plan.forbidden).sum()) if plan.spec.learns else 0
     if not keep:
         memory = memory.records()
-    return Block(first, memory if into is None else None, summary, count, int(steps.sum()), steps)
+    return Block(first, memory if into is None else None, summary, count, int(steps.sum()), n_diverged, steps)
 
 
 def _stops(plan: Plan, begin: int, end: int) -> list[int]:

@@ -76,6 +76,9 @@ def describe_run(run: Run, agents: NDArray[np.int64] | None) -> str:
         f"  seed       {seed}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
         f"  steps      {steps:,} in {run.seconds:.3g} s{speed}",
     ]
+    if run.n_diverged:
+        have = "1 agent has" if run.n_diverged == 1 else f"{run.n_diverged:,} agents have"
+        lines.append(f"  diverged   {have} inf or NaN in Q, and what they do means nothing")
     final = final_returns(run)
     if final is not None:
         spread = "" if np.isnan(final["std"]) else f"; standard deviation of {final['of']} {final['std']:.4g}"

@@ -4,17 +4,23 @@ Every message names the value, the rule that it breaks and the fix, in that orde
 ``alpha=1.5 is outside [0, 1]; use a step size such as 0.1``.
 """
 
+import os
 import re
+import sys
+import warnings
 
 __all__ = [
     "BadFile",
     "DamagedPartWarning",
+    "DivergedWarning",
     "Interrupted",
     "InvalidInput",
     "MissingExtra",
     "MissingLimitWarning",
+    "PrecisionWarning",
     "QfastError",
     "Unfinished",
+    "warn_caller",
 ]
 
 
@@ -55,6 +61,14 @@ class DamagedPartWarning(UserWarning):
     """A part of unfinished work cannot be read any more; it is made again."""
 
 
+class DivergedWarning(UserWarning):
+    """Agents have diverged: their Q holds inf or NaN, and what they do means nothing any more."""
+
+
+class PrecisionWarning(UserWarning):
+    """Updates of Q will be lost to rounding, so that learning will stop before its end."""
+
+
 class Unfinished(QfastError, RuntimeError):
     """Training failed on the way: a worker died, the disk is full; what was complete is kept.
 
@@ -87,3 +101,11 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.run = run
         self.study = study
+
+
+def warn_caller(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the user's own that called qfast, however deep inside of it this is."""
+    inside, level, frame = os.path.dirname(__file__) + os.sep, 1, sys._getframe()  # noqa: PTH120
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qfast.batches import WorkersFailed, run_batches
 from qfast.blocks import Memory, Plan, block_size, compile_plan, run_blocks
+from qfast.divergence import forbidden_pairs
 from qfast.errors import Interrupted, QfastError, Unfinished
 from qfast.keeping import CannotSave, Keeping
 from qfast.kernel.memory import SMALL
@@ -75,11 +76,8 @@ def make_plan(
         **_lanes(mdp, learner),
     )
     tables = make_tables(mdp, learner, goal=goal_reward(mdp) if goal is None else goal)
-    # Rows without any allowed action belong to states that no agent acts in; they keep finite values.
-    forbidden = None if mdp.allowed is None else ~mdp.allowed & mdp.allowed.any(axis=1, keepdims=True)
-    return Plan(
-        spec, tables, learner, seed, first_agent, (mdp.n_states, mdp.n_actions), episodes, record, forbidden
-    )
+    shape = (mdp.n_states, mdp.n_actions)
+    return Plan(spec, tables, learner, seed, first_agent, shape, episodes, record, forbidden_pairs(mdp))
 
 
 def _lanes(mdp: MDP, learner: Learner) -> dict[str, Any]:
@@ -294,6 +292,7 @@ def _as_run(keeping: Keeping, plan: Plan, mdp: MDP, n_agents: int, checks: "Chec
         episodes=plan.episodes,
         record=plan.record,
         n_steps=keeping.n_steps,
+        n_diverged=keeping.n_diverged,
         seconds=keeping.seconds,
         rng=arrays.get("rng", none),
         state=arrays.get("state", none),

@@ -47,13 +47,13 @@ class Keeping:
         self.plan, self.store, self.on_disk, self.keep_q = plan, store, on_disk, keep_q
         self.memory = Memory.empty(plan, 0 if on_disk else n_agents, records_only=not keep_q)
         self.into = self.memory if keep_q and not on_disk else None
-        self.n_agents = self.n_steps = 0
+        self.n_agents = self.n_steps = self.n_diverged = 0
         self.seconds = self._before = 0.0
         self.summary = SummaryBuilder(plan.episodes) if plan.record == "summary" else None
         if store is not None and store.done.n_agents:
             done = store.done
             self.n_agents, self.n_steps, self._before = done.n_agents, done.n_steps, done.seconds
-            self.seconds, self.summary = done.seconds, done.summary
+            self.seconds, self.summary, self.n_diverged = done.seconds, done.summary, done.n_diverged
             if not on_disk:
                 store.load_into(self.memory)
         self._began = time.perf_counter()
@@ -85,6 +85,7 @@ class Keeping:
             self.summary.merge(block.summary)
         self.n_agents += block.n_agents
         self.n_steps += block.n_steps
+        self.n_diverged += block.n_diverged
         if self.store is not None and self.store.is_due:
             self.look_at_clock()
             self.commit()
@@ -104,7 +105,7 @@ class Keeping:
             fresh = self.n_agents - store.columns.written
             if not self.on_disk and fresh:
                 store.append(self.memory.part(store.columns.written, fresh), fresh)
-            store.commit(Done(self.n_agents, self.n_steps, self.seconds, self.summary))
+            store.commit(Done(self.n_agents, self.n_steps, self.seconds, self.summary, self.n_diverged))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of the agents that are complete, under the names that `qfast.blocks.Memory` has for them.

@@ -1,9 +1,11 @@
-"""What the machine, or the container, has: memory and processors."""
+"""What the machine, or the container, has: memory, processors, a compiler."""
 
 import os
 from pathlib import Path
 
-__all__ = ["available_memory", "default_threads"]
+from qfast.errors import InvalidInput
+
+__all__ = ["available_memory", "check_compiler", "default_threads"]
 
 
 def available_memory() -> int:
@@ -40,3 +42,21 @@ def default_threads() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def check_compiler() -> None:
+    """Refuse to go on without numba's compiler: the kernel's vector operations exist as machine code alone.
+
+    Raises
+    ------
+    InvalidInput
+        If it is switched off.
+    """
+    from numba.core import config
+
+    if getattr(config, "DISABLE_JIT", 0):
+        msg = (
+            "NUMBA_DISABLE_JIT is set, and qfast's kernel cannot run without numba's compiler; unset it, or set "
+            "NUMBA_DISABLE_JIT=0"
+        )
+        raise InvalidInput(msg)

@@ -120,6 +120,8 @@ def outcome_tables(
             wanted = f"{(n_states, n_actions)} or {shape}" if name != "probability" or n_outcomes == 1 else f"{shape}"
             msg = f"{name} has shape {table.shape} beside next_state of {tables['next_state'].shape}; give {wanted}"
             raise InvalidInput(msg)
+    with np.errstate(over="ignore"):
+        tables["reward"] = tables["reward"].astype(np.float64)  # a longdouble may be beyond it: not finite
     _check_values(tables)
     full = {name: _filled(table, shape) for name, table in tables.items()}
     if probability is None:

@@ -79,7 +79,8 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
     if not usable:
         msg = f"{what} must be numbers; got {values!r:.80}"
         raise InvalidInput(msg)
-    return array.astype(np.float64)
+    with np.errstate(over="ignore"):  # a longdouble may become inf, which is refused for what it is
+        return array.astype(np.float64)
 
 
 def _line(values: ArrayLike, what: str) -> NDArray[np.float64]:
@@ -157,7 +158,10 @@ def by_visits(values: ArrayLike | None = None, *, power: float | None = None, c:
     Returns
     -------
     Rate
-        By default 1/n.  Formulas are tabulated for 65,536 visits.
+        By default 1/n.  Formulas are tabulated for 65,536 visits, and later ones keep the last step size: a mean over
+        a million visits then has an error 2.6 times that of 1/n itself (measured: 0.0012 instead of 0.00046 for a
+        fair coin).  To go on, give values: ``by_visits(1 / np.arange(1, 10**6 + 1))``; float32 adds only 0.00002 to
+        its error there.
 
     Raises
     ------

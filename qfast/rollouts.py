@@ -149,7 +149,7 @@ def rollout(
             break
         s = state[going]
         tie, outcome_word = draw(streams)[going], draw(streams)[going]
-        a = _greedy(run.q[chosen[going], s], run.ties, tie)
+        a = _greedy(run.q[chosen[going], s], None if mdp.allowed is None else mdp.allowed[s], run.ties, tie)
         k = 0 if outcome_kind(mdp) == "one" else _pick(rows, s * mdp.n_actions + a, outcome_word)
         after, ended = mdp.next_state[s, a, k], mdp.terminated[s, a, k]
         if tell:
@@ -196,9 +196,15 @@ def _streams(run: Run, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
     return np.ascontiguousarray(streams[:, positions - first])
 
 
-def _greedy(rows: NDArray[Any], ties: str, words: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """A maximal action of each row (n, A)."""
+def _greedy(
+    rows: NDArray[Any], allowed: NDArray[np.bool_] | None, ties: str, words: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """A maximal action of each row (n, A); any allowed one where Q has diverged and none is."""
     maximal = rows == rows.max(axis=1, keepdims=True)
+    if allowed is not None:
+        maximal &= allowed
+    none = ~maximal.any(axis=1)
+    maximal[none] = True if allowed is None else allowed[none]
     if ties == "first":
         return np.asarray(maximal.argmax(axis=1))
     if ties == "last":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qfast.arguments import path_of
 from qfast.columns import map_columns
 from qfast.curve import Curve
+from qfast.divergence import diverged_agents, forbidden_pairs
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_json, read_npz, write_npz
 from qfast.learner import Learner
@@ -84,11 +85,11 @@ class Run:
     q_tables : ndarray, shape (n_agents, 2, S, A), or None
         The two tables of double Q-learning; ``q`` is their mean.
     visits : ndarray of int32, shape (n_agents, S, A), or None
-        How often each pair was taken, with UCB or a step size by visits.
+        How often each pair was taken, with UCB or a step size by visits; at most 2**31 - 1.
     returns : ndarray, shape (n_agents, episodes), or None
         Undiscounted sum of rewards of each episode, with ``record="returns"``.
     lengths : ndarray of int32, shape (n_agents, episodes), or None
-        Steps of each episode, with ``record="returns"``.
+        Steps of each episode, with ``record="returns"``; at most 2**31 - 1.
     curve : Curve or None
         Their summary over agents for each episode, with ``record="summary"``.
     mdp : MDP
@@ -112,6 +113,8 @@ class Run:
         The state in which each agent's next episode begins.
     checkpoints : Checkpoints or None
         How far each agent was from the truth on its way, with ``checkpoints=``.
+    n_diverged : int
+        How many agents have diverged: their Q holds inf or NaN; see `diverged`.
     work : str
         Digest of the settings that a training with ``out=`` was made with, by which it knows its own result; else "".
     """
@@ -133,6 +136,7 @@ class Run:
     rng: NDArray[np.uint32]
     state: NDArray[np.int32]
     checkpoints: "Checkpoints | None" = None
+    n_diverged: int = 0
     work: str = ""
 
     @property
@@ -190,6 +194,21 @@ class Run:
         """Agent-steps a second of the training."""
         return self.n_steps / self.seconds if self.seconds > 0 else float("nan")
 
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """Which agents have diverged: Q of an allowed action is inf or NaN; shape (n_agents,).
+
+        What such an agent does afterwards means nothing.  Training warns of it with
+        `qfast.errors.DivergedWarning`; ``n_diverged`` is known with ``keep_q=False`` as well.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> qfast.train(n_agents=3, episodes=5, seed=0, progress=False).diverged.tolist()
+        [False, False, False]
+        """
+        return diverged_agents(self.q, forbidden_pairs(self.mdp))
+
     def policy(self) -> NDArray[np.int64]:
         """Each agent's greedy action in each state; of several the last one with ``ties="last"``, else the first.
 
@@ -212,6 +231,9 @@ class Run:
             better = beats(self.q[:, :, a], best)
             best = np.where(better, self.q[:, :, a], best)
             action[better] = a
+        if self.mdp.allowed is not None:  # where Q has diverged, no allowed action may exceed -inf
+            first = self.mdp.allowed.argmax(axis=1)
+            action = np.where(self.mdp.allowed[np.arange(self.mdp.n_states), action], action, first)
         return action
 
     def policies(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -365,6 +387,7 @@ class Run:
             "first_agent": self.first_agent,
             "record": self.record,
             "n_steps": self.n_steps,
+            "n_diverged": self.n_diverged,
             "seconds": self.seconds,
             "learner": self.learner.options(),
             "rates": {name: [getattr(self.learner, name).kind, getattr(self.learner, name).text] for name in RATES},
@@ -481,5 +504,6 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         rng=arrays["rng"] if kept else q,
         state=arrays["state"] if kept else q,
         checkpoints=Checkpoints.from_arrays(arrays, "checkpoints_"),
+        n_diverged=int(about["n_diverged"]),
         work=str(about.get("work", "")),
     )

@@ -73,12 +73,15 @@ class Done:
     seconds : float
     summary : SummaryBuilder or None
         Over those agents.
+    n_diverged : int
+        How many of them have diverged.
     """
 
     n_agents: int = 0
     n_steps: int = 0
     seconds: float = 0.0
     summary: SummaryBuilder | None = None
+    n_diverged: int = 0
 
 
 def rows_of(memory: Memory) -> dict[str, NDArray[Any]]:
@@ -152,7 +155,10 @@ class Store:
             try:
                 summary = builder_from_arrays(arrays, plan.episodes) if plan.record == "summary" else None
                 checksums = {column: int(arrays[f"crc_{column}"]) for column in self.columns.names}
-                done = Done(int(arrays["agents"]), int(arrays["steps"]), float(arrays["seconds"]), summary)
+                done = Done(
+                    int(arrays["agents"]), int(arrays["steps"]), float(arrays["seconds"]), summary,
+                    int(arrays["diverged"]),
+                )  # fmt: skip
             except (KeyError, ValueError, TypeError) as error:
                 msg = f"{self.parts.folder} cannot be gone on with ({error}); remove it, and start again"
                 raise BadFile(msg) from error
@@ -187,6 +193,7 @@ class Store:
             return
         self.columns.flush()
         numbers = {"agents": done.n_agents, "steps": done.n_steps, "seconds": done.seconds}
+        numbers["diverged"] = done.n_diverged
         arrays = {name: np.asarray(value) for name, value in numbers.items()}
         arrays |= {f"crc_{name}": np.asarray(value, np.int64) for name, value in self.columns.checksums.items()}
         if done.summary is not None:

@@ -104,7 +104,8 @@ def _interleave(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint32]
 
 def _model(mdp: MDP, dtype: np.dtype[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
     state = np.where(mdp.terminated, -1 - mdp.next_state, mdp.next_state).astype(np.int32)
-    bits = mdp.reward.astype(np.float32).view(np.int32)
+    with np.errstate(over="ignore"):  # not read where Q is float64, or of outcomes that cannot occur
+        bits = mdp.reward.astype(np.float32).view(np.int32)
     reward = mdp.reward.reshape(-1) if dtype == np.float64 else np.empty(0)
     model = np.stack([state, bits], axis=-1).reshape(-1)
     return np.pad(model, (0, max(0, 2 * SMALL - model.size))), np.ascontiguousarray(reward)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained
 from qfast.blocks import Memory, Plan
+from qfast.divergence import warn_of_divergence
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.learner import Learner, make_learner
+from qfast.magnitudes import warn_of_lost_updates
 from qfast.mdp import MDP, check_mdp
 from qfast.outputs import Output
 from qfast.problems import corridor
@@ -168,6 +170,13 @@ def train(
     BadFile
         If what ``out`` has of an unfinished run is damaged.
 
+    Warns
+    -----
+    DivergedWarning
+        If Q of some agents came to inf or NaN: ``run.diverged`` tells which.
+    PrecisionWarning
+        If a step size is so small for the size of the values that updates will be lost to rounding.
+
     Examples
     --------
     >>> import qfast
@@ -182,17 +191,20 @@ def train(
     first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
     check_options(threads, executor, record)
     learner = make_learner(n_agents=n_agents, episodes=episodes, **settings)
-    check_problem(problem, learner)
+    check_problem(problem, learner, record)
+    warn_of_lost_updates(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
     checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     output = None if out is None else Output(out)
     if seed is None and output is not None:
         seed = output.unfinished_seed()
-    return run_training(
+    run = run_training(
         problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
         record=record, threads=threads, executor=executor, progress=progress, before=None, checks=checks,
         keep_q=keep_q, output=output,
     )  # fmt: skip
+    warn_of_divergence(run.n_diverged, run.n_agents, learner)
+    return run
 
 
 @explained
@@ -259,7 +271,8 @@ def resume(
             )
             raise InvalidInput(msg)
     learner = make_learner(n_agents=run.n_agents, episodes=episodes, **old.given() | given)
-    check_problem(run.mdp, learner)
+    check_problem(run.mdp, learner, run.record)
+    warn_of_lost_updates(run.mdp, learner)
     keep_q = run.checkpoints is not None and run.checkpoints.q is not None
     checks = _plan_checks(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)
     nothing = np.empty((run.n_agents, 0), np.int32)
@@ -271,6 +284,7 @@ def resume(
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
         joined=partial(_joined_bytes, run),
     )  # fmt: skip
+    warn_of_divergence(more.n_diverged, more.n_agents, learner)
     return _join(run, more)
 
 
@@ -298,7 +312,7 @@ def _join(run: Run, more: Run) -> Run:
         else run.checkpoints or more.checkpoints,
         mdp=run.mdp, learner=more.learner, seed_sequence=run.seed_sequence, first_agent=run.first_agent,
         episodes=run.episodes + more.episodes, record=run.record, n_steps=run.n_steps + more.n_steps,
-        seconds=run.seconds + more.seconds, rng=more.rng, state=more.state,
+        seconds=run.seconds + more.seconds, rng=more.rng, state=more.state, n_diverged=more.n_diverged,
     )  # fmt: skip
 
 

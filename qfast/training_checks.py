@@ -1,6 +1,5 @@
 """What a training refuses before it begins: counts, options, problems that do not end, too little memory."""
 
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from qfast.batches import count_workers
 from qfast.blocks import Plan, block_size
-from qfast.errors import InvalidInput, MissingLimitWarning
+from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.footprint import Footprint, memory_needed
 from qfast.learner import Learner
-from qfast.machine import available_memory, default_threads
+from qfast.machine import available_memory, check_compiler, default_threads
+from qfast.magnitudes import check_magnitudes
 from qfast.mdp import MDP
 from qfast.rates import Rate
 from qfast.tables import explore_threshold
@@ -56,6 +56,7 @@ def check_count(name: str, value: Any, least: int = 1, most: int | None = None) 
 
 def check_options(threads: Any, executor: Any, record: Any) -> None:
     """Refuse threads, executors and records that cannot be."""
+    check_compiler()
     if threads is not None:
         check_count("threads", threads, most=2**16)
     if executor is not None and not isinstance(executor, Executor):
@@ -82,7 +83,7 @@ def check_keep_q(keep_q: Any, checkpoint_q: Any) -> None:
         raise InvalidInput(msg)
 
 
-def check_problem(mdp: MDP, learner: Learner) -> None:
+def check_problem(mdp: MDP, learner: Learner, record: str | None = None) -> None:
     """Refuse problems that the kernel cannot hold, and those whose episodes would not end."""
     largest = 2**31 - 1
     tables = 2 if learner.rule == "double_q_learning" else 1
@@ -93,9 +94,7 @@ def check_problem(mdp: MDP, learner: Learner) -> None:
             f"64 tables of Q, or the outcomes twice, must stay below 2**31 entries; use a smaller problem"
         )
         raise InvalidInput(msg)
-    if learner.dtype == np.float32 and np.abs(mdp.reward).max() > np.finfo(np.float32).max:
-        msg = f"a reward of {mdp.reward.flat[np.abs(mdp.reward).argmax()]:g} does not fit float32; use dtype='float64'"
-        raise InvalidInput(msg)
+    check_magnitudes(mdp, learner, record)
     if mdp.max_episode_steps is None:
         mdp.check_ends()
         if learner.explore in ("epsilon_greedy", "greedy"):
@@ -130,7 +129,7 @@ def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, 
             f"{name} reaches {low} in episode {episode:,}, and there is no max_episode_steps: an agent that has not "
             "found the end by then may go round in circles for ever; use mdp.with_limit(…)"
         )
-        warnings.warn(text, MissingLimitWarning, stacklevel=5)
+        warn_caller(text, MissingLimitWarning)
 
 
 def check_memory(

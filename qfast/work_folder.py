@@ -13,7 +13,6 @@ import json
 import os
 import re
 import stat
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import path_of
-from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
+from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, warn_caller
 from qfast.files import TEMPORARY, read_json, read_npz, replacing, write_npz
 from qfast.locks import FileLock
 
@@ -203,7 +202,7 @@ class WorkFolder:
             aside = path.with_name(path.name + _ASIDE)
             path.replace(aside)
             text = f"{error}; it is set aside as {aside.name}, and made again"
-            warnings.warn(text, DamagedPartWarning, stacklevel=2)
+            warn_caller(text, DamagedPartWarning)
             return None
 
     def drop(self, name: str) -> None:

@@ -80,6 +80,7 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
         coordinates[name] = ("configuration", [c[name] for c in table])
     coordinates["first_agent"] = ("configuration", np.zeros(C, np.int64))
     coordinates["agents_run"] = ("configuration", np.full(C, n_agents))
+    coordinates["agents_diverged"] = ("configuration", np.zeros(C, np.int64))
     attributes = {
         "qfast_version": "0.1.0",
         "seed": str(seed),

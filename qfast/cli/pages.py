@@ -152,6 +152,9 @@ def _work(run: "Run", threads: int | None) -> str:
 def _results(people: Population) -> list[tuple[str, str]]:
     run = people.run
     results = []
+    if run.n_diverged:
+        have = f"{percent(run.n_diverged, run.n_agents)} ({run.n_diverged:,} of {run.n_agents:,} agents)"
+        results.append(("diverged", f"{have}: Q holds inf or NaN, and what they do means nothing"))
     if people.final_return is not None and people.final_length is not None:
         over = "  (mean ± std over agents)" if run.n_agents > 1 else ""
         text = f"return {spread(people.final_return)}, {spread(people.final_length, ' steps')}{over}"

@@ -71,6 +71,8 @@ class Population:
     def of(cls, run: "Run") -> "Population":
         """Sum up a run."""
         policies, agents = run.policies()
+        with np.errstate(invalid="ignore"):  # of agents that have diverged it is NaN
+            mean_q = run.q.mean(axis=0, dtype=np.float64)
         final_return, final_length = _final(run)
         return cls(
             run=run,
@@ -80,7 +82,7 @@ class Population:
             n_same=int(agents[0]),
             n_policies=len(agents),
             majority=_majority(policies, agents),
-            mean_q=run.q.mean(axis=0, dtype=np.float64),
+            mean_q=mean_q,
         )
 
     @property
@@ -111,6 +113,7 @@ class Population:
             },
             "seed": seed_of(run),
             "n_steps": run.n_steps,
+            "n_diverged": run.n_diverged,
             "seconds": run.seconds,
             "steps_per_second": run.steps_per_second,
             "final_return": _spread_json(self.final_return),

@@ -9,16 +9,20 @@ where the matrix `P` holds only outcomes that go on: a terminated outcome contri
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from qfast.errors import InvalidInput
 from qfast.exact.chains import Chain
 from qfast.exact.checks import Bools, Floats, Ints
 from qfast.exact.scipy_extra import sparse
 from qfast.mdp import MDP
 
 __all__ = ["Model", "acting_states", "build_model"]
+
+#: Values are below the largest reward / (1 - gamma): the largest number, 1.8e308, leaves room for every gamma below 1.
+_LARGEST: Final = 1e290
 
 
 def acting_states(mdp: MDP) -> Bools:
@@ -157,6 +161,11 @@ def build_model(mdp: MDP, states: Bools) -> Model:
     -------
     Model
         Rows of actions that are not allowed are empty.
+
+    Raises
+    ------
+    InvalidInput
+        If sums of the rewards could overflow.
     """
     valued = np.flatnonzero(states)
     n, n_actions, n_outcomes = valued.size, mdp.n_actions, mdp.n_outcomes
@@ -164,6 +173,13 @@ def build_model(mdp: MDP, states: Bools) -> Model:
     probability = _probability(mdp, valued)
     next_state, reward = mdp.next_state[valued], mdp.reward[valued]
     possible = (probability > 0.0) & allowed[:, :, None]
+    largest = float(np.abs(reward).max(where=possible, initial=0.0))
+    if largest > _LARGEST:
+        msg = (
+            f"a reward of size {largest:g} is above {_LARGEST:g}, so that sums of rewards may exceed what float64 "
+            "holds; divide the rewards by a constant"
+        )
+        raise InvalidInput(msg)
     goes_on = possible & ~mdp.terminated[valued] & states[next_state]
 
     number = np.zeros(mdp.n_states, dtype=np.int32)

@@ -1,6 +1,6 @@
 """Which action to take: exploration, and ties among the greedy actions."""
 
-from numba import float32, int32, uint32
+from numba import float32, int32, uint32, uint64
 from numpy import float32 as np_float32
 from numpy import inf
 
@@ -11,6 +11,7 @@ from qfast.kernel.lanes import (
     bits_as_i32,
     bits_as_u32,
     full,
+    lanes_set,
     multiply_high,
     square_root,
     to_f32,
@@ -18,7 +19,7 @@ from qfast.kernel.lanes import (
     zero_f32,
     zero_i32,
 )
-from qfast.kernel.memory import fetch_one, fetch_visits, load, store
+from qfast.kernel.memory import MOST_COUNTED, fetch_one, fetch_visits, load, store
 
 BELOW_ONE = np_float32(1 - 2**-24)
 UNIT = np_float32(2**-24)
@@ -41,7 +42,8 @@ def epsilon_greedy(spec, tables, agents, lanes, at, word):
     part = bits_as_i32(part >> uint32(8))
     threshold = load(spec, lanes.explore, at)
     above = to_f32(part - threshold) * load(spec, lanes.above, at)
-    return where(part < threshold, which, greedy(spec, lanes.row, at, above))
+    action = greedy(spec, lanes.row, at, above)
+    return where(part < threshold, which, if_allowed(spec, lanes.row, at, action, which))
 
 
 def softmax(spec, tables, agents, lanes, at, word):
@@ -52,11 +54,11 @@ def softmax(spec, tables, agents, lanes, at, word):
     for x in range(spec.n_actions):
         total = total + preference(spec, lanes, at, load(spec, lanes.row, row + x * W), best)
         store(spec, lanes.weight, row + x * W, total)
-    pick = unit(word) * total
+    picked = unit(word) * total
     action = full(spec, lanes.state, 0)
     for x in range(spec.n_actions - 1):
-        action = where(load(spec, lanes.weight, row + x * W) <= pick, action + int32(1), action)
-    return action
+        action = where(load(spec, lanes.weight, row + x * W) <= picked, action + int32(1), action)
+    return or_any(spec, tables, lanes, at, total > 0, action, word)
 
 
 def ucb(spec, tables, agents, lanes, at, word):
@@ -69,6 +71,7 @@ def ucb(spec, tables, agents, lanes, at, word):
         for c in range(spec.row_chunk):
             if x + c < A:
                 tried = tried + columns[c]
+                tried = where(tried < int32(0), MOST_COUNTED, tried)
     logarithm = log(to_f32(where(tried > int32(0), tried, int32(1))))
     for x in range(0, A, spec.row_chunk):
         columns = fetch_visits(spec, agents.visits, lanes.indices, at, x)
@@ -79,13 +82,51 @@ def ucb(spec, tables, agents, lanes, at, word):
                 bonus = where(columns[c] > int32(0), bonus, inf)
                 bonus = where(value > -inf, bonus, 0)  # an action that is not allowed stays at -inf
                 store(spec, score, (x + c) * W, value + as_real(score, bonus))
-    return greedy(spec, score, 0, unit(word))
+    action = greedy(spec, score, 0, unit(word))
+    return or_any(spec, tables, lanes, at, pick(spec, score, 0, action) > -inf, action, word)
 
 
 @inlined
 def unit(word):
     """24 bits of a word as a float32 in [0, 1)."""
     return to_f32(bits_as_i32(word >> uint32(8))) * UNIT
+
+
+@inlined
+def pick(spec, values, row, a):
+    """The value of action a in each lane's row."""
+    value = load(spec, values, row)
+    for x in range(1, spec.n_actions):
+        value = where(a == int32(x), load(spec, values, row + x * spec.width), value)
+    return value
+
+
+@inlined
+def or_any(spec, tables, lanes, at, good, action, word):
+    """The action where that is `good`, elsewhere any that is allowed.
+
+    Elsewhere Q has diverged: NaN is neither preferred nor likely, and an agent that always took the same action would
+    never come to the end of an episode.
+    """
+    if lanes_set(~good) != uint64(0):
+        action = where(good, action, random_action(spec, tables, lanes, at, word)[0])
+    return action
+
+
+@by_variant
+def if_allowed(spec, values, at, action, instead):
+    """The action, or `instead` where its value does not exceed -inf, as that of no forbidden action does.
+
+    The greedy action is one of those only where Q has diverged: NaN exceeds nothing.
+    """
+
+    def allowed(spec, values, at, action, instead):
+        return where(pick(spec, values, at * spec.n_actions, action) > -inf, action, instead)
+
+    def any_action(spec, values, at, action, instead):
+        return action
+
+    return allowed if spec.masked else any_action
 
 
 @inlined
@@ -155,9 +196,9 @@ def random_greedy(spec, values, at, uniform):
     ties = zero_f32(uniform)
     for x in range(spec.n_actions):
         ties = where(load(spec, values, row + x * spec.width) == best, ties + float32(1), ties)
-    pick = where(uniform < BELOW_ONE, uniform, BELOW_ONE) * ties
+    picked = where(uniform < BELOW_ONE, uniform, BELOW_ONE) * ties
     action, ties = zero_i32(uniform), zero_f32(uniform)
     for x in range(spec.n_actions - 1):
         ties = where(load(spec, values, row + x * spec.width) == best, ties + float32(1), ties)
-        action = where(ties <= pick, action + int32(1), action)
+        action = where(ties <= picked, action + int32(1), action)
     return action

@@ -131,12 +131,12 @@ def best_actions(spec, acting, seen, ties, row, d):
     """Set the bits of state d: the greedy actions of the row of Q that begins at `row`, by the tie rule."""
     A = spec.n_actions
     if A <= 32:
-        x = equal_to_best(spec, seen.q, row)
+        x = equal_to_best(spec, seen.q, row) & acting.allowed[d]
         if ties == FIRST:
             x &= ~x + uint32(1)
         elif ties == LAST:
             x = highest_bit(x)
-        if x == uint32(0):  # NaN: no action is better than any other
+        if x == uint32(0):  # NaN, or -inf as a forbidden action has: no action is better than any other
             x = acting.allowed[d]
         seen.fresh[d] = x
     else:
@@ -156,6 +156,7 @@ def many_best_actions(spec, acting, seen, ties, row, d):
         x = uint32(0)
         for a in range(32 * word, min(32 * word + 32, A)):
             x |= uint32(seen.q[row + a] == best) << uint32(a - 32 * word)
+        x &= acting.allowed[d * words + word]
         if ties == FIRST:
             x = uint32(0) if chosen >= 0 else x & (~x + uint32(1))
         elif ties == LAST:

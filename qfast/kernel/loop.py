@@ -43,6 +43,8 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
         if lanes.agent[i] >= 0:
             occupied |= uint64(1) << uint64(i)
             agents_in += 1
+    for i in range(spec.lanes):
+        lanes.entered[i] = max_steps
     used = (agents_in + W - 1) // W * W  # a small block leaves whole groups of lanes out
     started, cut_short, slot, before = ~uint64(0), 0, 0, 0  # started: the lanes whose episode has just begun
     while agents_in > 0 and read_now(stop) == 0:
@@ -72,6 +74,7 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
             lanes.state[i] = start_state(spec, tables, lanes.start_word[i])
             read_row(spec, agents, lanes, i)
         record(spec, tables, agents, lanes, until, ended & occupied, succeeded)
+        finished &= occupied  # a lane without an agent, too, can come to the end of its count
         if max_steps <= 0:
             finished = ended & occupied
         while finished != uint64(0):
@@ -79,6 +82,8 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
             finished &= finished - uint64(1)
             if spec.waits and spec.learns:
                 close(spec, tables, agents, lanes, i, before, lanes.gamma[i])
+            agents.steps[lanes.agent[i]] += lanes.entered[i] - max_steps
+            lanes.entered[i] = max_steps
             leave(spec, agents, lanes, i, until)
             if lanes.left[i] > 0:
                 cut_short += 1
@@ -113,7 +118,7 @@ def close_episodes(spec, tables, agents, lanes, ended, truncated, slot, before):
             ended &= ended - uint64(1)
             ahead = lanes.gamma[i] * lanes.ahead[i]
             if (truncated >> i) & uint64(1) == uint64(0):
-                ahead = ahead - ahead  # terminated: nothing lies ahead
+                ahead = lanes.gamma[i] - lanes.gamma[i]  # terminated: nothing lies ahead, not even NaN
             close(spec, tables, agents, lanes, i, before if lanes.resting[i] else slot, ahead)
             rest_no_more(spec, agents, lanes, i)
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import int32, types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
@@ -20,6 +20,7 @@ from qfast.kernel.lanes import ELEMENT_OF_DTYPE, ELEMENTS, I1, I32, I64, Lanes, 
 SLACK = 4  # elements that a fetch may read past the last row: allocate them behind every fetched array
 SMALL = 16  # pairs of numbers that fit into vector registers: a table of that size is read by permutations
 ALIGNMENT = 64  # bytes; the widest vector register
+MOST_COUNTED = int32(2**31 - 1)  # counters of 32 bits stay there: visits of a pair, steps of an episode
 
 
 def has_avx512():

@@ -8,9 +8,9 @@ To add one, write its function here, name it in `RULES`, and teach the oracle in
 """
 
 from numba import int32, uint32
-from numpy import inf
+from numpy import inf, nan
 
-from qfast.kernel.explore import UNIT, greedy, highest, preference
+from qfast.kernel.explore import UNIT, greedy, highest, pick, preference
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import as_real, bits_as_i32, full, to_f32, where
 from qfast.kernel.memory import load, store
@@ -24,7 +24,21 @@ def bootstrap(spec, tables, lanes, at, word):
 
 def q_learning(spec, tables, lanes, at, word):
     """max_a Q(s', a) (Watkins 1989; Sutton & Barto 2018, eq. 6.8)."""
-    return highest(spec, lanes.next_row, 0)
+    return best_value(spec, lanes)
+
+
+@by_variant
+def best_value(spec, lanes):
+    """The largest value of the next state's allowed actions; NaN where none exceeds -inf, the forbidden ones'."""
+
+    def allowed(spec, lanes):
+        best = highest(spec, lanes.next_row, 0)
+        return where(best > -inf, best, nan)
+
+    def any_action(spec, lanes):
+        return highest(spec, lanes.next_row, 0)
+
+    return allowed if spec.masked else any_action
 
 
 def expected_sarsa(spec, tables, lanes, at, word):
@@ -32,13 +46,14 @@ def expected_sarsa(spec, tables, lanes, at, word):
 
     That is the sum for the epsilon-greedy policy however greedy actions share the ties.
     """
-    best = highest(spec, lanes.next_row, 0)
-    total, count = best - best, best - best
+    best = best_value(spec, lanes)
+    total = full(spec, lanes.alpha, 0)
+    count = total
     for x in range(spec.n_actions):
         value = load(spec, lanes.next_row, x * spec.width)
         if spec.masked:
-            count = where(value > -inf, count + 1, count)
-            total = where(value > -inf, total + value, total)
+            count = where(value == -inf, count, count + 1)
+            total = where(value == -inf, total, total + value)
         else:
             count = count + 1
             total = total + value
@@ -54,7 +69,7 @@ def expected_softmax(spec, tables, lanes, at, word):
         value = load(spec, lanes.next_row, x * spec.width)
         weight = as_real(lanes.alpha, preference(spec, lanes, at, value, best))
         weights = weights + weight
-        total = where(value > -inf, total + weight * value, total)
+        total = where(value == -inf, total, total + weight * value)
     return total / weights
 
 
@@ -77,7 +92,7 @@ def double_q_learning(spec, tables, lanes, at, word):
         pair = 2 * x * W
         other = where(second, load(spec, lanes.next_row, pair), load(spec, lanes.next_row, pair + W))
         value = where(best == int32(x), other, value)
-    return value
+    return where(pick(spec, lanes.row, row, best) > -inf, value, nan) if spec.masked else value
 
 
 @inlined

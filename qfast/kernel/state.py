@@ -56,6 +56,7 @@ class Agents(NamedTuple):
     confidence: _Array  # float32: c of UCB
     returns: _Array  # (n * episodes recorded)
     lengths: _Array  # int32 (n * episodes recorded)
+    steps: _Array  # int64: steps done, those of `rests` among them
     rests: _Array  # int64: steps in which the agent only waited for an action (see `Lanes.resting`)
     score: _Array  # float64 (3 n): sums of returns, of successes, of lengths
 
@@ -67,6 +68,7 @@ class Lanes(NamedTuple):
     base: _Array  # agent * states * actions
     cursor: _Array  # uint64: where the agent's last record goes
     left: _Array  # episodes to go
+    entered: _Array  # int64: the steps that the call had left when the agent came in
     state: _Array
     length: _Array
     episode_return: _Array
@@ -100,10 +102,10 @@ def _elements(spec: Any, n_step: int, traces: int) -> dict[str, tuple[Any, int]]
     """Element type and number of elements that a lane has of each array."""
     whole, real, row = np.int32, spec.dtype, spec.n_actions + 3  # 3: what the last chunk of a row may add
     return {
-        "agent": (whole, 1), "base": (whole, 1), "cursor": (np.uint64, 1), "left": (whole, 1), "state": (whole, 1),
-        "length": (whole, 1), "episode_return": (real, 1), "rng": (np.uint32, 4), "alpha": (real, 1),
-        "gamma": (real, 1), "explore": (whole, 1), "above": (np.float32, 1), "temperature": (np.float32, 1),
-        "trace_decay": (real, 1), "confidence": (np.float32, 1), "row": (real, row),
+        "agent": (whole, 1), "base": (whole, 1), "cursor": (np.uint64, 1), "left": (whole, 1), "entered": (np.int64, 1),
+        "state": (whole, 1), "length": (whole, 1), "episode_return": (real, 1), "rng": (np.uint32, 4),
+        "alpha": (real, 1), "gamma": (real, 1), "explore": (whole, 1), "above": (np.float32, 1),
+        "temperature": (np.float32, 1), "trace_decay": (real, 1), "confidence": (np.float32, 1), "row": (real, row),
         "next_row": (real, row * spec.n_tables), "indices": (whole, 1), "start_word": (np.uint32, 1),
         "resting": (whole, 1), "weight": (np.float32, row), "ahead": (real, 1), "past_pair": (whole, n_step),
         "past_reward": (real, n_step), "past_old": (real, 1), "past_alpha": (real, 1), "past_discount": (real, 1),

@@ -6,11 +6,11 @@ from numba import int32, uint64
 
 from qfast.kernel.backups import clear_traces, look_n_steps_ahead, remember, spread_along_traces, step_size
 from qfast.kernel.environment import next_state_and_reward, outcome_slot
-from qfast.kernel.explore import choose, highest
+from qfast.kernel.explore import choose, highest, pick
 from qfast.kernel.flat import on_the_stack
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import first_lane, full, lanes_set, where
-from qfast.kernel.memory import fetch_chunk, fetch_one, load, scatter, store
+from qfast.kernel.memory import MOST_COUNTED, fetch_chunk, fetch_one, load, scatter, store
 from qfast.kernel.rng import draw
 from qfast.kernel.rules import bootstrap, flips_to_second
 
@@ -109,11 +109,12 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
         return live & ~live
 
     def wait_no_longer(spec, tables, agents, lanes, at, before, a, steps, live):
-        # What a terminated episode left waiting is settled here too, with a discount of 0.
+        # What a terminated episode left waiting is settled here too, with a discount below 0.
         resting = load(spec, lanes.resting, at) > int32(0)
         pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
         value = pick(spec, lanes.row, at * spec.n_actions, a)
-        target = load(spec, lanes.past_reward, at) + load(spec, lanes.past_discount, at) * value
+        discount = load(spec, lanes.past_discount, at)
+        target = load(spec, lanes.past_reward, at) + where(discount >= 0, discount * value, 0)
         new = old + load(spec, lanes.past_alpha, at) * (target - old)
         waited = live & (pair >= int32(0))
         scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
@@ -130,6 +131,13 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
     return cut_traces if spec.traces != "none" else nothing
 
 
+@inlined
+def one_more(count):
+    """Add one to counts, which stay at the largest number of 32 bits: wrapped ones would lead out of tables."""
+    more = count + int32(1)
+    return where(more < int32(0), MOST_COUNTED, more)
+
+
 @by_variant
 def count_visit(spec, agents, lanes, at, pair, mask):
     """Count that the pair was taken.  How often it was, where that is counted."""
@@ -137,7 +145,7 @@ def count_visit(spec, agents, lanes, at, pair, mask):
     def count(spec, agents, lanes, at, pair, mask):
         place = load(spec, lanes.base, at) + pair
         store(spec, lanes.indices, at, place)
-        visits = fetch_one(spec, agents.visits, lanes.indices, at, 0)[0] + int32(1)
+        visits = one_more(fetch_one(spec, agents.visits, lanes.indices, at, 0)[0])
         scatter(spec, agents.visits, place, visits, mask)
         return visits
 
@@ -183,10 +191,11 @@ def count_step(spec, tables, lanes, at, steps, terminated, resting):
         return resting
 
     def counted(spec, tables, lanes, at, steps, terminated, resting):
+        if not spec.limited:
+            store(spec, lanes.length, at, where(resting, steps, one_more(steps)))
+            return resting
         length = where(resting, steps, steps + int32(1))
         store(spec, lanes.length, at, length)
-        if not spec.limited:
-            return resting
         return (length >= int32(tables.limit)) & ~terminated
 
     def rested(spec, tables, lanes, at, steps, terminated, resting):
@@ -238,7 +247,8 @@ def learn_one_step(spec, tables, agents, lanes, at, slot, before, move):
     """Q(s, a) += alpha (r + gamma bootstrap - Q(s, a)); nothing is bootstrapped beyond a terminated outcome."""
     second = flips_to_second(move.word)
     old = old_value(spec, agents, lanes, at, move, second)
-    target = move.reward + discount(spec, lanes, at, move.terminated) * bootstrap(spec, tables, lanes, at, move.word)
+    value = bootstrap(spec, tables, lanes, at, move.word)
+    target = move.reward + discounted(spec, lanes, at, move.terminated, value)
     new = old + step_size(spec, tables, lanes, at, move.visits) * (target - old)
     write_back(spec, agents, lanes, at, move, second, new)
     keep_row(spec, lanes, at, move, second, new)
@@ -296,7 +306,7 @@ def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
     store(spec, lanes.past_pair, at, where(move.resting, int32(-1), move.pair))
     store(spec, lanes.past_alpha, at, alpha)
     store(spec, lanes.past_reward, at, move.reward)
-    store(spec, lanes.past_discount, at, where(move.terminated, 0, load(spec, lanes.gamma, at)))
+    store(spec, lanes.past_discount, at, where(move.terminated, -1, load(spec, lanes.gamma, at)))
 
 
 def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
@@ -305,25 +315,16 @@ def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
 
 
 @by_variant
-def discount(spec, lanes, at, terminated):
-    """gamma, and 0 beyond the end; the article looks beyond it."""
+def discounted(spec, lanes, at, terminated, value):
+    """Gamma times the value, and 0 beyond the end, whatever stands there; the article looks beyond it."""
 
-    def usual(spec, lanes, at, terminated):
-        return where(terminated, 0, load(spec, lanes.gamma, at))
+    def usual(spec, lanes, at, terminated, value):
+        return where(terminated, 0, load(spec, lanes.gamma, at) * value)
 
-    def article(spec, lanes, at, terminated):
-        return load(spec, lanes.gamma, at)
+    def article(spec, lanes, at, terminated, value):
+        return load(spec, lanes.gamma, at) * value
 
     return article if spec.rule == "article" else usual
-
-
-@inlined
-def pick(spec, values, row, a):
-    """The value of action a in each lane's row."""
-    value = load(spec, values, row)
-    for x in range(1, spec.n_actions):
-        value = where(a == int32(x), load(spec, values, row + x * spec.width), value)
-    return value
 
 
 @by_variant

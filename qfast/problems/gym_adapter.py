@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.arguments import shown
-from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning
+from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning, warn_caller
 from qfast.mdp import MDP
 from qfast.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
@@ -158,11 +158,10 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
         raise InvalidInput(msg)
     limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
     if limit is None:
-        warnings.warn(
+        warn_caller(
             f"{name} has no limit on the length of episodes, so early ones may be very long; "
             f"set max_episode_steps, for example 200",
             MissingLimitWarning,
-            stacklevel=3,
         )
     actions, layout = _printing(inner)
     return from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)

@@ -42,8 +42,12 @@ def finite(name: str, value: float) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         msg = f"{name}={value!r:.60} is no number; give a finite number such as 1.0"
         raise InvalidInput(msg)
-    if not math.isfinite(value):
-        msg = f"{name}={value} is not finite; give a finite number such as 1.0"
+    try:
+        settled = math.isfinite(value)
+    except OverflowError:  # a whole number beyond float64
+        settled = False
+    if not settled:
+        msg = f"{name}={value!r:.60} is not finite; give a finite number such as 1.0"
         raise InvalidInput(msg)
     return float(value)
 

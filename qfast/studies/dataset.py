@@ -87,6 +87,9 @@ def make_dataset(
         "configuration", first_agents, {"long_name": "number of the configuration's first agent in its seed"},
     )  # fmt: skip
     coordinates["agents_run"] = ("configuration", totals.done.copy(), {"long_name": "agents that were run"})
+    coordinates["agents_diverged"] = (
+        "configuration", totals.n_diverged.copy(), {"long_name": "agents whose Q holds inf or NaN at the end"},
+    )  # fmt: skip
     data: dict[str, Any] = {}
     for i, outcome in enumerate(outcomes):
         values: NDArray[Any] = totals.outcomes[i]

@@ -169,7 +169,7 @@ def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
         if first != totals.done[number] or not part.n:
             continue  # a stretch before it is missing, or it is there twice
         if number in complete:
-            totals.put(number, first, part.outcomes, part.n_steps)
+            totals.put(number, part)
         else:
             totals.add(number, part)
     for number, (n, curves) in complete.items():
@@ -187,7 +187,7 @@ def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> 
     for number, parts in waiting.items():
         complete = number in totals.finished and number not in written
         n, steps = sum(part.n for part in parts), sum(part.n_steps for part in parts)
-        table.append((number, parts[0].first, n, steps, int(complete)))
+        table.append((number, parts[0].first, n, steps, sum(part.n_diverged for part in parts), int(complete)))
         outcomes += [part.outcomes for part in parts]
         if complete:
             finished.append(totals.finished[number])
@@ -213,11 +213,11 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
     if arrays["outcomes"].shape[0] != n_outcomes:
         msg = f"a piece has {arrays['outcomes'].shape[0]} outcomes, and the study {n_outcomes}"
         raise ValueError(msg)
-    for number, first, n, steps, complete in arrays["table"].tolist():
+    for number, first, n, steps, diverged, complete in arrays["table"].tolist():
         outcomes = arrays["outcomes"][:, at : at + n]
         at += n
         curves = None
-        part = Part(first, n, outcomes, steps, np.zeros((0, n)))
+        part = Part(first, n, outcomes, steps, np.zeros((0, n)), diverged)
         if complete:
             curves = Curves(**{field.name: arrays[field.name][row] for field in fields(Curves)})
             row += 1

@@ -16,9 +16,11 @@ from qfast import __version__
 from qfast.arguments import path_of
 from qfast.batches import count_workers
 from qfast.curve import LEVELS
-from qfast.errors import Interrupted, InvalidInput, Unfinished
+from qfast.divergence import why_diverged
+from qfast.errors import DivergedWarning, Interrupted, InvalidInput, PrecisionWarning, Unfinished, warn_caller
 from qfast.execution import make_plan
 from qfast.machine import available_memory, default_threads
+from qfast.magnitudes import lost_updates
 from qfast.mdp import MDP
 from qfast.progress import Reporter
 from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_code, seed_in_words, seed_to_json
@@ -106,6 +108,7 @@ class Job:
         self, *, threads: int | None, executor: Executor | None, progress: bool | Reporter | None
     ) -> Study:
         totals = self.totals
+        self._warn_of_lost_updates()
         again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
         try:
             cut_short = execute(
@@ -123,11 +126,33 @@ class Job:
             raise Interrupted(self._stopped(again), study=self.result() if whole else None) from error
         if cut_short:
             raise Interrupted(self._stopped(again), study=self.result() if totals.finished else None)
+        self._warn_of_divergence()
         return self.result()
 
     def _stopped(self, again: str) -> str:
         complete, agents = len(self.totals.finished), int(self.totals.done.sum())
         return f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
+
+    def _warn_of_lost_updates(self) -> None:
+        """Say which configurations have step sizes that are too small for their values."""
+        texts = [(one.label, lost_updates(one.mdp, one.learner)) for one in self.design.configurations]
+        found = [f"{label}: {text}" for label, text in texts if text is not None]
+        if found:
+            more = f" (and so in {len(found) - 1} more configurations)" if len(found) > 1 else ""
+            warn_caller(f"{found[0]}{more}", PrecisionWarning)
+
+    def _warn_of_divergence(self) -> None:
+        """Say which configurations have agents that diverged, and how many."""
+        diverged, done = self.totals.n_diverged, self.totals.done
+        found = np.flatnonzero(diverged)
+        if found.size:
+            shown = "; ".join(
+                f"{self.design.configurations[c].label}: {diverged[c]:,} of {done[c]:,} agents" for c in found[:3]
+            )
+            more = f"; and {found.size - 3} more configurations" if found.size > 3 else ""
+            why = why_diverged(self.design.configurations[found[0]].learner)
+            text = f"agents have diverged ({shown}{more}): {why} (dataset['agents_diverged'] counts them)"
+            warn_caller(text, DivergedWarning)
 
     def result(self) -> Study:
         """Name what has come in."""

@@ -110,6 +110,7 @@ BUILT_IN: Final = {
 _TAKEN: Final = (
     "configuration", "label", "problem", "agent", "episode", "quantile", "quantile_episode", "checkpoint",
     "return_mean", "return_std", "return_quantile", "share_optimal", "regret_mean", "first_agent", "agents_run",
+    "agents_diverged",
 )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ class Part:
     first, n : int
         Number of the first agent within its configuration, and how many they are.
     outcomes : ndarray of float64, shape (outcomes, n)
-    n_steps : int
+    n_steps, n_diverged : int
     curve : Tree of moments
         Of the returns over agents, shape (episodes,) each.
     returns : ndarray, shape (quantile episodes, n)
@@ -90,6 +90,7 @@ class Part:
     outcomes: NDArray[np.float64]
     n_steps: int
     returns: NDArray[Any]
+    n_diverged: int = 0
     curve: Tree[Moments] = field(default_factory=lambda: Tree(combine_moments))
     checks: Tree[NDArray[np.float64]] = field(default_factory=lambda: Tree(add_sums))
 
@@ -212,7 +213,7 @@ def run_part(
         measured |= {outcome.name: _measure(outcome, seen, count) for outcome in own if count}
     part = Part(
         first, count, np.array([measured.get(outcome.name, np.zeros(count)) for outcome in task.outcomes]),
-        block.n_steps, records.at_quantiles(), records.curve(),
+        block.n_steps, records.at_quantiles(), block.n_diverged, records.curve(),
     )  # fmt: skip
     if task.checkpoints:
         sums = memory.checks[:, : len(task.checkpoints), :2].transpose(2, 1, 0)

@@ -112,20 +112,23 @@ class Totals:
         self.outcomes = np.full((n_outcomes, n_configurations, n_agents), np.nan)
         self.done = np.zeros(n_configurations, np.int64)
         self.n_steps = np.zeros(n_configurations, np.int64)
+        self.n_diverged = np.zeros(n_configurations, np.int64)
         self.open: dict[int, Open] = {}
         self.finished: dict[int, Curves] = {}
         self.seconds = 0.0
 
     def add(self, number: int, part: Part) -> None:
         """Put in the agents of a configuration that come next."""
-        self.put(number, part.first, part.outcomes, part.n_steps)
+        self.put(number, part)
         self.open.setdefault(number, Open()).add(part)
 
-    def put(self, number: int, first: int, outcomes: Floats, n_steps: int) -> None:
-        """Put in outcomes alone."""
-        end = first + outcomes.shape[1]
-        self.outcomes[:, number, first:end] = outcomes
-        self.done[number], self.n_steps[number] = end, self.n_steps[number] + n_steps
+    def put(self, number: int, part: Part) -> None:
+        """Put in outcomes and counts alone."""
+        end = part.first + part.outcomes.shape[1]
+        self.outcomes[:, number, part.first : end] = part.outcomes
+        self.done[number] = end
+        self.n_steps[number] += part.n_steps
+        self.n_diverged[number] += part.n_diverged
 
     def finish(self, number: int) -> None:
         """Sum a configuration up: no more of its agents will come."""
@@ -135,7 +138,7 @@ class Totals:
     def forget(self, number: int) -> None:
         """Take a configuration out again."""
         self.outcomes[:, number] = np.nan
-        self.done[number] = self.n_steps[number] = 0
+        self.done[number] = self.n_steps[number] = self.n_diverged[number] = 0
         self.open.pop(number, None)
 
     def scores(self, outcome: int, number: int, n: int) -> Floats:

@@ -15,6 +15,7 @@ from qfast.kernel.cache import careful
 from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
 from qfast.kernel.greedy import Acting, Compared, distances
 from qfast.kernel.spec import Spec
+from qfast.machine import check_compiler
 from qfast.mdp import MDP
 from qfast.rates import Rate, constant
 from qfast.truth.behaviour import Behaviour, behave, distinct_masks, flat, no_masks
@@ -196,10 +197,11 @@ def make_judge(mdp: MDP, gamma: Rate | float, ties: str, *, weight: str = "all")
     Raises
     ------
     InvalidInput
-        If there are too many discounts, or a value is infinite.
+        If there are too many discounts, a value is infinite, or numba's compiler is switched off.
     MissingExtra
         If SciPy is not installed.
     """
+    check_compiler()
     if not isinstance(weight, str) or weight not in WEIGHTS:
         msg = f"weight={weight!r:.60} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
         raise InvalidInput(msg)

@@ -48,8 +48,8 @@ def test_json_is_complete_and_says_what_the_file_says(command, tmp_path):
     assert told["policy"]["actions"] == [np.flatnonzero(row).tolist() for row in policies[0]]
     assert told["problem"]["action_names"] == list(run.mdp.action_names)
     assert set(told) == {
-        "out", "problem", "settings", "seed", "n_steps", "seconds", "steps_per_second", "final_return", "final_length",
-        "policy", "mean_q",
+        "out", "problem", "settings", "seed", "n_steps", "n_diverged", "seconds", "steps_per_second", "final_return",
+        "final_length", "policy", "mean_q",
     }  # fmt: skip
 
 
@@ -177,3 +177,15 @@ def test_an_interruption_with_a_full_disk_is_an_error(monkeypatch):
     monkeypatch.setattr(qfast.Run, "save", full)
     with pytest.raises(OSError, match=r"run\.npz"), kept(Path("run.npz")):
         raise qfast.Interrupted("stopped", run)
+
+
+def test_agents_that_diverge_are_told_of(command):
+    # On a walk without an end in sight, traces that never decay drive Q out of all bounds.
+    told = command(
+        "train", "--agents", 20, "--episodes", 200, "--alpha", 1, "--gamma", 1, "--rule", "sarsa", "--traces",
+        "accumulating", "--lambda", 1, "--max-steps", 60, "--seed", 0,
+    )  # fmt: skip
+    assert told.returncode == 0
+    assert "qfast: warning: " in told.stderr
+    assert "agents have diverged: their Q grew beyond what float32 holds" in told.stderr
+    assert "agents): Q holds inf or NaN" in told.stdout

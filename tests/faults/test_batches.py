@@ -82,7 +82,7 @@ class Pretending(Executor):
                 return super().result(timeout)
 
         future = Counted()
-        block = Block(cut.first, memory, None, count, count, np.ones(count, np.int64))
+        block = Block(cut.first, memory, None, count, count, 0, np.ones(count, np.int64))
         future.set_result(batches._Done(block, 1e-6 * count))
         return future
 

@@ -1,6 +1,7 @@
 """How an agent chooses its actions.  Each way of exploring is one function of the agent and a state.
 
-A row of Q has -inf where an action is not allowed, so such an action is never maximal and never likely.
+A row of Q has -inf where an action is not allowed, so such an action is never maximal and never likely.  Once Q has
+diverged nothing may be above -inf, NaN least of all; then the random action is taken in its place.
 """
 
 import numpy as np
@@ -23,13 +24,17 @@ def epsilon_greedy(agent, state):
         return actions[which]
     left = max(UNIT - agent.explore_threshold, 1)
     uniform = np.float32(part - agent.explore_threshold) * (np.float32(1) / np.float32(left))
-    return greedy(agent.row(state), agent.ties, uniform)
+    action = greedy(agent.row(state), agent.ties, uniform)
+    lost = agent.world.mdp.allowed is not None and not agent.row(state)[action] > -np.inf
+    return actions[which] if lost else action
 
 
 def softmax(agent, state):
     """Action a with probability w_a / (w_0 + w_1 + …): the first whose running sum exceeds the picked part of it."""
-    weights = preferences(agent, agent.row(state))
-    pick = unit(agent.world.word() >> 8) * add_up(weights)
+    weights, word = preferences(agent, agent.row(state)), agent.world.word()
+    if not add_up(weights) > 0:
+        return any_action(agent, state, word)
+    pick = unit(word >> 8) * add_up(weights)
     return sum(bool(add_up(weights[: x + 1]) <= pick) for x in range(len(weights) - 1))
 
 
@@ -41,7 +46,15 @@ def ucb(agent, state):
     for value, n in zip(row, visits, strict=True):
         bonus = np.float32(np.inf) if n == 0 else agent.c * np.sqrt(logarithm / np.float32(n))
         scores.append(value if value == -np.inf else value + agent.real(bonus))
-    return greedy(scores, agent.ties, unit(agent.world.word() >> 8))
+    word = agent.world.word()
+    action = greedy(scores, agent.ties, unit(word >> 8))
+    return action if scores[action] > -np.inf else any_action(agent, state, word)
+
+
+def any_action(agent, state, word):
+    """One of the allowed actions, all equally likely."""
+    actions = agent.world.allowed[state]
+    return actions[word * len(actions) >> 32]
 
 
 EXPLORE = {"epsilon_greedy": epsilon_greedy, "greedy": epsilon_greedy, "softmax": softmax, "ucb": ucb}
@@ -57,6 +70,8 @@ def greedy(row, ties, uniform):
     """A maximal action; `uniform`, a float32 in [0, 1), chooses where ties are broken at random."""
     best = max(row)
     maximal = [x for x, value in enumerate(row) if value == best]
+    if not maximal:  # the first is NaN, and nothing exceeds it
+        return len(row) - 1 if ties == "random" else 0
     if ties == "first":
         return maximal[0]
     if ties == "last":

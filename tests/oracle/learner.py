@@ -132,10 +132,6 @@ class Agent:
         """Q(s, ·) as it acts on it: of two tables the sum."""
         return self.tables[0][state] if len(self.tables) == 1 else self.tables[0][state] + self.tables[1][state]
 
-    def allowed_values(self, state):
-        """Q(s, a) of the allowed actions."""
-        return [self.tables[0][state][action] for action in self.world.allowed[state]]
-
     def step_size(self, pair):
         """alpha, for this pair."""
         if self.alpha_by_visits is None:

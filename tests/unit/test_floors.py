@@ -15,7 +15,7 @@ ROOT = Path(qfast.__file__).parent
 FLOORS = [
     {"kernel", "errors", "settings", "text", "arguments"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"work_folder", "columns", "locks", "run_checks", "machine", "pulse"},
+    | {"work_folder", "columns", "locks", "run_checks", "machine", "pulse", "divergence", "magnitudes"},
     {"problems"},
     {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
     {"run", "run_argument", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
