@@ -122,7 +122,7 @@ def filled_bins(plan: Plan, n_agents: int) -> tuple[int, int]:
     # Nobody acts in a state in which episodes have ended.
     acts = ~np.isin(state, -1 - after[after < 0])
     after, rewards = after[acts], rewards[acts].astype(np.float64)
-    paid = rewards != 0
+    paid = (rewards != 0) & np.isfinite(rewards)  # what cannot occur may not fit
     if (paid & (after >= 0)).any():
         returns = _returns(rewards[paid], longest, records)
     else:  # only the last step is paid
