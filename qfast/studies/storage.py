@@ -31,14 +31,15 @@ def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
     """Write a study; see `Study.save`."""
     target = check_target(path)
     whole = _with_problems(study)
-    with scratch_folder(target) as folder:
+    final = Path(os.path.realpath(target))  # a link stays one
+    with scratch_folder(final) as folder:
         temporary = folder / target.name
         if target.suffix == ".nc":
             whole.to_netcdf(temporary, format="NETCDF4", engine="netcdf4")
-            temporary.replace(target)
+            temporary.replace(final)
         else:
             whole.to_zarr(temporary, mode="w-", consolidated=False, zarr_format=2)
-            _replace_folder(temporary, target, folder / "old")
+            _replace_folder(temporary, final, folder / "old")
     return target
 
 
@@ -165,6 +166,9 @@ def load_study(path: str | os.PathLike[str]) -> Study:
             msg = f"{printable(source)} holds a run, not a study; use qfast.load"
             raise BadFile(msg)
         return read_folder(source)
+    if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
+        msg = f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study"
+        raise BadFile(msg)
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
         raise InvalidInput(msg)

@@ -100,7 +100,8 @@ def test_the_command_line_says_what_is_saved(tmp_path, script, expected):
     assert not (tmp_path / "more.npz").exists()
 
 
-def test_a_study_that_is_stopped_while_a_piece_is_written(tmp_path, ctrl_c_at):
+def test_a_study_that_is_stopped_while_its_last_piece_is_written(tmp_path, ctrl_c_at, monkeypatch):
+    monkeypatch.setattr(qfast.studies.folder, "_INTERVAL", 1e9)  # its only one, on a slow machine too
     settings = {"vary": {"alpha": [0.1, 0.5]}, "n_agents": 64, "episodes": 100, "seed": 1, "progress": False}
     ctrl_c_at(qfast.studies.folder, "_pack")
     with pytest.raises(qfast.Interrupted, match=r"2 of 2 configurations \(128 agents\) .* goes on") as caught:
