@@ -34,7 +34,7 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 _FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
 
 _OPTIONS: Final = (
-    "band", "smooth", "agent", "state", "gamma", "top", "outcome", "configuration", "setting", "unpaired", "rng",
+    "band", "smooth", "agent", "state", "gamma", "top", "metric", "configuration", "setting", "unpaired", "rng",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ of a study (a .nc or .zarr file, or a folder of qfast study --out):
 examples:
   qfast plot run.npz --kind curve --smooth 20 --out curve.png
   qfast plot run.npz --kind values --agent 0 --out agent.svg
-  qfast plot lake --kind misranking --outcome greedy_return --out lake.png
+  qfast plot lake --kind misranking --metric greedy_return --out lake.png
 """
 
 
@@ -75,7 +75,7 @@ def add_command(commands: Any) -> None:
     of_run.add_argument("--gamma", metavar="G", type=number, help="discount to judge by, by default the run's")
     of_run.add_argument("--top", metavar="N", type=whole, help="policies with a bar of their own, 10 by default")
     of_study = parser.add_argument_group("of a study")
-    of_study.add_argument("--outcome", metavar="NAME", help="what is measured, auc by default")
+    of_study.add_argument("--metric", metavar="NAME", help="what is measured, auc by default")
     named = "a configuration, by its label or number; again for several"
     of_study.add_argument("--configuration", metavar="LABEL", action="append", help=named)
     of_study.add_argument("--setting", metavar="NAME", action="append", help="a setting that varied; again for two")

@@ -60,9 +60,9 @@ def add_command(commands: Any) -> None:
     )
     training.add_argument(
         "--precision",
-        metavar="[OUTCOME=]X",
+        metavar="[METRIC=]X",
         type=precision,
-        help="add agents, up to --agents, until the interval of the outcome (auc) is +-X or narrower",
+        help="add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower",
     )
     training.add_argument("--checkpoints", metavar="N", type=whole, default=20, help="measurings on the way (20)")
     add_learning(parser)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["study_json", "study_page"]
 
 _SHOWN = ("auc", "final_return", "greedy_return", "steps")
-_COLUMNS = 2  # outcomes beside each other: more do not fit a terminal
+_COLUMNS = 2  # metrics beside each other: more do not fit a terminal
 
 
 def study_page(study: "Study", *, rows: int) -> list[Block]:
@@ -68,8 +68,8 @@ def _fixed(settings: dict[str, Any]) -> str:
 
 
 def _table(study: "Study", rows: int) -> Table:
-    names = [name for name in _SHOWN if name in study.outcomes]
-    names += [name for name in study.outcomes if name not in names and name not in ("optimal", "first_optimal")]
+    names = [name for name in _SHOWN if name in study.metrics]
+    names += [name for name in study.metrics if name not in names and name not in ("optimal", "first_optimal")]
     # What is the same for every agent of every configuration, as the return of the corridor is, tells nothing.
     telling = [name for name in names if not study.is_constant(name)]
     names = (telling or names)[:_COLUMNS]
@@ -85,7 +85,7 @@ def _table(study: "Study", rows: int) -> Table:
         if "optimal" in told:
             cells.append("-" if told["optimal"] is None else f"{100 * told['optimal']['mean']:.4g} %")
         lines.append((label, cells))
-    return Table("configuration", columns + ["optimal"] * ("optimal" in study.outcomes), lines)
+    return Table("configuration", columns + ["optimal"] * ("optimal" in study.metrics), lines)
 
 
 def _cells(told: dict[str, float] | None) -> list[str]:
@@ -96,11 +96,11 @@ def _cells(told: dict[str, float] | None) -> list[str]:
 
 
 def _numbers(study: "Study", number: int) -> dict[str, dict[str, float] | None]:
-    """Mean, its interval, and spread of each outcome; None where it has none."""
+    """Mean, its interval, and spread of each metric; None where it has none."""
     from qfast.stats import estimate_mean, estimate_share
 
     told: dict[str, dict[str, float] | None] = {}
-    for name in study.outcomes:
+    for name in study.metrics:
         scores = study.scores(name, number)
         told[name] = None
         if scores.size > 1 and all(map(math.isfinite, (scores.min(), scores.max()))):
@@ -131,7 +131,7 @@ def study_json(study: "Study") -> dict[str, Any]:
         "configurations": [
             {
                 "label": label, "values": study.configurations[number], "agents": int(run[number]),
-                "outcomes": _numbers(study, number),
+                "metrics": _numbers(study, number),
             }
             for number, label in enumerate(study.labels)
         ],

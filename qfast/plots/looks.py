@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS
-from qfast.studies.asked import Outcome, StudyData, ranked
+from qfast.studies.asked import Metric, StudyData, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def look(i: int) -> Look:
 
 
 def shown(
-    study: StudyData, configurations: Sequence[Any] | None, outcome: Outcome, most: int = MOST_LINES
+    study: StudyData, configurations: Sequence[Any] | None, metric: Metric, most: int = MOST_LINES
 ) -> tuple[list[int], str]:
     """Which configurations a picture has, and what to say if it has not all: by default the best ones.
 
@@ -54,9 +54,9 @@ def shown(
         if n <= most:
             return list(range(n)), ""
         if len({str(settings.get("problem")) for settings in study.configurations}) > 1:
-            msg = f"{n} configurations of several problems, whose outcomes have no common scale; name some to be drawn"
+            msg = f"{n} configurations of several problems, whose metrics have no common scale; name some to be drawn"
             raise InvalidInput(msg)
-        return ranked(study, outcome, range(n))[:most], f"the {most} best of {n:,} by {outcome.title}"
+        return ranked(study, metric, range(n))[:most], f"the {most} best of {n:,} by {metric.title}"
     if isinstance(configurations, str) or not isinstance(configurations, Sequence | np.ndarray):
         msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
         raise InvalidInput(msg)

@@ -66,7 +66,7 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
 def _subject(comparisons: AllComparisons) -> str:
     c = comparisons.pairs[0].comparison
     low = min(min(p.comparison.n_a, p.comparison.n_b) for p in comparisons.pairs)
-    return f"{comparisons.outcome.title}; {low:,} agents each, {'paired' if c.paired else 'independent'}"
+    return f"{comparisons.metric.title}; {low:,} agents each, {'paired' if c.paired else 'independent'}"
 
 
 def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
@@ -228,8 +228,8 @@ def _misranking_texts(found: StudyMisranking) -> tuple[str, ...]:
     how = "paired" if found.paired else "independent"
     truth = (f"truth: {found.n_agents:,} agents each, {how}", "bands: ± 2 standard errors")
     if found.is_pair:
-        return (f"{found.outcome.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
-    return (f"{found.outcome.title}: the best of {len(found.labels)}", *truth)
+        return (f"{found.metric.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
+    return (f"{found.metric.title}: the best of {len(found.labels)}", *truth)
 
 
 def _band(ax: "Axes", k: Any, p: Floats, error: Floats, color: str) -> None:
@@ -325,7 +325,7 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     percent_axis(ax.yaxis)
     how = "paired" if found.paired else "independent"
     truth = f"truth: {found.n_agents:,} agents each, {how}"
-    say(ax, f"{found.outcome.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
+    say(ax, f"{found.metric.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
     plain_frame(ax)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right", framealpha=0.9)

@@ -1,4 +1,4 @@
-"""Pictures of an outcome's distribution over agents: violins, empirical distribution functions, profiles."""
+"""Pictures of a metric's distribution over agents: violins, empirical distribution functions, profiles."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +9,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say, shown, thin
 from qfast.stats._check import check_open_unit
-from qfast.studies.asked import StudyData, outcome_of, scores_of
+from qfast.studies.asked import StudyData, metric_of, scores_of
 from qfast.studies.profiles import StudyProfile
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ _DARK: Final = "#222222"
 
 def score_distribution(
     study: StudyData,
-    outcome: str | None = None,
+    metric: str | None = None,
     configurations: Sequence[Any] | None = None,
     *,
     kind: str = "violin",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw how an outcome is distributed over the agents of each configuration.
+    """Draw how a metric is distributed over the agents of each configuration.
 
     Parameters
     ----------
     study : Study
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     configurations : sequence, optional
         Which ones, by index, label or settings; by default all, or the best: 24 violins, six functions.
     kind : {"violin", "ecdf"}, default "violin"
@@ -52,7 +52,7 @@ def score_distribution(
     Raises
     ------
     InvalidInput
-        For an unknown outcome, kind or configuration.
+        For an unknown metric, kind or configuration.
     MissingExtra
         If matplotlib is not installed.
 
@@ -67,7 +67,7 @@ def score_distribution(
     if kind not in ("violin", "ecdf"):
         msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
         raise InvalidInput(msg)
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     if kind == "violin":
         chosen, selection = shown(study, configurations, asked, _MOST_ROWS)
     else:
@@ -164,7 +164,7 @@ def performance_profiles(
     widths = np.diff(profile.thresholds)
     area = np.array([p.share[:-1] @ widths if widths.size else p.share[0] for p in profile.profiles])
     if configurations is None:
-        order = np.argsort(-area if profile.outcome.higher_is_better else area, kind="stable")
+        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable")
         chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
     else:
         chosen = []
@@ -188,8 +188,8 @@ def performance_profiles(
             x[part], p.share[part], where="post", color=style.color, linestyle=style.linestyle, marker=style.marker,
             markersize=4, markevery=max(1, part.size // 8), label=profile.labels[i],
         )  # fmt: skip
-    better = "above" if profile.outcome.higher_is_better else "below"
-    ax.set_xlabel(f"threshold: {profile.outcome.axis}")
+    better = "above" if profile.metric.higher_is_better else "below"
+    ax.set_xlabel(f"threshold: {profile.metric.axis}")
     ax.set_ylabel(f"share of agents {better} the threshold")
     ax.set_ylim(-0.02, 1.02)
     ax.margins(x=0.01)

@@ -1,4 +1,4 @@
-"""Pictures of an outcome over the settings that were varied: lines over one, a map over two."""
+"""Pictures of a metric over the settings that were varied: lines over one, a map over two."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, look, say
 from qfast.stats import estimate_mean
-from qfast.studies.asked import Outcome, StudyData, full_settings, outcome_of, ranked, scores_of, select
+from qfast.studies.asked import Metric, StudyData, full_settings, metric_of, ranked, scores_of, select
 from qfast.studies.texts import number
 
 if TYPE_CHECKING:
@@ -23,21 +23,21 @@ __all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_
 def sensitivity(
     study: StudyData,
     setting: str | None = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
     lines: str | None = None,
     where: Mapping[str, Any] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw an outcome over one setting: the mean with its confidence interval, and where the agents are.
+    """Draw a metric over one setting: the mean with its confidence interval, and where the agents are.
 
     Parameters
     ----------
     study : Study
     setting : str, optional
         What goes to the right; by default the setting with the most values.
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     lines : str, optional
         A second setting, with a line for each of its values (at most six); by default the next one, if there is one
         with at most six values.
@@ -55,7 +55,7 @@ def sensitivity(
     Raises
     ------
     InvalidInput
-        For an unknown setting, outcome or value.
+        For an unknown setting, metric or value.
     MissingExtra
         If matplotlib is not installed.
 
@@ -67,7 +67,7 @@ def sensitivity(
     >>> sensitivity(study, ax=Figure().add_subplot()).get_xlabel()
     'alpha'
     """
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     values = _values(study)
     x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
     if lines is not None:
@@ -129,20 +129,20 @@ def sensitivity(
 def sensitivity_map(
     study: StudyData,
     settings: Sequence[str] | None = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
     where: Mapping[str, Any] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the mean of an outcome over two settings, as a map.
+    """Draw the mean of a metric over two settings, as a map.
 
     Parameters
     ----------
     study : Study
     settings : (str, str), optional
         What goes to the right and what goes up; by default the two settings with the most values.
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     where : mapping, optional
         As in `sensitivity`.
     ax : matplotlib.axes.Axes, optional
@@ -156,7 +156,7 @@ def sensitivity_map(
     Raises
     ------
     InvalidInput
-        For unknown settings, outcomes or values, or if only one setting was varied.
+        For unknown settings, metrics or values, or if only one setting was varied.
     MissingExtra
         If matplotlib is not installed.
 
@@ -170,7 +170,7 @@ def sensitivity_map(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('alpha', 'epsilon')
     """
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     values = _values(study)
     if settings is None:
         settings = next(crossed_pairs(study), list(values))
@@ -250,7 +250,7 @@ def _known(name: str, values: Mapping[str, Any], option: str) -> str:
 
 
 def slice_of(
-    study: StudyData, outcome: Outcome, free: Sequence[str], where: Mapping[str, Any] | None
+    study: StudyData, metric: Metric, free: Sequence[str], where: Mapping[str, Any] | None
 ) -> tuple[list[int], str]:
     """Configurations that differ in the free settings only, and how the others stand: as in the best of them."""
     settings = full_settings(study)
@@ -258,7 +258,7 @@ def slice_of(
     if not chosen:
         msg = f"where={dict(where or {})!r} leaves no configuration that has {' and '.join(free)}; name others"
         raise InvalidInput(msg)
-    best = settings[ranked(study, outcome, chosen)[0]]
+    best = settings[ranked(study, metric, chosen)[0]]
     fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
     chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
     return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)

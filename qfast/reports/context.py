@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.looks import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
-from qfast.studies.asked import Outcome, full_settings, outcome_of, ranked, select, settings_json
+from qfast.studies.asked import Metric, full_settings, metric_of, ranked, select, settings_json
 from qfast.studies.comparisons import AllComparisons, compare_all
 from qfast.studies.misrankings import StudyMisranking, fine_grid, misrank
 from qfast.studies.summaries import StudySummary, summarize_study
@@ -34,7 +34,7 @@ class Context:
     """A study, or the part of it that is about one problem."""
 
     study: "Rerunnable"
-    outcome: Outcome
+    metric: Metric
     level: float
     rerun: bool
     rng: np.random.Generator
@@ -42,9 +42,9 @@ class Context:
     problem: str | None = None
 
     @classmethod
-    def of(cls, study: "Rerunnable", outcome: str | None, *, level: float, rerun: bool, rng: Any) -> "Context":
-        """Look the outcome up, which may not exist."""
-        return cls(study, outcome_of(study, outcome), level, rerun, rng)
+    def of(cls, study: "Rerunnable", metric: str | None, *, level: float, rerun: bool, rng: Any) -> "Context":
+        """Look the metric up, which may not exist."""
+        return cls(study, metric_of(study, metric), level, rerun, rng)
 
     def within(self, problem: str | None) -> "Context":
         """The same for one problem only."""
@@ -79,7 +79,7 @@ class Context:
     @cached_property
     def order(self) -> list[int]:
         """Configurations, the best first."""
-        return ranked(self.study, self.outcome, self.chosen)
+        return ranked(self.study, self.metric, self.chosen)
 
     @cached_property
     def drawn(self) -> list[int]:
@@ -106,7 +106,7 @@ class Context:
     def summary(self) -> StudySummary:
         """Every configuration summed up."""
         return summarize_study(
-            self.study, self.outcome.name, level=self.level, quantiles=(0.05, 0.25, 0.75, 0.95), content=0.9,
+            self.study, self.metric.name, level=self.level, quantiles=(0.05, 0.25, 0.75, 0.95), content=0.9,
             at_least=None, where=self.where,
         )  # fmt: skip
 
@@ -117,7 +117,7 @@ class Context:
             return None
         against = self.order[0] if len(self.chosen) > _MOST_PAIRED else None
         return compare_all(
-            self.study, self.outcome.name, level=self.level, method="holm", against=against, simultaneous=False,
+            self.study, self.metric.name, level=self.level, method="holm", against=against, simultaneous=False,
             where=self.where,
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ class Context:
             return "The winner was not run again on fresh seeds: its mean above is the one by which it was chosen."
         try:
             return find_best(
-                self.study, self.outcome.name, n_agents=None, seed=None, level=self.level, where=self.where
+                self.study, self.metric.name, n_agents=None, seed=None, level=self.level, where=self.where
             )
         except InvalidInput as error:
             return f"The winner was not run again on fresh seeds: {error}."
@@ -149,11 +149,11 @@ class Context:
 
     def _misranking(self, a: int | None, b: int | None) -> StudyMisranking | str:
         try:
-            k = fine_grid(self.study, a, b, self.outcome.name, where=self.where)
+            k = fine_grid(self.study, a, b, self.metric.name, where=self.where)
             seeds = k[-1] * (len(self.chosen) if a is None else 2)
             draws = min(_RESAMPLES, max(_FEWEST, _MOST_DRAWN // seeds))
             return misrank(
-                self.study, a, b, self.outcome.name, k=k, alpha=1 - self.level, n_resamples=draws, rng=self.rng,
+                self.study, a, b, self.metric.name, k=k, alpha=1 - self.level, n_resamples=draws, rng=self.rng,
                 paired=None, where=self.where,
             )  # fmt: skip
         except InvalidInput as error:

@@ -31,8 +31,8 @@ def head(context: Context, title: str, parts: Sequence[Part]) -> str:
     sizes = [row.summary.n for problem in context.problems for row in context.within(problem).summary.rows]
     agents = agents_text(sizes).removesuffix(" each")
     lead = f"{many} of {agents} each, {int(data.attrs['episodes']):,} episodes an agent; {how}{steps}."
-    judged = f"Judged by {context.outcome.axis}: {context.outcome.description or context.outcome.name}"
-    judged = f"{judged.rstrip('.')} ({context.outcome.direction})."
+    judged = f"Judged by {context.metric.axis}: {context.metric.description or context.metric.name}"
+    judged = f"{judged.rstrip('.')} ({context.metric.direction})."
     found = [text for problem in context.problems for text in _findings(context.within(problem))]
     links = "".join(f'<li><a href="#{anchor}">{escape(heading, quote=False)}</a></li>' for anchor, heading, _ in parts)
     return "\n".join((
@@ -67,7 +67,7 @@ def _findings(context: Context) -> list[str]:
     pair = context.pair
     if isinstance(pair, StudyMisranking):
         found.append(f"How many seeds: {pair.sentence}")
-    if best.optimal is not None and context.outcome.name != "optimal":
+    if best.optimal is not None and context.metric.name != "optimal":
         share = percent(best.optimal.value)
         text = f"The greedy policy is optimal for {share} of the agents of {best.label}"
         shares = {row.label: row.optimal.value for row in context.summary.rows if row.optimal is not None}
@@ -141,7 +141,7 @@ def methods(context: Context) -> Part:
         "known and shrink as agents are added. The standard deviation, the quantiles and the range that holds 90 % of "
         "the agents say how much agents differ; these do not shrink."
     )
-    extra = [f"{note[0].upper()}{note[1:]}." for note in (context.outcome.note, summary.stopping) if note]
+    extra = [f"{note[0].upper()}{note[1:]}." for note in (context.metric.note, summary.stopping) if note]
     body = [paragraph(text), *(paragraph(t) for t in extra), definitions(made)]
     return "methods", "How the intervals were made", section("methods", "How the intervals were made", *body)
 

@@ -23,7 +23,7 @@ def write_report(
     study: "Rerunnable",
     path: str | os.PathLike[str],
     *,
-    outcome: str | None = None,
+    metric: str | None = None,
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
@@ -37,7 +37,7 @@ def write_report(
     path : path-like
         The file, ``*.html``; an existing one is replaced.  It is written whole or not at all, and a path that cannot be
         written is refused before any work.
-    outcome : str, optional
+    metric : str, optional
         What configurations are judged by; by default ``"auc"``.
     title : str, optional
         By default the question, made of what was varied.
@@ -56,7 +56,7 @@ def write_report(
     Raises
     ------
     InvalidInput
-        If the path cannot be written, the outcome does not exist, or level is out of range.
+        If the path cannot be written, the metric does not exist, or level is out of range.
     MissingExtra
         If matplotlib is not installed.
 
@@ -70,13 +70,13 @@ def write_report(
     ('<!DOCTYPE html>', False)
     """
     target = check_target(path)
-    return write_whole(target, render_report(study, outcome=outcome, title=title, level=level, rerun=rerun, rng=rng))
+    return write_whole(target, render_report(study, metric=metric, title=title, level=level, rerun=rerun, rng=rng))
 
 
 def render_report(
     study: "Rerunnable",
     *,
-    outcome: str | None = None,
+    metric: str | None = None,
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
@@ -85,7 +85,7 @@ def render_report(
     """Give the page as text; see `write_report`."""
     check_open_unit(level, "level", 0.95)
     matplotlib("figure")  # before any work: it may be missing
-    context = Context.of(study, outcome, level=level, rerun=rerun, rng=check_rng(rng))
+    context = Context.of(study, metric, level=level, rerun=rerun, rng=check_rng(rng))
     parts: list[tuple[str, str, str]] = [settings(context)]
     for problem in context.problems:
         here = context.within(problem)

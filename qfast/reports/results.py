@@ -20,7 +20,7 @@ Part = tuple[str, str, str]
 def summaries(context: Context) -> Part:
     """Two tables: how well numbers are known, and how agents differ."""
     anchor, title = context.anchor("summary"), context.heading("Every configuration")
-    found, o = context.summary, context.outcome
+    found, o = context.summary, context.metric
     known = table(
         f"{o.axis}: how well it is known, {100 * found.level:g} % confidence intervals (they shrink with more agents)",
         *found.certainty(),
@@ -78,11 +78,11 @@ def curves(context: Context) -> Part | None:
 
 
 def sensitivities(context: Context) -> Part | None:
-    """The outcome over each setting, and a map over two."""
+    """The metric over each setting, and a map over two."""
     if not context.varied or len(context.chosen) < 2:
         return None
     anchor, title = context.anchor("sensitivity"), context.heading("Sensitivity to the settings")
-    study, o = context.study, context.outcome
+    study, o = context.study, context.metric
     means = {i: float(scores_of(study, o, i).mean()) for i in context.chosen}
     settings = full_settings(study)
     std = context.summary.best.summary.std.value
@@ -125,9 +125,9 @@ def _v(value: object) -> str:
 
 
 def distributions(context: Context) -> Part:
-    """How the outcome is distributed over agents, and the performance profile."""
+    """How the metric is distributed over agents, and the performance profile."""
     anchor, title = context.anchor("distributions"), context.heading("Distribution over agents")
-    study, o = context.study, context.outcome
+    study, o = context.study, context.metric
     shown = context.chosen if len(context.chosen) <= 12 else context.order[:12]
     best = context.summary.best
     std = best.summary.std
@@ -192,7 +192,7 @@ def winner(context: Context) -> Part | None:
     if not isinstance(best, Winner):
         return anchor, title, section(anchor, title, paragraph(best))
     why = "The best of many is best partly by luck; agents that had no part in the choice say what it is really worth."
-    body = [paragraph(why), table(f"{best.label}: {best.outcome.axis}", *best.table()), paragraph(best.sentence)]
+    body = [paragraph(why), table(f"{best.label}: {best.metric.axis}", *best.table()), paragraph(best.sentence)]
     return anchor, title, section(anchor, title, *body)
 
 

@@ -9,7 +9,7 @@ from numpy.random import SeedSequence
 from qfast.errors import InvalidInput
 from qfast.studies.design import PROBLEM
 from qfast.studies.job import prepare
-from qfast.studies.outcomes import BUILT_IN
+from qfast.studies.metrics import BUILT_IN
 from qfast.studies.settings import DEFAULTS, decode
 from qfast.training_checks import check_count, check_options
 
@@ -55,10 +55,10 @@ def rerun(
         first = int(study.dataset["first_agent"].max()) + study.n_agents
     settings = settings_of(study, number)
     varied = {key: [settings[key]] for key in study.varied if key != PROBLEM}
-    known = {outcome.name: outcome for outcome in study.functions} | BUILT_IN
+    known = {metric.name: metric for metric in study.functions} | BUILT_IN
     job = prepare(
         {name: study.problems[name]}, varied, settings, n_agents=count, episodes=study.episodes, seed=seed,
-        first_agent=first, paired=True, outcomes=[known[key] for key in study.outcomes if key in known],
+        first_agent=first, paired=True, metrics=[known[key] for key in study.metrics if key in known],
         checkpoints=study.dataset["checkpoint"].to_numpy().tolist() if "checkpoint" in study.dataset else None,
         curves=study.n_quantile_episodes or False, precision=None, out=None, executor=executor,
     )  # fmt: skip

@@ -28,7 +28,7 @@ class Answers:
 
     def summary(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         level: float = 0.95,
         quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
@@ -36,14 +36,14 @@ class Answers:
         at_least: float | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> StudySummary:
-        """Describe one outcome of every configuration, the uncertainty of each number apart from the spread.
+        """Describe one metric of every configuration, the uncertainty of each number apart from the spread.
 
         With 10,000 agents the uncertainty of a mean is near zero; how far the agents lie apart is the finding.
 
         Parameters
         ----------
-        outcome : str, optional
-            One of ``study.outcomes``; by default ``"auc"``, the mean return over all episodes.
+        metric : str, optional
+            One of ``study.metrics``; by default ``"auc"``, the mean return over all episodes.
         level : float, default 0.95
             Confidence level of each interval by itself, in (0, 1).
         quantiles : sequence of float
@@ -63,7 +63,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If there is no such outcome, setting or value, or an option is out of its range.
+            If there is no such metric, setting or value, or an option is out of its range.
 
         Examples
         --------
@@ -79,10 +79,10 @@ class Answers:
         1      0.4  0.023     0.016      0.029  0.046
         """
         return summarize_study(
-            self, outcome, level=level, quantiles=quantiles, content=content, at_least=at_least, where=where
+            self, metric, level=level, quantiles=quantiles, content=content, at_least=at_least, where=where
         )
 
-    def compare(self: StudyData, a: Any, b: Any, outcome: str | None = None, *, level: float = 0.95) -> PairComparison:
+    def compare(self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95) -> PairComparison:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
         Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
@@ -92,7 +92,7 @@ class Answers:
         ----------
         a, b : int, str or mapping
             Configurations: an index, a label, or settings such as ``{"alpha": 0.1}``.
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         level : float, default 0.95
             Confidence level of each interval, in (0, 1); the test is held against 1 - level.
@@ -105,7 +105,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If a configuration or outcome does not exist, a and b are the same, or level is out of range.
+            If a configuration or metric does not exist, a and b are the same, or level is out of range.
 
         Examples
         --------
@@ -116,11 +116,11 @@ class Answers:
         >>> found.better, found.comparison.test
         ('b', 'paired t-test')
         """
-        return compare_pair(self, a, b, outcome, level=level)
+        return compare_pair(self, a, b, metric, level=level)
 
     def compare_all(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         level: float = 0.95,
         method: str = "holm",
@@ -132,7 +132,7 @@ class Answers:
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         level : float, default 0.95
             Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
@@ -166,12 +166,12 @@ class Answers:
         (3, 'epsilon=0.1', 1)
         """
         return compare_all(
-            self, outcome, level=level, method=method, against=against, simultaneous=simultaneous, where=where
+            self, metric, level=level, method=method, against=against, simultaneous=simultaneous, where=where
         )
 
     def profile(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         thresholds: ArrayLike | None = None,
         level: float = 0.95,
@@ -181,10 +181,10 @@ class Answers:
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         thresholds : array_like, (n_thresholds,), optional
-            In the outcome's unit; by default the scores that occur (1,000 quantiles of them where there are more).
+            In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
         level : float, default 0.95
             Probability that a configuration's band holds its whole curve, in (0, 1).
         where : mapping, optional
@@ -209,11 +209,11 @@ class Answers:
         >>> [p.share.tolist() for p in profile.profiles]
         [[0.545, 0.105], [0.435, 0.065]]
         """
-        return profile_study(self, outcome, thresholds=thresholds, level=level, where=where)
+        return profile_study(self, metric, thresholds=thresholds, level=level, where=where)
 
     def best(
         self: Rerunnable,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         n_agents: int | None = None,
         seed: "Seed" = None,
@@ -226,7 +226,7 @@ class Answers:
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         n_agents : int, optional
             Agents of the fresh run; by default as many as in the study.
@@ -256,13 +256,13 @@ class Answers:
         >>> winner.label, winner.n_fresh, winner.scores.bias.interval.method
         ('epsilon=0.1', 200, "Welch's t")
         """
-        return find_best(self, outcome, n_agents=n_agents, seed=seed, level=level, where=where)
+        return find_best(self, metric, n_agents=n_agents, seed=seed, level=level, where=where)
 
     def seeds_needed(
         self: StudyData,
         a: Any = None,
         b: Any = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         half_width: float | None = None,
         power: float = 0.8,
@@ -283,10 +283,10 @@ class Answers:
         ----------
         a, b : int, str or mapping, optional
             Configurations, as in `compare`.
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         half_width : float, optional
-            Half the width of the interval, in the outcome's unit, above 0.
+            Half the width of the interval, in the metric's unit, above 0.
         power : float, default 0.8
             Probability to find the difference, in (0, 1).
         alpha : float, default 0.05
@@ -308,7 +308,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If a configuration or outcome does not exist, or an option is out of its range.
+            If a configuration or metric does not exist, or an option is out of its range.
 
         Examples
         --------
@@ -321,7 +321,7 @@ class Answers:
         236 agents (104 to 1,012) for paired t-test at 0.05 to find the difference with power 0.9 (noncentral t ...)
         """
         return find_seeds(
-            self, a, b, outcome, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,
+            self, a, b, metric, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,
             where=where, rng=rng,
         )  # fmt: skip
 
@@ -329,7 +329,7 @@ class Answers:
         self: StudyData,
         a: Any = None,
         b: Any = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         k: int | Sequence[int] = USUAL_SEEDS,
         alpha: float = 0.05,
@@ -347,7 +347,7 @@ class Answers:
         ----------
         a, b : int, str or mapping, optional
             Two configurations, as in `compare`; by default the experiment names the best of all (of two: of these).
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         k : int or sequence of int, default (1, 3, 5, 10, 30, 100)
             Seeds of each configuration, each at least 1.
@@ -383,14 +383,14 @@ class Answers:
         (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.37, 0.25])
         """
         return misrank(
-            self, a, b, outcome, k=k, alpha=alpha, paired=paired, n_resamples=n_resamples, rng=rng, where=where
+            self, a, b, metric, k=k, alpha=alpha, paired=paired, n_resamples=n_resamples, rng=rng, where=where
         )
 
     def report(
         self: Rerunnable,
         path: "str | os.PathLike[str]",
         *,
-        outcome: str | None = None,
+        metric: str | None = None,
         title: str | None = None,
         level: float = 0.95,
         rerun: bool = True,
@@ -409,4 +409,4 @@ class Answers:
         """
         from qfast.reports import write_report
 
-        return write_report(self, path, outcome=outcome, title=title, level=level, rerun=rerun, rng=rng)
+        return write_report(self, path, metric=metric, title=title, level=level, rerun=rerun, rng=rng)

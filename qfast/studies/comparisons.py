@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import Comparison, compare, correct
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, ranked, select
+from qfast.studies.asked import Metric, StudyData, common_scores, metric_of, ranked, select
 from qfast.studies.texts import columns, number, p_text, percent, with_interval
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PairComparison:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was compared.
     a, b : int
         The configurations' indices.
@@ -40,7 +40,7 @@ class PairComparison:
         What the p-value is held against.
     """
 
-    outcome: Outcome
+    metric: Metric
     a: int
     b: int
     label_a: str
@@ -54,12 +54,12 @@ class PairComparison:
         """``"a"`` or ``"b"`` where the test finds a difference, else None."""
         if self.adjusted_p_value >= self.alpha:
             return None
-        return "a" if (self.comparison.difference.value > 0) == self.outcome.higher_is_better else "b"
+        return "a" if (self.comparison.difference.value > 0) == self.metric.higher_is_better else "b"
 
     @property
     def sentence(self) -> str:
         """The finding in one sentence."""
-        c, o = self.comparison, self.outcome
+        c, o = self.comparison, self.metric
         how = "agents paired by their random numbers" if c.paired else "independent agents"
         winner = self.better
         if winner is None:
@@ -87,7 +87,7 @@ class PairComparison:
         c = self.comparison
         return "\n".join(
             (
-                f"{self.outcome.axis}; {self.outcome.direction}",
+                f"{self.metric.axis}; {self.metric.direction}",
                 f"  a: {self.label_a} ({c.n_a:,} agents)",
                 f"  b: {self.label_b} ({c.n_b:,} agents, {'paired with a' if c.paired else 'independent of a'})",
                 f"  mean(a) - mean(b)           {c.difference}",
@@ -105,7 +105,7 @@ class AllComparisons:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was compared.
     pairs : tuple of PairComparison
         The better-ranked configuration of each pair is ``a``; sorted by the ranks of a, then of b.
@@ -123,7 +123,7 @@ class AllComparisons:
         What the corrected p-values are held against.
     """
 
-    outcome: Outcome
+    metric: Metric
     pairs: tuple[PairComparison, ...]
     order: tuple[int, ...]
     labels: tuple[str, ...]
@@ -199,13 +199,13 @@ class AllComparisons:
 
     def __str__(self) -> str:
         """Print a line for each pair."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", f"{self.words}", ""]
+        lines = [f"{self.metric.axis}; {self.metric.direction}", f"{self.words}", ""]
         return "\n".join([*lines, *columns(*self.table())])
 
 
-def compare_pair(study: StudyData, a: Any, b: Any, outcome: str | None, *, level: float) -> PairComparison:
+def compare_pair(study: StudyData, a: Any, b: Any, metric: str | None, *, level: float) -> PairComparison:
     """Compare two configurations; see `Study.compare`."""
-    asked, i, j = outcome_of(study, outcome), study.find(a), study.find(b)
+    asked, i, j = metric_of(study, metric), study.find(a), study.find(b)
     if i == j:
         msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
         raise InvalidInput(msg)
@@ -213,7 +213,7 @@ def compare_pair(study: StudyData, a: Any, b: Any, outcome: str | None, *, level
     return replace(found, adjusted_p_value=found.comparison.p_value)
 
 
-def _compare(study: StudyData, asked: Outcome, i: int, j: int, *, level: float, alpha: float) -> PairComparison:
+def _compare(study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float) -> PairComparison:
     x, y = common_scores(study, asked, [i, j])
     found = compare(x, y, paired=study.paired, higher_is_better=asked.higher_is_better, level=level)
     return PairComparison(asked, i, j, str(study.labels[i]), str(study.labels[j]), found, found.p_value, alpha)
@@ -221,7 +221,7 @@ def _compare(study: StudyData, asked: Outcome, i: int, j: int, *, level: float, 
 
 def compare_all(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     level: float,
     method: str,
@@ -230,7 +230,7 @@ def compare_all(
     where: Mapping[str, Any] | None,
 ) -> AllComparisons:
     """Compare all pairs, or all with one; see `Study.compare_all`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     correct([0.5], method=method)  # an unknown method is refused before any work
     order = ranked(study, asked, select(study, where, one_problem=True))
     if len(order) < 2:
@@ -246,7 +246,7 @@ def compare_all(
     pairs = [_compare(study, asked, i, j, level=inner, alpha=alpha) for i, j in wanted]
     adjusted = correct([pair.comparison.p_value for pair in pairs], method=method)
     return AllComparisons(
-        outcome=asked,
+        metric=asked,
         pairs=tuple(replace(pair, adjusted_p_value=p) for pair, p in zip(pairs, adjusted.tolist(), strict=True)),
         order=tuple(order),
         labels=tuple(str(study.labels[i]) for i in order),

@@ -49,16 +49,16 @@ def check_picklable(tasks: Sequence[Task], executor: Executor | None) -> None:
     Raises
     ------
     InvalidInput
-        If an outcome's function cannot be pickled and the executor is no thread pool.
+        If a metric's function cannot be pickled and the executor is no thread pool.
     """
     if executor is None or isinstance(executor, ThreadPoolExecutor):
         return
-    for outcome in tasks[0].outcomes:
+    for metric in tasks[0].metrics:
         try:
-            pickle.dumps(outcome.function)
+            pickle.dumps(metric.function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             msg = (
-                f"outcomes: {outcome.name} cannot be sent to another process ({error}); "
+                f"metrics: {metric.name} cannot be sent to another process ({error}); "
                 "define it at the top of a module, or use threads"
             )
             raise InvalidInput(msg) from error
@@ -192,14 +192,14 @@ def _enough(totals: Totals, goal: Goal | None, until: int, *, paired: bool) -> l
     numbers = [c for c in range(len(totals.done)) if c not in totals.finished]
     if goal is None or until >= totals.n_agents:
         return numbers
-    narrow = [c for c in numbers if goal.rule.look(totals.scores(goal.outcome, c, until)).narrow_enough]
+    narrow = [c for c in numbers if goal.rule.look(totals.scores(goal.metric, c, until)).narrow_enough]
     return narrow if not paired or len(narrow) == len(numbers) else []
 
 
 def memory_needed(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> int:
     """Estimate the bytes that a study takes: what is kept, and what is under way."""
     task = tasks[0]
-    kept = len(tasks) * (8 * len(task.outcomes) * n_agents + 16 * task.plan.episodes * task.wanted.curves)
+    kept = len(tasks) * (8 * len(task.metrics) * n_agents + 16 * task.plan.episodes * task.wanted.curves)
     under_way = len(tasks) if in_step else min(len(tasks), 4)
     values = under_way * n_agents * len(task.wanted.quantile_episodes) * task.plan.learner.dtype.itemsize * 2
     return kept + values

@@ -25,7 +25,7 @@ from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
 from qfast.studies.folder import Folder, read_manifest
-from qfast.studies.outcomes import TRUTH, Outcome, choose_outcomes, final_window
+from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
@@ -54,7 +54,7 @@ class Job:
     Attributes
     ----------
     design : Design
-    outcomes : tuple of Outcome
+    metrics : tuple of Metric
     goal : Goal or None
     paired : bool
     tasks : tuple of Task
@@ -70,7 +70,7 @@ class Job:
     """
 
     design: Design
-    outcomes: tuple[Outcome, ...]
+    metrics: tuple[Metric, ...]
     goal: Goal | None
     paired: bool
     tasks: tuple[Task, ...]
@@ -117,11 +117,11 @@ class Job:
                 self.totals.finished[number] = self.shapes.unknown()
             self.totals.finish(number)
         dataset = make_dataset(
-            self.design.configurations, self.design.names, self.outcomes, self.totals, episodes=self.about["episodes"],
+            self.design.configurations, self.design.names, self.metrics, self.totals, episodes=self.about["episodes"],
             quantile_episodes=self.quantile_episodes, checkpoints=self.checkpoints, first_agents=self.first_agents,
             attributes=_attributes(self.design, self.totals, self.about),
         )  # fmt: skip
-        own = tuple(outcome for outcome in self.outcomes if outcome.function is not None)
+        own = tuple(metric for metric in self.metrics if metric.function is not None)
         return Study(dataset, self.design.problems, own)
 
 
@@ -135,7 +135,7 @@ def prepare(
     seed: Seed,
     first_agent: int,
     paired: bool,
-    outcomes: Any,
+    metrics: Any,
     checkpoints: Any,
     curves: Any,
     precision: Any,
@@ -146,7 +146,7 @@ def prepare(
     design = make_design(mdp, vary, fixed, n_agents=n_agents, episodes=episodes)
     for configuration in design.configurations:
         check_problem(configuration.mdp, configuration.learner)
-    chosen = choose_outcomes(outcomes, design.names)
+    chosen = choose_metrics(metrics, design.names)
     goal = make_goal(precision, chosen)
     when = _checkpoints(checkpoints, episodes)
     quantile_episodes = _quantile_episodes(curves, episodes)
@@ -209,7 +209,7 @@ def _quantile_episodes(curves: Any, episodes: int) -> Any:
 
 def _task(
     configuration: Configuration,
-    outcomes: tuple[Outcome, ...],
+    metrics: tuple[Metric, ...],
     checkpoints: tuple[int, ...],
     quantile_episodes: Any,
     seed: SeedSequence,
@@ -222,7 +222,7 @@ def _task(
         last=final_window(episodes),
         curves=curves,
         quantile_episodes=tuple((quantile_episodes - 1).tolist()),
-        keep=any(outcome.function is not None for outcome in outcomes),
+        keep=any(metric.function is not None for metric in metrics),
     )
     plan = make_plan(
         configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
@@ -231,16 +231,16 @@ def _task(
         plan = replace(plan, spec=replace(plan.spec, records="returns"))
     stretches = _stretches(checkpoints, episodes)
     plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
-    if checkpoints or any(outcome.name in TRUTH for outcome in outcomes):
+    if checkpoints or any(metric.name in TRUTH for metric in metrics):
         from qfast.truth.judge import make_judge
 
         try:
             judge = make_judge(configuration.mdp, configuration.learner.gamma, configuration.learner.ties)
         except InvalidInput as error:
-            msg = f"{error}; or leave the truth out: outcomes=['auc', 'final_return', 'steps'], checkpoints=None"
+            msg = f"{error}; or leave the truth out: metrics=['auc', 'final_return', 'steps'], checkpoints=None"
             raise InvalidInput(msg) from error
         plan = replace(plan, checks=Watch(judge, tuple(sorted({*checkpoints, episodes}))))
-    return Task(plan, wanted, outcomes, checkpoints, configuration.arguments, configuration.mdp)
+    return Task(plan, wanted, metrics, checkpoints, configuration.arguments, configuration.mdp)
 
 
 def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, int], ...]:
@@ -258,14 +258,14 @@ def _check_memory(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> Non
     if need_ > available:
         msg = (
             f"{len(tasks):,} configurations of {n_agents:,} agents need {need_ / 1e9:.3g} GB, and "
-            f"{max(available, 0) / 1e9:.3g} GB are free; use fewer agents, or fewer outcomes such as outcomes=['auc']"
+            f"{max(available, 0) / 1e9:.3g} GB are free; use fewer agents, or fewer metrics such as metrics=['auc']"
         )
         raise InvalidInput(msg)
 
 
 def _about(
     design: Design,
-    outcomes: tuple[Outcome, ...],
+    metrics: tuple[Metric, ...],
     goal: Goal | None,
     seed: SeedSequence,
     *,
@@ -291,8 +291,8 @@ def _about(
         "episodes": int(episodes),
         "first_agent": int(first_agent),
         "paired": paired,
-        "outcomes": [outcome.name for outcome in outcomes],
-        "own_outcomes": {outcome.name: outcome.description for outcome in outcomes if outcome.function is not None},
+        "metrics": [metric.name for metric in metrics],
+        "own_metrics": {metric.name: own_metric(metric) for metric in metrics if metric.function is not None},
         "checkpoints": list(checkpoints),
         "curves": int(quantile_episodes.size),  # episodes that have quantiles; 0 is no curve at all
         "precision": None if goal is None else goal.described(),
@@ -319,7 +319,7 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
             for one in design.configurations
         ]),
         "varied": as_json(list(design.names)),
-        "outcomes": as_json(about["outcomes"]),
+        "metrics": as_json(about["metrics"]),
         "precision": as_json(about["precision"]),
         "command": _call(design, about),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -353,6 +353,6 @@ def _call(design: Design, about: dict[str, Any]) -> str:
     )
     if about["precision"] is not None:
         goal = about["precision"]
-        texts.append(f"precision={{{goal['outcome']!r}: {goal['half_width']!r}}}")
+        texts.append(f"precision={{{goal['metric']!r}: {goal['half_width']!r}}}")
     vary = grids[0] if len(grids) == 1 else f"[{', '.join(grids)}]"
     return f"qfast.study({problems}, vary={vary}, {', '.join(texts)})"

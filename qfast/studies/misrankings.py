@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, select
+from qfast.studies.asked import Metric, StudyData, common_scores, metric_of, pairing, select
 from qfast.studies.seeds import pair_of
 from qfast.studies.texts import columns, number, percent, with_interval
 
@@ -34,7 +34,7 @@ class StudyMisranking:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         By what configurations are ranked.
     configurations : tuple of int
         Their indices: the two of a pair, the better one first, or all.
@@ -48,7 +48,7 @@ class StudyMisranking:
         Agents of each population (of the smallest).
     """
 
-    outcome: Outcome
+    metric: Metric
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
     means: Floats
@@ -105,7 +105,7 @@ class StudyMisranking:
     @property
     def loss(self) -> Floats:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
-        sign = 1 if self.outcome.higher_is_better else -1
+        sign = 1 if self.metric.higher_is_better else -1
         gaps = (sign * self.means).max() - sign * self.means
         return np.asarray(self.named @ gaps, dtype=np.float64)
 
@@ -162,13 +162,13 @@ class StudyMisranking:
         if isinstance(self.result, Misranking):
             d = self.result.difference
             by = f"{number(abs(d.value), d.interval.half_width)}"
-            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.outcome.title}"
+            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.metric.title}"
             if self.in_doubt:
                 truth += " (though the study itself leaves that open)"
         else:
             best = [self.labels[i] for i in self.result.best]
             verb = "is" if len(best) == 1 else "are"
-            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.outcome.title}"
+            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.metric.title}"
         return f"{truth}; {', '.join(parts)}; {end}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -211,7 +211,7 @@ class StudyMisranking:
 
     def __str__(self) -> str:
         """Print a line for each k."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", self.words]
+        lines = [f"{self.metric.axis}; {self.metric.direction}", self.words]
         if isinstance(self.result, Misranking):
             difference = with_interval(self.result.difference)
             lines.append(f"better: {self.labels[0]}; worse: {self.labels[1]}; difference {difference}")
@@ -230,13 +230,13 @@ def fine_grid(
     study: StudyData,
     a: Any = None,
     b: Any = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
     paired: bool | None = None,
     where: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
     together = pairing(study, paired)
     # Of the best of all, the two best are the hardest to tell apart.
@@ -257,7 +257,7 @@ def misrank(
     study: StudyData,
     a: Any,
     b: Any,
-    outcome: str | None,
+    metric: str | None,
     *,
     k: int | Sequence[int] | Ints,
     alpha: float,
@@ -267,7 +267,7 @@ def misrank(
     where: Mapping[str, Any] | None,
 ) -> StudyMisranking:
     """Ask how often k seeds mislead; see `Study.misranking`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     together = pairing(study, paired)
     options: dict[str, Any] = {
         "paired": together, "higher_is_better": asked.higher_is_better, "n_resamples": n_resamples, "rng": rng
@@ -286,7 +286,7 @@ def misrank(
             populations.reverse()
         result = misranking(populations[0], populations[1], k, alpha=alpha, **options)
     return StudyMisranking(
-        outcome=asked,
+        metric=asked,
         configurations=tuple(chosen),
         labels=tuple(str(study.labels[i]) for i in chosen),
         means=np.array([float(x.mean()) for x in populations]),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast.stats import Profile, performance_profile
-from qfast.studies.asked import Outcome, StudyData, outcome_of, scores_of, select
+from qfast.studies.asked import Metric, StudyData, metric_of, scores_of, select
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,10 +27,10 @@ class StudyProfile:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What is profiled.
     thresholds : ndarray, float64 (n_thresholds,)
-        In the outcome's unit, ascending.
+        In the metric's unit, ascending.
     configurations : tuple of int
         Their indices.
     labels : tuple of str
@@ -42,7 +42,7 @@ class StudyProfile:
         Confidence level of each band.
     """
 
-    outcome: Outcome
+    metric: Metric
     thresholds: Floats
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
@@ -62,14 +62,14 @@ class StudyProfile:
 
 def profile_study(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     thresholds: ArrayLike | None,
     level: float,
     where: Mapping[str, Any] | None,
 ) -> StudyProfile:
     """Profile all configurations; see `Study.profile`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     chosen = select(study, where, one_problem=True)
     scores = [scores_of(study, asked, i) for i in chosen]
     if thresholds is None:

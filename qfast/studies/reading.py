@@ -11,7 +11,7 @@ from qfast.mdp import MDP
 from qfast.studies.folder import read_manifest, read_pieces
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
-from qfast.studies.outcomes import BUILT_IN, AgentBlock, Outcome
+from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
 from qfast.studies.result import Study
 from qfast.studies.settings import DEFAULTS, decode
 
@@ -28,20 +28,23 @@ def read_folder(path: Path) -> Study:
     """
     need("xarray", "a study")
     there = read_manifest(path)
+    if "outcomes" in there:
+        msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
+        raise BadFile(msg)
     try:
         problems = {name: MDP.load(path / f"problem-{i}.npz") for i, name in enumerate(there["problems"])}
         vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]
         fixed = DEFAULTS | {name: decode(value) for name, value in there["settings"].items()}
         seed = SeedSequence(there["seed"]["entropy"], spawn_key=tuple(there["seed"]["spawn_key"]))
-        outcomes = [
-            Outcome(name, name.replace("_", " "), "1", there["own_outcomes"][name], function=_not_kept)
-            if name in there["own_outcomes"]
+        metrics = [
+            Metric(_not_kept, name, **there["own_metrics"][name])
+            if name in there["own_metrics"]
             else BUILT_IN[name]
-            for name in there["outcomes"]
+            for name in there["metrics"]
         ]
         job = prepare(
             problems, vary, fixed, n_agents=there["n_agents"], episodes=there["episodes"], seed=seed,
-            first_agent=there["first_agent"], paired=there["paired"], outcomes=outcomes,
+            first_agent=there["first_agent"], paired=there["paired"], metrics=metrics,
             checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
             executor=None,
         )  # fmt: skip
@@ -59,7 +62,7 @@ def read_folder(path: Path) -> Study:
 
 def _not_kept(block: AgentBlock) -> Any:
     """Stand for a function of the user's own, which a folder does not hold."""
-    msg = f"outcomes of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
+    msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
     raise InvalidInput(msg)
 
 

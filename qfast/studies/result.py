@@ -16,7 +16,7 @@ from qfast.mdp import MDP
 from qfast.studies.answers import Answers
 from qfast.studies.design import PROBLEM
 from qfast.studies.drawing import Drawing
-from qfast.studies.outcomes import Outcome
+from qfast.studies.metrics import Metric
 from qfast.studies.settings import is_number
 
 if TYPE_CHECKING:
@@ -27,24 +27,24 @@ __all__ = ["Study"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Answers, Drawing):
-    """What `qfast.study` gives: outcomes of every agent and curves of every configuration.
+    """What `qfast.study` gives: metrics of every agent and curves of every configuration.
 
     Attributes
     ----------
     dataset : xarray.Dataset
         Dimensions ``configuration``, ``agent``, ``episode``, ``quantile``, ``quantile_episode`` and ``checkpoint``.
-        Coordinates: ``label`` and one for each setting that varies.  Variables: the outcomes (configuration, agent),
+        Coordinates: ``label`` and one for each setting that varies.  Variables: the metrics (configuration, agent),
         and the curves ``return_mean``, ``return_std``, ``return_quantile``, ``share_optimal``, ``regret_mean``.  Each
         has attributes that say what it is.
     problems : dict of str to MDP
         The problems, by name.
-    functions : tuple of Outcome
-        Outcomes of the user's own, which a file does not hold.
+    functions : tuple of Metric
+        Metrics of the user's own, which a file does not hold.
     """
 
     dataset: "xr.Dataset"
     problems: dict[str, MDP] = field(default_factory=dict)
-    functions: tuple[Outcome, ...] = ()
+    functions: tuple[Metric, ...] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -91,9 +91,9 @@ class Study(Answers, Drawing):
         return str(self.dataset.attrs["seed"])
 
     @property
-    def outcomes(self) -> list[str]:
+    def metrics(self) -> list[str]:
         """The names of what is measured of every agent."""
-        names: list[str] = json.loads(self.dataset.attrs["outcomes"])
+        names: list[str] = json.loads(self.dataset.attrs["metrics"])
         return names
 
     @property
@@ -153,13 +153,13 @@ class Study(Answers, Drawing):
             raise InvalidInput(msg)
         return int(found[0])
 
-    def scores(self, outcome: str, configuration: Any = None) -> NDArray[np.float64]:
-        """Give an outcome as numbers.
+    def scores(self, metric: str, configuration: Any = None) -> NDArray[np.float64]:
+        """Give a metric as numbers.
 
         Parameters
         ----------
-        outcome : str
-            One of `outcomes`.
+        metric : str
+            One of `metrics`.
         configuration : int, str or mapping, optional
             See `find`; by default all.
 
@@ -171,7 +171,7 @@ class Study(Answers, Drawing):
         Raises
         ------
         InvalidInput
-            If there is no such outcome or configuration.
+            If there is no such metric or configuration.
 
         Examples
         --------
@@ -180,22 +180,22 @@ class Study(Answers, Drawing):
         >>> study.scores("optimal").shape, study.scores("auc", "alpha=0.5").shape
         ((2, 64), (64,))
         """
-        values = self.variable(outcome).to_numpy().astype(np.float64)
+        values = self.variable(metric).to_numpy().astype(np.float64)
         if configuration is None:
             return np.asarray(values)
         number = self.find(configuration)
         return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])])
 
-    def variable(self, outcome: str) -> "xr.DataArray":
-        """Give an outcome with its names and attributes."""
-        if outcome not in self.outcomes:
-            msg = f"outcome {outcome!r} does not exist; use one of {', '.join(self.outcomes)}"
+    def variable(self, metric: str) -> "xr.DataArray":
+        """Give a metric with its names and attributes."""
+        if metric not in self.metrics:
+            msg = f"metric {metric!r} does not exist; use one of {', '.join(self.metrics)}"
             raise InvalidInput(msg)
-        return self.dataset[outcome]
+        return self.dataset[metric]
 
-    def is_constant(self, outcome: str) -> bool:
-        """Tell whether an outcome is the same for every agent of every configuration, and tells nothing."""
-        values = self.scores(outcome)
+    def is_constant(self, metric: str) -> bool:
+        """Tell whether a metric is the same for every agent of every configuration, and tells nothing."""
+        values = self.scores(metric)
         return bool((values == values.flat[0]).all())
 
     def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
@@ -255,12 +255,12 @@ class Study(Answers, Drawing):
         return xr.DataArray(values, {**axes, **others}, (*names, *array.dims[1:]), array.name, array.attrs)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """Give the outcomes as a tidy table: a row for each agent that was run, a column for each outcome.
+        """Give the metrics as a tidy table: a row for each agent that was run, a column for each metric.
 
         Returns
         -------
         pandas.DataFrame
-            Columns ``configuration``, ``label``, what varies, ``agent``, and the outcomes.
+            Columns ``configuration``, ``label``, what varies, ``agent``, and the metrics.
 
         Examples
         --------
@@ -278,20 +278,20 @@ class Study(Answers, Drawing):
         for name in ("label", *self.varied):
             columns[name] = self.dataset[name].to_numpy()[numbers]
         columns["agent"] = agents + self.dataset["first_agent"].to_numpy()[numbers]
-        for name in self.outcomes:
+        for name in self.metrics:
             values = self.dataset[name].to_numpy()[numbers, agents]
             columns[name] = values == 1.0 if self.dataset[name].attrs.get("is_bool") else values
         return pd.DataFrame(columns)
 
-    def to_rliable(self, outcome: str = "auc") -> dict[str, NDArray[np.float64]]:
-        """Give an outcome in the layout of rliable: for each algorithm a matrix (runs, tasks).
+    def to_rliable(self, metric: str = "auc") -> dict[str, NDArray[np.float64]]:
+        """Give a metric in the layout of rliable: for each algorithm a matrix (runs, tasks).
 
         The algorithms are the configurations, by label; where there are several problems, those are the tasks.
 
         Parameters
         ----------
-        outcome : str, default "auc"
-            One of `outcomes`.
+        metric : str, default "auc"
+            One of `metrics`.
 
         Returns
         -------
@@ -306,24 +306,24 @@ class Study(Answers, Drawing):
         {'alpha=0.1': (64, 1), 'alpha=0.5': (64, 1)}
         """
         n = int(self.dataset["agents_run"].min())
-        scores = self.scores(outcome)[:, :n]
+        scores = self.scores(metric)[:, :n]
         columns: dict[str, list[NDArray[np.float64]]] = {}
         for number, label in enumerate(self.labels):
             name = label.partition(", ")[2] if PROBLEM in self.varied else label
-            columns.setdefault(name or outcome, []).append(scores[number])
+            columns.setdefault(name or metric, []).append(scores[number])
         return {name: np.stack(tasks, axis=1) for name, tasks in columns.items()}
 
     def to_rl_evaluation(self) -> "pd.DataFrame":
-        """Give the outcomes in the layout of rl-evaluation (rlai-lab): a row for each run.
+        """Give the metrics in the layout of rl-evaluation (rlai-lab): a row for each run.
 
         ``polars.from_pandas`` of it, with ``data_definition(hyper_cols=study.varied, seed_col="seed",
-        time_col="frame")``, is what its functions take; each outcome is a metric.
+        time_col="frame")``, is what its functions take; each metric is a metric.
 
         Returns
         -------
         pandas.DataFrame
             Columns: what varies, ``seed`` (the agent's number), ``frame`` (the episodes, the same in all rows: an
-            outcome is one number of a whole run), and the outcomes as numbers.
+            metric is one number of a whole run), and the metrics as numbers.
 
         Examples
         --------
@@ -334,7 +334,7 @@ class Study(Answers, Drawing):
         """
         frame = self.to_dataframe().drop(columns=["configuration", "label"]).rename(columns={"agent": "seed"})
         frame.insert(len(self.varied) + 1, "frame", self.episodes)
-        return frame.astype(dict.fromkeys(self.outcomes, np.float64))
+        return frame.astype(dict.fromkeys(self.metrics, np.float64))
 
     def rerun(
         self,
@@ -364,7 +364,7 @@ class Study(Answers, Drawing):
         Returns
         -------
         Study
-            Of one configuration, with the same label, and the built-in outcomes and those of ``functions``.
+            Of one configuration, with the same label, and the built-in metrics and those of ``functions``.
 
         Raises
         ------

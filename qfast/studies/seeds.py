@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, ranked, scores_of, select
+from qfast.studies.asked import Metric, StudyData, common_scores, metric_of, pairing, ranked, scores_of, select
 from qfast.studies.texts import columns, percent
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SeedTable:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What the seeds are for.
     rows : tuple of SeedsRow
         One for each configuration (a half-width), or one for the pair (a power).
@@ -52,7 +52,7 @@ class SeedTable:
         Agents of each configuration that the study ran.
     """
 
-    outcome: Outcome
+    metric: Metric
     rows: tuple[SeedsRow, ...]
     n_agents: int
 
@@ -90,7 +90,7 @@ class SeedTable:
     def __str__(self) -> str:
         """Print a line for each row."""
         needed = self.rows[0].needed
-        lines = [f"{self.outcome.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
+        lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
         return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
 
 
@@ -102,7 +102,7 @@ def find_seeds(
     study: StudyData,
     a: Any,
     b: Any,
-    outcome: str | None,
+    metric: str | None,
     *,
     half_width: float | None,
     power: float,
@@ -113,7 +113,7 @@ def find_seeds(
     rng: Any,
 ) -> SeedTable:
     """Plan a study; see `Study.seeds_needed`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     if half_width is not None:
         if b is not None:
             msg = "half_width is about one configuration, but a and b are given; give half_width, or a and b"
@@ -141,7 +141,7 @@ def find_seeds(
 
 
 def pair_of(
-    study: StudyData, asked: Outcome, a: Any, b: Any, where: Mapping[str, Any] | None = None
+    study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None = None
 ) -> tuple[int, int]:
     """Look two configurations up; where none is named, the two with the best means."""
     if (a is None) != (b is None):

@@ -1,4 +1,4 @@
-"""One outcome of every configuration: where its agents are, how sure that is, and how far they lie apart."""
+"""One metric of every configuration: where its agents are, how sure that is, and how far they lie apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from qfast.stats import (
     summarize,
     tolerance_interval,
 )
-from qfast.studies.asked import Outcome, StudyData, outcome_of, precision_of, raw_scores, scores_of, select
+from qfast.studies.asked import Metric, StudyData, metric_of, precision_of, raw_scores, scores_of, select
 from qfast.studies.texts import columns, number, percent, plus_minus, with_interval
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ConfigurationSummary:
     optimal : Estimate or None
         Share of the agents whose greedy policy is optimal, with Wilson's interval; None if it was not measured.
     happened : Estimate or None
-        Share of the agents for which it happened at all, where the outcome is a time that may be infinite.
+        Share of the agents for which it happened at all, where the metric is a time that may be infinite.
     """
 
     configuration: int
@@ -77,7 +77,7 @@ class StudySummary:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was summed up.
     rows : tuple of ConfigurationSummary
         One for each configuration.
@@ -89,7 +89,7 @@ class StudySummary:
         How the number of agents was chosen, where it was by looking at an interval; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
@@ -102,7 +102,7 @@ class StudySummary:
     @property
     def best(self) -> ConfigurationSummary:
         """The configuration with the best mean."""
-        sign = 1 if self.outcome.higher_is_better else -1
+        sign = 1 if self.metric.higher_is_better else -1
         return max(self.rows, key=lambda row: sign * row.summary.mean.value)
 
     @property
@@ -196,7 +196,7 @@ class StudySummary:
     def _shares(self) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
         bar = self.rows[0].summary.at_least
-        name = self.outcome.name
+        name = self.metric.name
         if any(row.summary.share is not None for row in self.rows) and name != "optimal":
             found.append((f"share >= {bar:g}", lambda row: row.summary.share))
         if any(row.happened is not None for row in self.rows):
@@ -207,7 +207,7 @@ class StudySummary:
 
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
-        o, percent_level = self.outcome, f"{100 * self.level:g} %"
+        o, percent_level = self.metric, f"{100 * self.level:g} %"
         lines = [f"{o.axis}; {o.direction}"]
         if o.description:
             lines.append(f"  {o.description}")
@@ -238,7 +238,7 @@ def _share_text(estimate: Estimate | None) -> str:
 
 def summarize_study(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     level: float,
     quantiles: Sequence[float],
@@ -247,7 +247,7 @@ def summarize_study(
     where: Mapping[str, Any] | None,
 ) -> StudySummary:
     """Sum up every configuration; see `Study.summary`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     goal = precision_of(study)
     rows, labels, configurations = [], list(study.labels), list(study.configurations)
     for i in select(study, where):
@@ -263,17 +263,17 @@ def summarize_study(
             one = _with_never(one, raw)
             happened = estimate_share(int(np.isfinite(raw).sum()), raw.size, level=level)
         optimal = None
-        if "optimal" in study.outcomes:
-            found = raw_scores(study, outcome_of(study, "optimal"), i)
+        if "optimal" in study.metrics:
+            found = raw_scores(study, metric_of(study, "optimal"), i)
             optimal = estimate_share(int(found.sum()), found.size, level=level)
         rows.append(ConfigurationSummary(i, str(labels[i]), dict(configurations[i]), one, optimal, happened))
     return StudySummary(asked, tuple(rows), float(level), len(labels), "" if goal is None else _stopped(goal))
 
 
 def _stopped(goal: tuple[str, PrecisionRule]) -> str:
-    outcome, rule = goal
+    metric, rule = goal
     return (
-        f"agents were added until the interval of {outcome} was at most {rule.half_width:g} to either side, or the "
+        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
         f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
     )
 

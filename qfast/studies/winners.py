@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qfast.errors import InvalidInput
 from qfast.stats import SelectionBias, selection_bias
-from qfast.studies.asked import Outcome, StudyData, outcome_of, ranked, scores_of, select
+from qfast.studies.asked import Metric, StudyData, metric_of, ranked, scores_of, select
 from qfast.studies.texts import columns, number, with_interval
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Winner:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         By what it was chosen.
     configuration : int
         Its index.
@@ -45,7 +45,7 @@ class Winner:
         Agents behind the two.
     """
 
-    outcome: Outcome
+    metric: Metric
     configuration: int
     label: str
     settings: Mapping[str, Any]
@@ -59,7 +59,7 @@ class Winner:
     def sentence(self) -> str:
         """The finding in one sentence."""
         s = self.scores
-        sign = 1 if self.outcome.higher_is_better else -1
+        sign = 1 if self.metric.higher_is_better else -1
         inside = s.bias.interval.low <= 0 <= s.bias.interval.high
         flattery = sign * s.bias.value
         tail = (
@@ -70,7 +70,7 @@ class Winner:
             else f"on fresh seeds it does even better, by {number(-flattery, s.bias.interval.half_width)}"
         )
         return (
-            f"{self.label} has the best {self.outcome.title}, on average, of {self.n_configurations:,} configurations: "
+            f"{self.label} has the best {self.metric.title}, on average, of {self.n_configurations:,} configurations: "
             f"{with_interval(s.selected)}; on {self.n_fresh:,} fresh seeds it is {with_interval(s.fresh)}: {tail}."
         )
 
@@ -108,7 +108,7 @@ class Winner:
 
     def __str__(self) -> str:
         """Print the winner and its numbers."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", f"best of {self.n_configurations:,}: {self.label}"]
+        lines = [f"{self.metric.axis}; {self.metric.direction}", f"best of {self.n_configurations:,}: {self.label}"]
         lines += [f"  {line}" for line in columns(*self.table())]
         lines.append(f"second best: {self.runner_up}")
         return "\n".join(lines)
@@ -116,7 +116,7 @@ class Winner:
 
 def find_best(
     study: Rerunnable,
-    outcome: str | None,
+    metric: str | None,
     *,
     n_agents: int | None,
     seed: Any,
@@ -124,7 +124,7 @@ def find_best(
     where: Mapping[str, Any] | None,
 ) -> Winner:
     """Choose, run again, and put both numbers side by side; see `Study.best`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     order = ranked(study, asked, select(study, where, one_problem=True))
     if len(order) < 2:
         msg = "one configuration alone has no winner; vary something, or name fewer settings in where"
@@ -132,9 +132,9 @@ def find_best(
     first, second = order[:2]
     selected = scores_of(study, asked, first)
     fresh_study = study.rerun(first, n_agents=n_agents, seed=seed)
-    fresh = scores_of(fresh_study, outcome_of(fresh_study, asked.name), 0)
+    fresh = scores_of(fresh_study, metric_of(fresh_study, asked.name), 0)
     return Winner(
-        outcome=asked,
+        metric=asked,
         configuration=first,
         label=str(study.labels[first]),
         settings=dict(study.configurations[first]),

@@ -132,7 +132,7 @@ def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
         ({"gamma": 0.5}, "settings is"),
         ({"paired": False}, "paired is true there and false here"),
         ({"curves": False}, "curves is"),
-        ({"outcomes": {"mine": len}}, "outcomes is"),
+        ({"metrics": {"mine": len}}, "metrics is"),
         ({"precision": 0.1}, "precision is null there"),
         ({"episodes": 101, "seed": 4, "gamma": 0.1, "checkpoints": None}, "and 1 more|and 2 more"),
     ],
@@ -165,11 +165,11 @@ def test_other_places_are_refused(tmp_path, monkeypatch):
         make(out=tmp_path)
 
 
-def test_outcomes_of_the_users_own_stay(tmp_path):
-    made = make(out=tmp_path, outcomes={"first": lambda block: block.returns[:, 0]}, n_agents=64)
+def test_metrics_of_the_users_own_stay(tmp_path):
+    made = make(out=tmp_path, metrics={"first": qfast.Metric(lambda block: block.returns[:, 0], higher_is_better=False, unit="reward")}, n_agents=64)
     read = qfast.load_study(tmp_path)
     assert read.dataset.equals(made.dataset)
-    assert read.rerun(0, 64, progress=False).outcomes == [name for name in made.outcomes if name != "first"]
+    assert read.rerun(0, 64, progress=False).metrics == [name for name in made.metrics if name != "first"]
 
 
 class Failing(Executor):
