@@ -5,24 +5,11 @@ from typing import Any
 import numpy as np
 
 from qfast.run import NotKept, Run
+from qfast.seeding import seed_in_words, seed_to_json
 
-__all__ = ["describe_run", "final_returns", "learner_in_words", "seed_in_words"]
+__all__ = ["describe_run", "final_returns", "learner_in_words"]
 
 _LAST = 100  # episodes that count as the end of training
-
-
-def seed_in_words(run: Run) -> str:
-    """The seed as a person would type it.
-
-    Examples
-    --------
-    >>> import qfast
-    >>> seed_in_words(qfast.train(n_agents=1, episodes=1, seed=7, progress=False))
-    '7'
-    """
-    sequence = run.seed_sequence
-    words = str(sequence.entropy)
-    return f"{words} with spawn key {tuple(sequence.spawn_key)}" if sequence.spawn_key else words
 
 
 def final_returns(run: Run) -> dict[str, Any] | None:
@@ -77,13 +64,14 @@ def describe_run(run: Run) -> str:
     speed = f", {run.steps_per_second / 1e6:,.0f} million a second" if run.seconds > 0 else ""
     kept = not isinstance(run.q, NotKept)
     shape = run.q.shape if kept else "not kept"
+    seed = seed_in_words(seed_to_json(run.seed_sequence))
     lines = [
         f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
         f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
         f"  learner    {learner_in_words(run)}",
         f"  rates      {', '.join(f'{name}={getattr(run.learner, name)!r}' for name in run.learner.shown)}",
         f"  Q          {run.dtype.name} {shape}, started at {run.initial_q!r}, ties {run.ties}",
-        f"  seed       {seed_in_words(run)}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
+        f"  seed       {seed}" + (f", first agent {run.first_agent:,}" if run.first_agent else ""),
         f"  steps      {steps:,} in {run.seconds:.3g} s{speed}",
     ]
     final = final_returns(run)

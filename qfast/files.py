@@ -8,8 +8,11 @@ dtype and shape of every array. Every array carries the checksum (CRC-32) that t
 
 import contextlib
 import json
+import math
 import os
+import re
 import secrets
+import shutil
 import struct
 import zipfile
 import zlib
@@ -21,13 +24,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile, InvalidInput
+from qfast.locks import is_at
 
-__all__ = ["FORMAT_VERSION", "read_npz", "replacing", "write_npz"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "FORMAT_VERSION", "TEMPORARY", "as_path", "check_file", "read_json", "read_npz", "replacing", "scratch_folder",
+    "write_npz",
+]  # fmt: skip
 
 #: Version of the layout of files; raised when an older qfast could misread a newer file.
 FORMAT_VERSION: Final = 1
 
+#: Names under which files are written before they take their own.
+TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
+
 _HEADER = "qfast_file"
+_CHUNK: Final = 2**24  # bytes that are read at once
+_MOST_DIGITS: Final = 1300  # of a number in JSON: a seed has up to 4,096 bits
 
 # What zipfile and NumPy raise, between them, on damaged archives.
 _DAMAGE = (
@@ -42,9 +59,50 @@ _DAMAGE = (
     OSError,
     OverflowError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
 )
+
+
+def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
+    """Turn what names a file into a path.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none, or no file can have this name.
+
+    Examples
+    --------
+    >>> as_path("run.npz").suffix
+    '.npz'
+    """
+    try:
+        made = Path(path)
+    except TypeError as error:
+        msg = f"{name}={path!r:.60} is no path; use a name such as 'run.npz', or one of a folder"
+        raise InvalidInput(msg) from error
+    if "\0" in str(made):
+        msg = f"{name}={str(made)!r:.60} has a null character in it, which no file's name can have; leave it out"
+        raise InvalidInput(msg)
+    return made
+
+
+def check_file(target: Path) -> None:
+    """Refuse to put a file in place of what is no file, such as a device.
+
+    Raises
+    ------
+    InvalidInput
+        If something else has this name.
+    """
+    if target.is_dir():
+        msg = f"{target} is a folder; name a file, in it or elsewhere"
+        raise InvalidInput(msg)
+    if target.exists() and not target.is_file():
+        msg = f"{target} is a device or a pipe, which writing would replace; name a file"
+        raise InvalidInput(msg)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], kind: str) -> Path:
@@ -82,7 +140,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
     ...     read_npz(file, "demo")["x"]
     array([0, 1, 2])
     """
-    target = Path(path)
+    target = as_path(path)
     if not target.parent.is_dir():
         msg = f"{target}: there is no folder {target.parent}; create it first"
         raise InvalidInput(msg)
@@ -99,7 +157,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
     header = {"format": "qfast", "version": FORMAT_VERSION, "kind": kind, "arrays": _manifest(members)}
     members = {_HEADER: np.array(json.dumps(header)), **members}
     with replacing(target) as stream:
-        np.savez(stream, allow_pickle=False, **members)
+        # NumPy below 2.2 knows no allow_pickle here, and would keep it as an array.
+        np.savez(stream, **members)  # type: ignore[arg-type, unused-ignore]
     return target
 
 
@@ -126,18 +185,95 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'whole'
     """
-    # A name of its own for every writer, and open() rather than mkstemp() so that the umask decides on access.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    check_file(target)
+    final = Path(os.path.realpath(target))  # a link stays one
+    _sweep(final)
+    stream, temporary = _new_file(final)
     try:
-        with temporary.open("xb") as stream:
+        with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(target)
+            if fcntl is not None:
+                temporary.replace(final)  # while it is locked: see `_sweep`
+        if fcntl is None:  # Windows renames no open file
+            temporary.replace(final)
     except BaseException:  # Ctrl-C too must not leave a part behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """A folder beside a file or folder that others write, removed at the end.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        What will be moved out of it to its own place.
+
+    Yields
+    ------
+    pathlib.Path
+    """
+    _sweep(target)
+    folder = _beside(target)
+    folder.mkdir()
+    descriptor = None
+    try:
+        if fcntl is not None:
+            descriptor = os.open(folder, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # a disk without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _beside(target: Path) -> Path:
+    """A name of its own for every writer."""
+    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _new_file(target: Path) -> tuple[IO[bytes], Path]:
+    """Make a file beside another one, locked as long as it is open."""
+    while True:
+        temporary = _beside(target)
+        stream = temporary.open("xb")  # not mkstemp(), so that the umask decides on access
+        if fcntl is None:
+            return stream, temporary
+        with contextlib.suppress(OSError):  # a disk without locks
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if is_at(stream.fileno(), temporary):
+            return stream, temporary
+        stream.close()  # swept up in the moment before it was locked
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed writers of a file have left beside it: what can be locked, nobody is writing any more."""
+    mine = re.compile(rf"\.{re.escape(target.name)}\.\d+-[0-9a-f]{{8}}\.tmp")
+    with contextlib.suppress(OSError):
+        for path in [path for path in target.parent.iterdir() if mine.fullmatch(path.name)]:
+            with contextlib.suppress(OSError):
+                _remove_left(path)
+
+
+def _remove_left(path: Path) -> None:
+    if fcntl is None:
+        path.unlink()  # refused while it is open; folders stay
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def _manifest(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
@@ -178,16 +314,18 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
     ...         print(str(error).replace(folder, ""))
     /a.npz holds kind 'demo', not 'run'; give a file that holds a run
     """
-    source = Path(path)
+    source = as_path(path)
+    if source.exists() and not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
+        msg = f"{source} is a device or a pipe; give a file that holds a {kind}"
+        raise BadFile(msg)
     with source.open("rb") as stream:  # outside the net below: a missing file keeps its own, clear error
         try:
             with zipfile.ZipFile(stream) as archive:
+                _check_members(archive, os.fstat(stream.fileno()).st_size)
                 damaged = archive.testzip()  # reads everything once: checksums first, content afterwards
                 names = set(archive.namelist())
-            if damaged is None and f"{_HEADER}.npy" in names:
-                stream.seek(0)
-                with np.load(stream, allow_pickle=False) as content:
-                    arrays = {name: content[name] for name in content.files}
+                ours = damaged is None and f"{_HEADER}.npy" in names
+                arrays = {name.removesuffix(".npy"): _array(archive, name) for name in names} if ours else {}
         except _DAMAGE as error:
             msg = f"{source} is truncated, damaged, or no .npz file ({error}); restore it from a copy or write it anew"
             raise BadFile(msg) from error
@@ -201,14 +339,84 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
     return {name: array for name, array in arrays.items() if name != _HEADER}
 
 
+def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse what would become more than its file: compressed members, or several on the same bytes."""
+    members = archive.infolist()
+    if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in members):
+        msg = "it has compressed members, which qfast never writes"
+        raise ValueError(msg)
+    if sum(m.file_size for m in members) > size:
+        msg = "its members are larger than the file"
+        raise ValueError(msg)
+    if len({m.filename for m in members}) < len(members) or not all(m.filename.endswith(".npy") for m in members):
+        msg = "it has members that are no arrays, or two of one name"
+        raise ValueError(msg)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read an array whose header says just as many bytes as there are."""
+    with archive.open(name) as stream:
+        major, _ = np.lib.format.read_magic(stream)
+        if major not in (1, 2):
+            msg = f"{name} has version {major} of .npy"
+            raise ValueError(msg)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        size = archive.getinfo(name).file_size - stream.tell()
+        fits = not dtype.hasobject and dtype.itemsize and all(n >= 0 for n in shape)
+        if not fits or math.prod(shape) * dtype.itemsize != size:
+            msg = f"{name} says that it has shape {shape} of {dtype}, which its {size:,} bytes are not"
+            raise ValueError(msg)
+        array = np.empty(shape[::-1] if fortran else shape, dtype)
+        content = array.reshape(-1).view(np.uint8)
+        for begin in range(0, size, _CHUNK):
+            content[begin : begin + _CHUNK] = np.frombuffer(stream.read(min(_CHUNK, size - begin)), np.uint8)
+    return array.T if fortran else array
+
+
+def read_json(text: str | bytes) -> Any:
+    """Read JSON that may come from anywhere.
+
+    Raises
+    ------
+    ValueError
+        If it is none, nested too deeply, or has a number that is not finite or has more than 1,300 digits.
+
+    Examples
+    --------
+    >>> read_json('{"n": 1e999}')
+    Traceback (most recent call last):
+    ...
+    ValueError: 1e999 is no finite number
+    """
+
+    def whole(digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            msg = f"a number of {len(digits):,} digits"
+            raise ValueError(msg)
+        return int(digits)
+
+    def real(digits: str) -> float:
+        if not math.isfinite(float(digits)):
+            msg = f"{digits:.40} is no finite number"
+            raise ValueError(msg)
+        return float(digits)
+
+    try:
+        return json.loads(text, parse_int=whole, parse_float=real, parse_constant=real)
+    except RecursionError as error:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from error
+
+
 def _check_header(source: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a header that names another format, version or kind, or other arrays than there are."""
     try:
-        header = json.loads(str(arrays[_HEADER]))
+        header = read_json(str(arrays[_HEADER]))
         version, found = int(header["version"]), str(header["kind"])
         complete = header["arrays"] == _manifest({n: a for n, a in arrays.items() if n != _HEADER})
-    except (KeyError, TypeError, ValueError) as error:
-        msg = f"{source} has an unreadable header ({error!r}); restore it from a copy or write it anew"
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        msg = f"{source} has an unreadable header ({error!r:.80}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     if version > FORMAT_VERSION:
         msg = f"{source} has format version {version}, this qfast reads up to {FORMAT_VERSION}; upgrade qfast"

@@ -10,9 +10,10 @@ from numpy.random import SeedSequence
 from qfast.blocks import Plan
 from qfast.errors import BadFile, InvalidInput, Unfinished
 from qfast.mdp import MDP
-from qfast.parts import read_work, work_digest
 from qfast.run import Run, load
+from qfast.seeding import seed_from_json
 from qfast.store import Store, describe_work
+from qfast.work_folder import read_work, work_digest
 
 __all__ = ["Output"]
 
@@ -68,7 +69,7 @@ class Output:
         work = read_work(self.folder, _KIND)
         if work is None:
             return None
-        return SeedSequence(work["seed"], spawn_key=tuple(work["spawn_key"]), pool_size=work["seed_pool"])
+        return seed_from_json(work["seed"])
 
     def describe(self, mdp: MDP, plan: Plan, *, n_agents: int, keep_q: bool) -> str:
         """Note what training this is; give its digest."""

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from qfast.columns import map_columns
 from qfast.curve import Curve
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import read_npz, write_npz
+from qfast.files import as_path, read_json, read_npz, write_npz
 from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 from qfast.run_checks import check_arrays, check_learner
+from qfast.seeding import seed_as_given, seed_from_json, seed_to_json
+from qfast.work_folder import holds_work, read_work
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
@@ -138,8 +140,8 @@ class Run:
 
     @property
     def seed(self) -> Any:
-        """The seed, as `qfast.train` takes it: a number, or a SeedSequence where it has a spawn key."""
-        return self.seed_sequence if self.seed_sequence.spawn_key else self.seed_sequence.entropy
+        """The seed, as `qfast.train` takes it: a number, or a SeedSequence where a number would not do."""
+        return seed_as_given(self.seed_sequence)
 
     @property
     def alpha(self) -> Rate:
@@ -358,11 +360,7 @@ class Run:
             "seconds": self.seconds,
             "learner": self.learner.options(),
             "rates": {name: [getattr(self.learner, name).kind, getattr(self.learner, name).text] for name in RATES},
-            "seed": {
-                "entropy": _plain(self.seed_sequence.entropy),
-                "spawn_key": _plain(self.seed_sequence.spawn_key),
-                "pool_size": self.seed_sequence.pool_size,
-            },
+            "seed": seed_to_json(self.seed_sequence),
         }
 
     def to_arrays(self, *, of_agents: bool = True) -> dict[str, NDArray[Any]]:
@@ -387,15 +385,6 @@ class Run:
         from qfast.describe import describe_run
 
         return describe_run(self)
-
-
-def _plain(value: Any) -> Any:
-    """Turn an int, or nested sequences and arrays of ints, into what JSON knows."""
-    if value is None or isinstance(value, int):
-        return value
-    if isinstance(value, np.integer):
-        return int(value)
-    return [_plain(part) for part in value]
 
 
 def load(path: str | os.PathLike[str]) -> Run:
@@ -423,16 +412,21 @@ def load(path: str | os.PathLike[str]) -> Run:
     --------
     See `Run.save`.
     """
-    folder = Path(path) if Path(path).is_dir() else None
+    folder = as_path(path) if as_path(path).is_dir() else None
     if folder is not None and not (folder / _FILE).is_file():
-        if not (folder / "work.json").is_file():
+        if not holds_work(folder):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder))
+        try:
+            read_work(folder, "training")
+        except InvalidInput as error:
+            msg = f"{folder} holds no run ({error}); qfast.load_study reads a study"
+            raise BadFile(msg) from error
         msg = f"{folder} holds a training that is not finished; start it again with the same settings"
         raise BadFile(msg)
     arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
     try:
         if folder is not None:
-            arrays |= _of_agents(map_columns(folder, json.loads(str(arrays["about"]))["columns"]))
+            arrays |= _of_agents(map_columns(folder, read_json(str(arrays["about"]))["columns"]))
         return _from_arrays(arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} does not hold a whole run ({error}); train and save it again"
@@ -451,7 +445,7 @@ def _of_agents(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
     from qfast.truth.checkpoints import Checkpoints
 
-    about = json.loads(str(arrays["about"]))
+    about = read_json(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
     n_agents, episodes = int(about.get("n_agents", len(arrays.get("q", ())))), int(about["episodes"])
     rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
@@ -459,7 +453,6 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
     check_arrays(mdp, learner, episodes, n_agents, arrays)
     kept, none = "q" in arrays, NotKept(n_agents)
     q: Any = arrays.get("q", none)
-    seed = about["seed"]
     return Run(
         q=q,
         q_tables=arrays.get("q_tables"),
@@ -469,9 +462,7 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
         mdp=mdp,
         learner=learner,
-        seed_sequence=SeedSequence(
-            seed["entropy"], spawn_key=tuple(seed["spawn_key"]), pool_size=int(seed["pool_size"])
-        ),
+        seed_sequence=seed_from_json(about["seed"]),
         first_agent=int(about["first_agent"]),
         episodes=episodes,
         record=about["record"],

@@ -23,8 +23,8 @@ The stream depends on the seed and the agent's number alone: not on how many age
 divided over blocks, threads or machines.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -32,13 +32,19 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Seed", "agent_streams", "as_seed_sequence", "next_words"]
+__all__ = [
+    "Seed", "agent_streams", "as_seed_sequence", "next_words", "seed_as_given", "seed_from_json", "seed_in_code",
+    "seed_in_words", "seed_number", "seed_to_json",
+]  # fmt: skip
 
 #: What counts as a seed.
 Seed = int | Sequence[int] | SeedSequence | None
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _WARM_UP = 12
+_POOL: Final = 4  # NumPy's own size of a SeedSequence's pool
+_MOST_POOL: Final = 1024  # mixing a pool takes its size squared
+_MOST_BITS: Final = 4096  # of entropy and spawn key together: a number that JSON can hold
 
 
 def as_seed_sequence(seed: Seed) -> SeedSequence:
@@ -65,15 +71,145 @@ def as_seed_sequence(seed: Seed) -> SeedSequence:
     7
     """
     if isinstance(seed, SeedSequence):
-        return seed
-    if isinstance(seed, (bool, float, np.floating, np.bool_)):
+        sequence = seed
+    elif isinstance(seed, (bool, float, np.floating, np.bool_)):
         msg = f"seed={seed!r} is not a whole number; use an int of at least 0, or None for fresh entropy"
         raise InvalidInput(msg)
+    else:
+        try:
+            sequence = SeedSequence(int(seed) if isinstance(seed, np.integer) else seed)
+        except (TypeError, ValueError, OverflowError) as error:
+            msg = f"seed={seed!r:.60} cannot seed a run; use an int of at least 0, or None for fresh entropy"
+            raise InvalidInput(msg) from error
+    _check_size(sequence)
+    return sequence
+
+
+def _check_size(sequence: SeedSequence) -> None:
+    """Refuse what takes long to mix, or could not be written down."""
+    if not _POOL <= sequence.pool_size <= _MOST_POOL:
+        msg = f"a seed's pool_size={sequence.pool_size} is outside {_POOL} … {_MOST_POOL:,}; use a smaller one"
+        raise InvalidInput(msg)
+    bits = sum(max(int(part).bit_length(), 32) for part in (*_flat(sequence.entropy), *_flat(sequence.spawn_key)))
+    if bits > _MOST_BITS:
+        msg = f"a seed of {bits:,} bits is above {_MOST_BITS:,}; use a smaller number, or fewer of them"
+        raise InvalidInput(msg)
+
+
+def _flat(value: Any) -> list[int]:
+    """The numbers of entropy or of a spawn key, in a row, as NumPy mixes them."""
+    if value is None:
+        return []
+    if isinstance(value, str):  # NumPy takes "7" and "0x7" within a sequence
+        return [int(value, 16 if value.lower().startswith("0x") else 10)]
+    if isinstance(value, (int, np.integer)):
+        return [int(value)]
+    return [number for part in value for number in _flat(part)]
+
+
+def seed_to_json(seed: SeedSequence) -> dict[str, Any]:
+    """Say which seed this is, ready for JSON: all that its streams depend on.
+
+    Parameters
+    ----------
+    seed : numpy.random.SeedSequence
+
+    Returns
+    -------
+    dict
+        ``entropy``, an int or a list of int; ``spawn_key``, a list of int; ``pool_size``.
+
+    Examples
+    --------
+    >>> seed_to_json(SeedSequence(5, spawn_key=(1,), pool_size=8))
+    {'entropy': 5, 'spawn_key': [1], 'pool_size': 8}
+    """
+    entropy = seed.entropy
+    one = isinstance(entropy, (int, np.integer))
+    return {
+        "entropy": int(entropy) if one else _flat(entropy),  # type: ignore[arg-type]
+        "spawn_key": _flat(seed.spawn_key),
+        "pool_size": int(seed.pool_size),
+    }
+
+
+def seed_from_json(content: Mapping[str, Any]) -> SeedSequence:
+    """Make the seed that `seed_to_json` has described.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such seed.
+
+    Examples
+    --------
+    >>> seed = SeedSequence([5, 6], pool_size=8)
+    >>> seed_from_json(seed_to_json(seed)).generate_state(1) == seed.generate_state(1)
+    array([ True])
+    """
     try:
-        return SeedSequence(int(seed) if isinstance(seed, np.integer) else seed)
-    except (TypeError, ValueError) as error:
-        msg = f"seed={seed!r} cannot seed a run; use an int of at least 0, or None for fresh entropy"
-        raise InvalidInput(msg) from error
+        entropy, key, pool = (content[name] for name in ("entropy", "spawn_key", "pool_size"))
+        numbers = [*(entropy if isinstance(entropy, list) else [entropy]), *key, pool]
+        if all(type(number) is int and number >= 0 for number in numbers) and _POOL <= pool <= _MOST_POOL:
+            sequence = SeedSequence(entropy, spawn_key=tuple(key), pool_size=pool)
+            _check_size(sequence)
+            return sequence
+    except (KeyError, TypeError):
+        pass
+    msg = f"{content!r:.80} describes no seed; it has entropy, a spawn_key and a pool_size of whole numbers"
+    raise InvalidInput(msg)
+
+
+def seed_as_given(seed: SeedSequence) -> Seed:
+    """Give a seed as `qfast.train` takes it, as short as it can be: a number, a list of them, or the whole sequence."""
+    content = seed_to_json(seed)
+    return content["entropy"] if _is_plain(content) else seed
+
+
+def seed_in_code(content: Mapping[str, Any]) -> str:
+    """Write what `seed_to_json` gave as Python, for a call that makes the same streams again.
+
+    Examples
+    --------
+    >>> seed_in_code(seed_to_json(SeedSequence(5)))
+    '5'
+    >>> seed_in_code(seed_to_json(SeedSequence(5, pool_size=8)))
+    'numpy.random.SeedSequence(5, pool_size=8)'
+    """
+    if _is_plain(content):
+        return f"{content['entropy']}"
+    key = f", spawn_key={tuple(content['spawn_key'])}" if content["spawn_key"] else ""
+    pool = f", pool_size={content['pool_size']}" if content["pool_size"] != _POOL else ""
+    return f"numpy.random.SeedSequence({content['entropy']}{key}{pool})"
+
+
+def seed_in_words(content: Mapping[str, Any]) -> str:
+    """Write what `seed_to_json` gave for a reader.
+
+    Examples
+    --------
+    >>> seed_in_words(seed_to_json(SeedSequence(5, spawn_key=(1,), pool_size=8)))
+    '5 with spawn key (1,) and pool size 8'
+    """
+    key = f"spawn key {tuple(content['spawn_key'])}" if content["spawn_key"] else ""
+    pool = f"pool size {content['pool_size']}" if content["pool_size"] != _POOL else ""
+    return f"{content['entropy']}" + (f" with {' and '.join(filter(None, (key, pool)))}" if key or pool else "")
+
+
+def seed_number(content: Mapping[str, Any]) -> Any:
+    """Give what `seed_to_json` gave as the one number that is enough, or else the whole of it.
+
+    Examples
+    --------
+    >>> seed_number(seed_to_json(SeedSequence(5))), seed_number(seed_to_json(SeedSequence([5])))
+    (5, {'entropy': [5], 'spawn_key': [], 'pool_size': 4})
+    """
+    return content["entropy"] if _is_plain(content) and isinstance(content["entropy"], int) else content
+
+
+def _is_plain(content: Mapping[str, Any]) -> bool:
+    """Whether a seed's numbers alone make it again."""
+    return not content["spawn_key"] and content["pool_size"] == _POOL
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -25,7 +25,8 @@ from qfast.curve_state import builder_from_arrays, builder_to_arrays
 from qfast.errors import BadFile, InvalidInput
 from qfast.learner import RATES
 from qfast.mdp import MDP
-from qfast.parts import Parts
+from qfast.seeding import seed_to_json
+from qfast.work_folder import WorkFolder
 
 __all__ = ["COMMIT_SECONDS", "Done", "Store", "describe_work", "rows_of"]
 
@@ -41,7 +42,6 @@ def describe_work(
     values = hashlib.sha256(b"".join(getattr(learner, name).values.tobytes() for name in RATES))
     rates: dict[str, Any] = {name: repr(getattr(learner, name)) for name in (*learner.shown, "initial_q")}
     checks = plan.checks
-    seed = plan.seed
     return {
         "qfast": version,
         "problem": mdp.digest[:16],
@@ -52,9 +52,7 @@ def describe_work(
         "keep_q": keep_q,
         "checkpoints": None if checks is None else list(checks.episodes),
         "checkpoint_q": checks is not None and checks.keep_q,
-        "seed": seed.entropy if isinstance(seed.entropy, int) else [int(word) for word in seed.entropy or ()],
-        "spawn_key": [int(word) for word in seed.spawn_key],
-        "seed_pool": seed.pool_size,
+        "seed": seed_to_json(plan.seed),
         **learner.options(),
         **rates,
         "values_of_rates": values.hexdigest()[:16],
@@ -127,7 +125,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, work: Mapping[str, Any], plan: Plan, n_agents: int, *, keep_q: bool) -> None:
-        self.parts = Parts(folder, kind="training", work=work)
+        self.parts = WorkFolder(folder, kind="training", work=work)
         self._committed = time.monotonic()
         try:
             like = rows_of(Memory.empty(plan, 0))

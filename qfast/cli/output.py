@@ -198,9 +198,11 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
 
 def _may_be_folder(target: Path, path: str) -> bool:
     """Whether training may fill a folder of this name: a new one, or one that it has begun."""
+    from qfast.work_folder import holds_work
+
     if path.endswith(("/", os.sep)):
         return False
-    return bool(target.name) and target.suffix != ".npz" and (not target.exists() or (target / "work.json").is_file())
+    return bool(target.name) and target.suffix != ".npz" and (not target.exists() or holds_work(target))
 
 
 def _unfit(target: Path, path: str, source: str | None) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.cli.output import prints_unicode
-from qfast.cli.population import Population, Spread, policy_names, seed_of
+from qfast.cli.population import Population, Spread, policy_names
 from qfast.cli.screen import Block, Facts, Line, Table
 from qfast.describe import learner_in_words
 
@@ -103,8 +103,9 @@ def problem_title(mdp: "MDP", name: str | None = None) -> str:
 
 def seed_text(run: "Run") -> str:
     """Give the seed as one would type it."""
-    seed = seed_of(run)
-    return str(seed) if isinstance(seed, int) else ", ".join(f"{name} {value}" for name, value in seed.items())
+    from qfast.seeding import seed_in_words, seed_to_json
+
+    return seed_in_words(seed_to_json(run.seed_sequence))
 
 
 def spread(value: Spread, unit: str = "") -> str:

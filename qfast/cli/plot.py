@@ -1,8 +1,5 @@
 """``qfast plot``: pictures of a saved run or study."""
 
-import contextlib
-import os
-import secrets
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -132,14 +129,10 @@ def _painter(kind: str) -> "Callable[..., Axes]":
 
 def _save(figure: Any, out: Path, dpi: int) -> None:
     """Write a picture, whole or not at all."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=dpi)
-        temporary.replace(out)
-    except BaseException:  # Ctrl-C too must not leave a part behind
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    from qfast.files import replacing
+
+    with replacing(out) as stream:
+        figure.savefig(stream, format=out.suffix[1:].lower(), dpi=dpi)
 
 
 def _options(arguments: Namespace, kinds: dict[str, tuple[str, tuple[str, ...]]], thing: str) -> dict[str, Any]:

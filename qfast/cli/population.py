@@ -174,12 +174,9 @@ def policy_names(mdp: "MDP", policy: NDArray[np.int64]) -> list[tuple[str, str]]
 
 def seed_of(run: "Run") -> Any:
     """Give the number that repeats the run; what is not one number is given with its parts."""
-    sequence = run.seed_sequence
-    entropy = sequence.entropy
-    if isinstance(entropy, int) and not sequence.spawn_key:
-        return entropy
-    parts = [entropy] if isinstance(entropy, int) else np.asarray(entropy).tolist()
-    return {"entropy": parts, "spawn_key": list(sequence.spawn_key)}
+    from qfast.seeding import seed_number, seed_to_json
+
+    return seed_number(seed_to_json(run.seed_sequence))
 
 
 def _final(run: "Run") -> tuple[Spread | None, Spread | None]:

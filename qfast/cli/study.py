@@ -149,7 +149,9 @@ def _problems(arguments: Namespace) -> Any:
 
 def _seed(arguments: Namespace) -> int | None:
     """The seed; None to go on with that of the folder."""
-    if arguments.seed is not None or (arguments.out is not None and (Path(arguments.out) / "study.json").is_file()):
+    from qfast.work_folder import holds_work
+
+    if arguments.seed is not None or (arguments.out is not None and holds_work(arguments.out)):
         seed: int | None = arguments.seed
         return seed
     return secrets.randbits(48)  # short enough to be typed again
@@ -184,9 +186,11 @@ def _check_paths(arguments: Namespace, page: Path | None) -> None:
 
 def _tell_interrupted(interruption: KeyboardInterrupt, out: str | None) -> None:
     """Say what is kept."""
+    from qfast.work_folder import holds_work
+
     found: Study | None = getattr(interruption, "study", None)
     text = str(interruption).partition("; ")[2].partition("; the same call")[0] or "nothing is complete yet"
-    if out is not None and (Path(out) / "study.json").is_file():
+    if out is not None and holds_work(out):
         tell(f"interrupted; {text}; it is kept in {out}, and the same command goes on")
     else:
         tell(f"interrupted; {text}, but {'not kept' if found is None else 'not saved'} (--out DIR would keep it)")
@@ -196,9 +200,12 @@ def _with_command(found: "Study") -> "Study":
     """Say by which command the study was made; the seed is part of it."""
     from dataclasses import replace
 
+    from qfast.seeding import seed_number
+
     words = ["qfast", *sys.argv[1:]]
-    seed = json.loads(found.dataset.attrs["seed_sequence"])["entropy"]
-    if not any(word == "--seed" or word.startswith("--seed=") for word in words):
+    seed = seed_number(json.loads(found.dataset.attrs["seed_sequence"]))
+    given_one = any(word == "--seed" or word.startswith("--seed=") for word in words)
+    if not given_one and isinstance(seed, int):  # no other can be given here; the folder of --out has it
         words += ["--seed", str(seed)]
     return replace(found, dataset=found.dataset.assign_attrs(command=shlex.join(words)))
 

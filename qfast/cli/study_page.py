@@ -115,13 +115,15 @@ def _numbers(study: "Study", number: int) -> dict[str, dict[str, float] | None]:
 
 def study_json(study: "Study") -> dict[str, Any]:
     """The same for JSON, all configurations."""
+    from qfast.seeding import seed_number
+
     attributes = study.dataset.attrs
     run = study.dataset["agents_run"].to_numpy()
     return {
         "problems": json.loads(attributes["problems"]),
         "vary": json.loads(attributes["vary"]),
         "settings": json.loads(attributes["settings"]),
-        "seed": json.loads(attributes["seed_sequence"])["entropy"],
+        "seed": seed_number(json.loads(attributes["seed_sequence"])),
         "paired": study.paired,
         "n_agents": study.n_agents,
         "episodes": study.episodes,

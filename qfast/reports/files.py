@@ -1,11 +1,11 @@
 """Where a report goes: checked before any work, written whole or not at all."""
 
-import contextlib
 import os
 import secrets
 from pathlib import Path
 
 from qfast.errors import InvalidInput
+from qfast.files import as_path, check_file, replacing
 from qfast.plots.canvas import matplotlib
 
 __all__ = ["check_target", "write_whole"]
@@ -40,17 +40,12 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     qfast.errors.InvalidInput: study.pdf does not end in .html or .htm; a report is an HTML page, such as study.html
     """
     matplotlib("figure")
-    target = Path(path)
+    target = as_path(path)
     if target.suffix.lower() not in _ENDINGS:
         msg = f"{target} does not end in .html or .htm; a report is an HTML page, such as {target.stem or 'study'}.html"
         raise InvalidInput(msg)
     try:
-        if target.is_dir():
-            msg = f"{target} is a folder; name a file in it, such as {target / 'study.html'}"
-            raise InvalidInput(msg)
-        if target.exists() and not target.is_file():
-            msg = f"{target} is a device or a pipe, which writing would replace; name a file"
-            raise InvalidInput(msg)
+        check_file(target)
         trial = _beside(target)
         trial.open("xb").close()
         trial.unlink()
@@ -62,17 +57,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 def write_whole(target: Path, text: str) -> Path:
     """Write a text under another name, then give it its own in one step: readers see the old or the new file."""
-    temporary = _beside(target)
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:  # Ctrl-C too must not leave a part behind
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with replacing(target) as stream:
+        stream.write(text.encode())
     return target
 
 

@@ -4,9 +4,8 @@ import json
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
-from numpy.random import SeedSequence
-
 from qfast.errors import InvalidInput
+from qfast.seeding import seed_from_json
 from qfast.studies.design import PROBLEM
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN
@@ -50,8 +49,7 @@ def rerun(
     check_options(threads, executor, None)
     first = 0
     if seed is None:
-        there = json.loads(attributes["seed_sequence"])
-        seed = SeedSequence(there["entropy"], spawn_key=tuple(there["spawn_key"]))
+        seed = seed_from_json(json.loads(attributes["seed_sequence"]))
         first = int(study.dataset["first_agent"].max()) + study.n_agents
     settings = settings_of(study, number)
     varied = {key: [settings[key]] for key in study.varied if key != PROBLEM}

@@ -1,18 +1,15 @@
 """A study's folder: what is complete stands there in pieces, so that an interrupted study can go on.
 
-``study.json`` says which study it is.  Each ``piece-….npz`` holds what came in during a few seconds, written whole or
-not at all and with checksums: metrics of stretches of agents; of configurations that are complete, their curves; of
-the others, what is needed to go on.  Neither how often pieces were written nor where they begin and end changes a bit
-of the result.
+A `qfast.work_folder.WorkFolder` of the study, with its problems as parts.  Each part ``piece-…`` holds what came in
+during a few seconds: metrics of stretches of agents; of configurations that are complete, their curves; of the others,
+what is needed to go on.  Neither how often pieces were written nor where they begin and end changes a bit of the
+result.
 """
 
-import json
 import os
 import re
-import secrets
 import time
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -20,40 +17,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
-from qfast.files import read_npz, replacing, write_npz
+from qfast.errors import BadFile, InvalidInput
 from qfast.mdp import MDP
 from qfast.studies.part import Part
 from qfast.studies.totals import Curves, Totals
+from qfast.work_folder import WorkFolder, part_names, read_part, read_work, work_digest
 
-__all__ = ["Folder", "read_manifest", "read_pieces"]
+__all__ = ["KIND", "Folder", "read_begun", "read_problems", "take_pieces"]
 
-_NAME: Final = "study.json"
-_KIND: Final = "study_piece"
+#: What kind of work a study is.
+KIND: Final = "study"
 _INTERVAL: Final = 2.0  # seconds between two pieces
 
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read which study a folder holds.
-
-    Raises
-    ------
-    BadFile
-        If it holds none, or ``study.json`` is damaged.
-    """
-    file = path / _NAME
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
-        msg = f"{path} holds no study (there is no {_NAME} in it); give a folder that qfast.study(…, out=…) made"
-        raise BadFile(msg) from error
-    except ValueError as error:
-        msg = f"{file} is damaged ({error}); restore it from a copy, or give an empty folder"
-        raise BadFile(msg) from error
-    if not isinstance(content, dict) or content.get("format") != "qfast study":
-        msg = f"{file} was not written by qfast; give a folder that qfast.study(…, out=…) made"
-        raise BadFile(msg)
-    return content
+_Arrays = dict[str, NDArray[Any]]
+_Piece = tuple[list[tuple[int, int, Part, Curves | None]], float]
 
 
 class Folder:
@@ -63,7 +40,7 @@ class Folder:
     ----------
     path : path-like
         A new or empty folder, or one of the same study.
-    manifest : dict
+    about : dict
         What tells this study from others, as JSON holds it.
     problems : mapping of str to MDP, optional
         Kept beside it.
@@ -71,61 +48,36 @@ class Folder:
     Raises
     ------
     InvalidInput
-        If the folder holds another study or other things, or cannot be written.
+        If the folder holds another study or other things, is in use, or cannot be written.
+    BadFile
+        If it is damaged.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], manifest: dict[str, Any], problems: Mapping[str, MDP] | None = None
+        self, path: str | os.PathLike[str], about: dict[str, Any], problems: Mapping[str, MDP] | None = None
     ) -> None:
-        self.path = Path(path)
+        self._work = WorkFolder(path, kind=KIND, work=about)
+        self.path = self._work.folder
         self._waiting: dict[int, list[Part]] = {}
         self._written: set[int] = set()  # configurations whose curves are in a piece
         self._last = time.monotonic()
         self._seconds = 0.0
-        manifest = {"format": "qfast study", **json.loads(json.dumps(manifest))}
         try:
-            self._prepare(manifest, problems or {})
-        except OSError as error:
-            msg = f"out={str(path)!r} cannot be written ({error.strerror}); name a folder that you may write to"
-            raise InvalidInput(msg) from error
+            for i, problem in enumerate((problems or {}).values()):
+                if self._work.read(f"problem-{i}", MDP.from_arrays) is None:
+                    self._work.write(f"problem-{i}", problem.to_arrays())
+        except BaseException:
+            self.close()
+            raise
 
-    def _prepare(self, manifest: dict[str, Any], problems: Mapping[str, MDP]) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            msg = f"out={str(self.path)!r} is a file; name a folder"
-            raise InvalidInput(msg)
-        self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / _NAME).exists():
-            there = read_manifest(self.path)
-            different = [name for name in {**there, **manifest} if there.get(name) != manifest.get(name)]
-            if different:
-                msg = (
-                    f"out={str(self.path)!r} holds another study: {_differences(there, manifest, different)}; "
-                    "name another folder, or remove that one"
-                )
-                raise InvalidInput(msg)
-            trial = self.path / f".{secrets.token_hex(8)}.tmp"
-            trial.open("xb").close()
-            trial.unlink()
-            return
-        mine = re.compile(r"problem-\d+\.npz|\..+\.tmp")  # of a study that was killed before it had begun
-        if not all(mine.fullmatch(file.name) for file in self.path.iterdir()):
-            msg = f"out={str(self.path)!r} holds other files, and no study; name a new or an empty folder"
-            raise InvalidInput(msg)
-        for i, problem in enumerate(problems.values()):
-            problem.save(self.path / f"problem-{i}.npz")
-        with replacing(self.path / _NAME) as stream:
-            stream.write((json.dumps(manifest, indent=1) + "\n").encode())
+    def close(self) -> None:
+        """Let other processes use the folder."""
+        self._work.close()
 
     def load(self, totals: Totals, shapes: Curves) -> None:
-        """Put what the pieces hold into totals; see `read_pieces`.  A damaged one is set aside, with a warning."""
-
-        def set_aside(file: Path, error: Exception) -> None:
-            aside = file.with_name(f"{file.name}.damaged")
-            file.replace(aside)
-            text = f"{error}; it is set aside as {aside.name}, and its agents are trained again"
-            warnings.warn(text, DamagedPartWarning, stacklevel=6)
-
-        self._written |= read_pieces(self.path, totals, shapes, set_aside)
+        """Put what the pieces hold into totals.  A damaged one is set aside, with a warning."""
+        read = [self._work.read(name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(self.path)]
+        self._written |= _put([piece for piece in read if piece is not None], totals)
 
     def add(self, number: int, part: Part) -> None:
         """Note a part for the next piece."""
@@ -143,40 +95,74 @@ class Folder:
             return
         arrays = _pack(self._waiting, totals, self._written)
         arrays["seconds"] = np.asarray(seconds - self._seconds)
-        name = f"piece-{len(list(self.path.glob('piece-*.npz'))):05}-{secrets.token_hex(4)}.npz"
-        write_npz(self.path / name, arrays, _KIND)
+        taken = [int(match[1]) for path in self.path.glob("piece-*") if (match := re.match(r"piece-(\d+)", path.name))]
+        self._work.write(f"piece-{max(taken, default=-1) + 1:05}", arrays)
         self._written |= {number for number in self._waiting if number in totals.finished}
         self._waiting, self._last, self._seconds = {}, time.monotonic(), seconds
 
 
-def read_pieces(
-    path: Path, totals: Totals, shapes: Curves, at_damage: Callable[[Path, Exception], None]
-) -> set[int]:
-    """Put what a folder's pieces hold into totals.
+def read_begun(path: Path) -> dict[str, Any]:
+    """Read which study a folder holds.
+
+    Raises
+    ------
+    BadFile
+        If it holds none, or is damaged.
+    """
+    try:
+        about = read_work(path, KIND)
+    except InvalidInput as error:
+        msg = f"{path} holds no study ({error}); give a folder that qfast.study(…, out=…) made"
+        raise BadFile(msg) from error
+    if about is None:
+        msg = f"{path} holds no study; give a folder that qfast.study(…, out=…) made"
+        raise BadFile(msg)
+    return about
+
+
+def read_problems(path: Path, about: Mapping[str, Any]) -> dict[str, MDP]:
+    """Read the problems of a study's folder."""
+    digest = work_digest(KIND, about)
+    return {
+        name: read_part(path, KIND, digest, f"problem-{i}", MDP.from_arrays)
+        for i, name in enumerate(about["problems"])
+    }
+
+
+def take_pieces(path: Path, about: Mapping[str, Any], totals: Totals, shapes: Curves) -> None:
+    """Put what the pieces of a folder hold into empty totals.
 
     Parameters
     ----------
     path : pathlib.Path
+    about : mapping
+        Of `read_begun`.
     totals : Totals
-        Empty.
     shapes : Curves
         Arrays of the shapes that curves have.
-    at_damage : callable
-        What to do with a damaged piece.
 
-    Returns
-    -------
-    set of int
-        The configurations that are complete.
+    Raises
+    ------
+    BadFile
+        If a piece is damaged.
     """
+    digest = work_digest(KIND, about)
+    pieces = (
+        read_part(path, KIND, digest, name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(path)
+    )
+    _put(pieces, totals)
+
+
+def _pieces(path: Path) -> list[str]:
+    return [name for name in part_names(path) if name.startswith("piece-")]
+
+
+def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
+    """Put pieces into empty totals; give the configurations that are complete."""
     entries: list[tuple[int, int, Part, Curves | None]] = []
-    for file in sorted(path.glob("piece-*.npz")):
-        try:
-            arrays = read_npz(file, _KIND)
-            entries += _unpack(arrays, totals.metrics.shape[0], shapes)
-            totals.seconds += float(arrays["seconds"])
-        except (BadFile, KeyError, ValueError, IndexError) as error:
-            at_damage(file, error)
+    for found, seconds in pieces:
+        entries += found
+        totals.seconds += seconds
     # Of a configuration that was trained twice, because a piece was lost in between, the last one counts.
     complete = {number: (first + part.n, curves) for number, first, part, curves in entries if curves is not None}
     for number, first, part, _ in sorted(entries, key=lambda entry: entry[:2]):
@@ -192,15 +178,6 @@ def read_pieces(
         else:  # a piece is lost: the whole configuration is trained again
             totals.forget(number)
     return set(totals.finished)
-
-
-def _differences(there: dict[str, Any], here: dict[str, Any], names: list[str]) -> str:
-    """Say what tells two studies apart, at most three things."""
-    texts = []
-    for name in names[:3]:
-        old, new = (f"{json.dumps(content.get(name)):.60}" for content in (there, here))
-        texts.append(f"{name} is {old} there and {new} here" if old != new else f"{name} is another one")
-    return ", ".join(texts) + (f", and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> dict[str, NDArray[Any]]:
@@ -228,10 +205,9 @@ def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> 
     return arrays
 
 
-def _unpack(
-    arrays: dict[str, NDArray[Any]], n_metrics: int, shapes: Curves
-) -> list[tuple[int, int, Part, Curves | None]]:
-    """Give the stretches of agents in a file: configuration, first agent, what there is, and the curves."""
+def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
+    """Give the stretches of agents in a piece: configuration, first agent, what there is, the curves; and seconds."""
+    n_metrics = totals.metrics.shape[0]
     entries: list[tuple[int, int, Part, Curves | None]] = []
     at, row = 0, 0
     if arrays["metrics"].shape[0] != n_metrics:
@@ -259,4 +235,4 @@ def _unpack(
             ):
                 part.checks.insert(begin, count, sums, level)
         entries.append((number, first, part, curves))
-    return entries
+    return entries, float(arrays["seconds"])

@@ -6,7 +6,6 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,11 +19,11 @@ from qfast.execution import make_plan
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
-from qfast.seeding import Seed, as_seed_sequence
+from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_code, seed_in_words, seed_to_json
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
-from qfast.studies.folder import Folder, read_manifest
+from qfast.studies.folder import KIND, Folder
 from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
@@ -34,6 +33,7 @@ from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
 from qfast.studies.words import as_code
 from qfast.training_checks import check_problem
+from qfast.work_folder import read_work
 
 __all__ = ["Job", "prepare"]
 
@@ -93,6 +93,15 @@ class Job:
         self, *, threads: int | None = None, executor: Executor | None = None, progress: bool | Reporter | None = None
     ) -> Study:
         """Train what is missing; see `qfast.study`."""
+        try:
+            return self._run(threads=threads, executor=executor, progress=progress)
+        finally:
+            if self.folder is not None:
+                self.folder.close()
+
+    def _run(
+        self, *, threads: int | None, executor: Executor | None, progress: bool | Reporter | None
+    ) -> Study:
         totals = self.totals
         again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
         try:
@@ -104,6 +113,10 @@ class Job:
             complete, what = len(totals.finished), f"{type(error).__name__}: {error}"
             msg = f"{what}; {complete} of {len(self.design)} configurations were complete{again}"
             raise Unfinished(msg, study=self.result() if complete else None) from error
+        except KeyboardInterrupt:  # a second one, or one while the last piece was being written
+            cut_short = True
+            if self.folder is not None:
+                self.folder.flush(totals, totals.seconds, now=True)
         if cut_short:
             complete, agents = len(totals.finished), int(totals.done.sum())
             msg = f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
@@ -168,17 +181,18 @@ def prepare(
         design, chosen, goal, paired, tasks, firsts, np.array(when, np.int64), quantile_episodes, about, totals, folder
     )
     if folder is not None:
-        folder.load(totals, job.shapes)
+        try:
+            folder.load(totals, job.shapes)
+        except BaseException:
+            folder.close()
+            raise
     return job
 
 
 def _seed(seed: Seed, out: Any) -> SeedSequence:
     """The seed; if none is given, that of the study in the folder."""
-    if seed is None and out is not None and (Path(out) / "study.json").is_file():
-        there = read_manifest(Path(out)).get("seed")
-        if isinstance(there, dict):
-            return SeedSequence(there["entropy"], spawn_key=tuple(there["spawn_key"]))
-    return as_seed_sequence(seed)
+    begun = None if seed is not None or out is None else read_work(out, KIND)
+    return as_seed_sequence(seed) if begun is None else seed_from_json(begun["seed"])
 
 
 def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
@@ -277,16 +291,12 @@ def _about(
     quantile_episodes: Any,
 ) -> dict[str, Any]:
     """What tells a study from every other, as JSON holds it."""
-    entropy = seed.entropy
     return {
         "qfast_version": __version__,
         "problems": {name: mdp.digest for name, mdp in design.problems.items()},
         "vary": design.vary,
         "settings": design.fixed,
-        "seed": {
-            "entropy": entropy if entropy is None or isinstance(entropy, int) else [int(word) for word in entropy],
-            "spawn_key": [int(key) for key in seed.spawn_key],
-        },
+        "seed": seed_to_json(seed),
         "n_agents": int(n_agents),
         "episodes": int(episodes),
         "first_agent": int(first_agent),
@@ -301,11 +311,10 @@ def _about(
 
 def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[str, Any]:
     """What the dataset says about the whole: numbers and texts, as netCDF holds them."""
-    seed = about["seed"]
     return {
         "qfast_version": __version__,
-        "seed": f"{seed['entropy']}" + (f" with spawn key {tuple(seed['spawn_key'])}" if seed["spawn_key"] else ""),
-        "seed_sequence": as_json(seed),
+        "seed": seed_in_words(about["seed"]),
+        "seed_sequence": as_json(about["seed"]),
         "paired": int(about["paired"]),
         "n_agents": about["n_agents"],
         "episodes": about["episodes"],
@@ -341,16 +350,11 @@ def _call(design: Design, about: dict[str, Any]) -> str:
     ]
     fixed = {name: decode(value) for name, value in design.fixed.items()}
     changed = {name: value for name, value in fixed.items() if as_key(value) != as_key(DEFAULTS[name])}
-    seed = about["seed"]
     options: dict[str, Any] = {"n_agents": about["n_agents"], "episodes": about["episodes"], **changed}
     options |= {"first_agent": about["first_agent"]} if about["first_agent"] else {}
     options |= {} if about["paired"] else {"paired": False}
     texts = [f"{name}={as_code(value)}" for name, value in options.items()]
-    texts.append(
-        f"seed=numpy.random.SeedSequence({seed['entropy']}, spawn_key={tuple(seed['spawn_key'])})"
-        if seed["spawn_key"]
-        else f"seed={seed['entropy']}"
-    )
+    texts.append(f"seed={seed_in_code(about['seed'])}")
     if about["precision"] is not None:
         goal = about["precision"]
         texts.append(f"precision={{{goal['metric']!r}: {goal['half_width']!r}}}")

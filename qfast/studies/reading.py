@@ -4,11 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from numpy.random import SeedSequence
-
 from qfast.errors import BadFile, InvalidInput
-from qfast.mdp import MDP
-from qfast.studies.folder import read_manifest, read_pieces
+from qfast.seeding import seed_from_json
+from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
@@ -27,15 +25,15 @@ def read_folder(path: Path) -> Study:
         If the folder holds no study, is damaged, or the study is not complete.
     """
     need("xarray", "a study")
-    there = read_manifest(path)
+    there = read_begun(path)
     if "outcomes" in there:
         msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
         raise BadFile(msg)
     try:
-        problems = {name: MDP.load(path / f"problem-{i}.npz") for i, name in enumerate(there["problems"])}
+        problems = read_problems(path, there)
         vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]
         fixed = DEFAULTS | {name: decode(value) for name, value in there["settings"].items()}
-        seed = SeedSequence(there["seed"]["entropy"], spawn_key=tuple(there["seed"]["spawn_key"]))
+        seed = seed_from_json(there["seed"])
         metrics = [
             Metric(_not_kept, name, **there["own_metrics"][name])
             if name in there["own_metrics"]
@@ -52,7 +50,11 @@ def read_folder(path: Path) -> Study:
         msg = f"{path} does not hold a whole study ({error}); run it again"
         raise BadFile(msg) from error
     job.about["precision"] = there["precision"]
-    read_pieces(path, job.totals, job.shapes, _refuse)
+    try:
+        take_pieces(path, there, job.totals, job.shapes)
+    except BadFile as error:
+        msg = f"{error} (or run the study again with out={str(path)!r})"
+        raise BadFile(msg) from error
     left = len(job.design) - len(job.totals.finished)
     if left:
         msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
@@ -65,6 +67,3 @@ def _not_kept(block: AgentBlock) -> Any:
     msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
     raise InvalidInput(msg)
 
-
-def _refuse(file: Path, error: Exception) -> None:
-    raise BadFile(f"{error} (or run the study again with out={str(file.parent)!r})") from error

@@ -1,6 +1,5 @@
 """Studies in files: netCDF or zarr by xarray, written whole or not at all."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.errors import BadFile, InvalidInput
+from qfast.files import as_path, check_file, scratch_folder
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
@@ -30,18 +30,14 @@ def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
     """Write a study; see `Study.save`."""
     target = check_target(path)
     whole = _with_problems(study)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
+    with scratch_folder(target) as folder:
+        temporary = folder / target.name
         if target.suffix == ".nc":
             whole.to_netcdf(temporary, format="NETCDF4", engine="netcdf4")
             temporary.replace(target)
         else:
             whole.to_zarr(temporary, mode="w-", consolidated=False, zarr_format=2)
             _replace_folder(temporary, target)
-    except BaseException:  # Ctrl-C too must not leave a part behind
-        with contextlib.suppress(OSError):
-            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
-        raise
     return target
 
 
@@ -55,14 +51,16 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     MissingExtra
         If the package for the format is not installed.
     """
-    target = Path(path)
+    target = as_path(path)
     if target.suffix not in (".nc", ".zarr"):
         msg = f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr"
         raise InvalidInput(msg)
     if not target.parent.is_dir():
         msg = f"{target}: there is no folder {target.parent}; create it first"
         raise InvalidInput(msg)
-    if target.exists() and target.is_dir() != (target.suffix == ".zarr"):
+    if target.suffix == ".nc":
+        check_file(target)
+    elif target.exists() and not target.is_dir():
         msg = f"{target} is there already, and is no {target.suffix} file; choose another name"
         raise InvalidInput(msg)
     need("xarray", "saving a study")
@@ -156,7 +154,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     >>> again.dataset.equals(study.dataset)
     True
     """
-    source = Path(path)
+    source = as_path(path)
     if not source.exists():
         raise FileNotFoundError(2, "No such file or directory", str(source))
     if source.is_dir() and source.suffix != ".zarr":

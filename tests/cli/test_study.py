@@ -106,7 +106,7 @@ def test_several_problems_unpaired_and_precise(command, tmp_path):
         (["--report"], "--report without a FILE goes into the folder of --out"),
         (["--save", "study.csv"], "has no ending of a study's file"),
         (["--out", "taken"], "is a file"),
-        (["--out", "full"], "holds other files, and no study"),
+        (["--out", "full"], "full is a folder of something else"),
     ],
 )
 def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, arguments, told):
@@ -126,7 +126,7 @@ def test_another_study_is_refused(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert run([*map(str, SMALL), "--out", "here"]) == 0
     assert run([*map(str, SMALL[:-1]), "6", "--out", "here"]) == 2
-    assert "holds another study: seed is" in capsys.readouterr().err
+    assert "begun with seed.entropy=5, not 6" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
@@ -139,7 +139,7 @@ def test_an_interrupted_study_goes_on(start, command, tmp_path):
     assert started.process.returncode == -signal.SIGINT
     assert re.search(r"interrupted; [01] of 2 configurations \(\S+ agents\) were complete; it is kept", started.read())
     assert list((tmp_path / "here").glob("piece-*"))
-    manifest = json.loads((tmp_path / "here" / "study.json").read_text())
+    manifest = json.loads((tmp_path / "here" / "work.json").read_text())["work"]
     assert manifest["seed"]["entropy"] == 3
     with np.load(next((tmp_path / "here").glob("piece-*"))) as piece:
         assert piece["table"][0, :2].tolist() == [0, 0]

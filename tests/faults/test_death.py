@@ -145,7 +145,7 @@ def test_a_complete_run_is_read_not_trained_again(tmp_path):
 
 
 OTHER = {
-    "seed": ({"seed": 5}, "seed=4, not 5"),
+    "seed": ({"seed": 5}, "seed.entropy=4, not 5"),
     "agents": ({"n_agents": 3_001}, "agents=3000, not 3001"),
     "rate": ({"alpha": 0.2}, 'alpha="0.1", not "0.2"'),
     "digits of a rate": ({"gamma": 0.9 + 1e-12}, "values_of_rates="),

@@ -15,7 +15,7 @@ ROOT = Path(qfast.__file__).parent
 FLOORS = [
     {"kernel", "errors"},
     {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"parts", "columns", "run_checks", "machine"},
+    | {"work_folder", "columns", "locks", "run_checks", "machine"},
     {"problems"},
     {"tables", "moments", "curve", "curve_state", "stats", "exact"},
     {"run", "describe", "blocks", "batches", "store", "keeping", "outputs", "progress"},

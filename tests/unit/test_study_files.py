@@ -70,7 +70,7 @@ def test_foreign_files_are_refused(study, tmp_path):
 def test_bad_places_are_refused(study, tmp_path):
     (tmp_path / "folder.nc").mkdir()
     (tmp_path / "file.zarr").write_text("x")
-    places = {"study.csv": "no ending", "no/study.nc": "there is no folder", "folder.nc": "is there already",
+    places = {"study.csv": "no ending", "no/study.nc": "there is no folder", "folder.nc": "is a folder; name a file",
               "file.zarr": "is there already"}  # fmt: skip
     for name, told in places.items():
         with pytest.raises(InvalidInput, match=told):

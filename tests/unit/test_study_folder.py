@@ -1,6 +1,5 @@
 """Studies in folders: what is complete stays, what is missing is trained, and the bits are the same."""
 
-import json
 import signal
 import time
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -11,8 +10,11 @@ import pytest
 import qfast
 from qfast.errors import BadFile, Interrupted, InvalidInput, Unfinished
 from qfast.studies import folder as module
+from qfast.work_folder import WorkFolder
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
+
+OWN = qfast.Metric(lambda block: block.returns[:, 0], "first", higher_is_better=True, unit="reward")
 
 
 def make(**changes):
@@ -38,15 +40,15 @@ def stop_after(monkeypatch):
 
     def begin(count):
         written = []
-        write = module.write_npz
+        write = WorkFolder.write
 
-        def write_and_stop(*arguments):
-            written.append(write(*arguments))
+        def write_and_stop(folder, name, arrays):
+            write(folder, name, arrays)
+            written.extend([name] * name.startswith("piece"))
             if len(written) == count:
                 signal.raise_signal(signal.SIGINT)
-            return written[-1]
 
-        monkeypatch.setattr(module, "write_npz", write_and_stop)
+        monkeypatch.setattr(WorkFolder, "write", write_and_stop)
         return written
 
     return begin
@@ -126,22 +128,22 @@ def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"seed": 4}, "seed is .*3.* there and .*4.* here"),
-        ({"n_agents": 300}, "n_agents is 200 there and 300 here"),
-        ({"vary": {"alpha": [0.1, 0.5]}}, "vary is"),
-        ({"gamma": 0.5}, "settings is"),
-        ({"paired": False}, "paired is true there and false here"),
-        ({"curves": False}, "curves is"),
-        ({"metrics": {"mine": len}}, "metrics is"),
-        ({"precision": 0.1}, "precision is null there"),
-        ({"episodes": 101, "seed": 4, "gamma": 0.1, "checkpoints": None}, "and 1 more|and 2 more"),
+        ({"seed": 4}, "seed.entropy=3, not 4"),
+        ({"n_agents": 300}, "n_agents=200, not 300"),
+        ({"vary": {"alpha": [0.1, 0.5]}}, "vary="),
+        ({"gamma": 0.5}, "settings.gamma=0.9, not 0.5"),
+        ({"paired": False}, "paired=true, not false"),
+        ({"curves": False}, "curves="),
+        ({"metrics": {"mine": OWN}}, "metrics="),
+        ({"precision": 0.1}, "precision=null"),
+        ({"episodes": 101, "seed": 4, "gamma": 0.1, "checkpoints": None}, "and [1-9] more"),
     ],
 )
 def test_the_folder_of_another_study_is_refused(tmp_path, monkeypatch, changes, told):
     make(out=tmp_path)
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr("qfast.studies.job.execute", None)
-    with pytest.raises(InvalidInput, match=f"holds another study: .*({told})"):
+    with pytest.raises(InvalidInput, match=f"holds a study that was begun with .*{told}"):
         make(out=tmp_path, **changes)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -149,24 +151,64 @@ def test_the_folder_of_another_study_is_refused(tmp_path, monkeypatch, changes, 
 def test_other_places_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("qfast.studies.job.execute", None)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InvalidInput, match="holds other files, and no study"):
+    with pytest.raises(InvalidInput, match=r"something else \(it holds 'notes.txt'\)"):
         make(out=tmp_path)
     with pytest.raises(InvalidInput, match="is a file"):
         make(out=tmp_path / "notes.txt")
-    with pytest.raises(InvalidInput, match="cannot be written"):
+    with pytest.raises(InvalidInput, match="there is no folder"):
         make(out=tmp_path / "notes.txt" / "below")
     with pytest.raises(BadFile, match="holds no study"):
         qfast.load_study(tmp_path)
-    (tmp_path / "study.json").write_text("{")
-    with pytest.raises(BadFile, match="is damaged"):
+    (tmp_path / "work.json").write_text("{")
+    with pytest.raises(BadFile, match="cannot be read"):
         make(out=tmp_path)
-    (tmp_path / "study.json").write_text(json.dumps({"format": "other"}))
-    with pytest.raises(BadFile, match="not written by qfast"):
-        make(out=tmp_path)
+
+
+def test_a_manifest_that_was_changed_is_refused(tmp_path):
+    make(out=tmp_path, n_agents=64, vary={"alpha": [0.1]})
+    manifest = tmp_path / "work.json"
+    manifest.write_text(manifest.read_text().replace('"entropy": 3', '"entropy": 4'))
+    for read in (qfast.load_study, lambda folder: make(out=folder, seed=4)):
+        with pytest.raises(BadFile, match=r"work\.json is damaged: its checksum is wrong"):
+            read(tmp_path)
+
+
+def test_pieces_of_another_study_are_refused(tmp_path):
+    for seed in (3, 4):
+        make(out=tmp_path / f"{seed}", seed=seed, n_agents=64, vary={"alpha": [0.1]})
+    (tmp_path / "4" / "piece-00000.npz").replace(tmp_path / "3" / "piece-00000.npz")
+    for read in (qfast.load_study, lambda folder: make(out=folder, n_agents=64, vary={"alpha": [0.1]})):
+        with pytest.raises(BadFile, match="is a part of another study"):
+            read(tmp_path / "3")
+
+
+def test_one_process_at_a_time(tmp_path):
+    refused = []
+
+    def again(event):
+        if event.phase == "training" and not refused:
+            with pytest.raises(InvalidInput, match="is in use by another process; wait for it"):
+                make(out=tmp_path)
+            refused.append(event)
+
+    made = make(out=tmp_path, progress=again)
+    assert refused
+    assert make(out=tmp_path).dataset.equals(made.dataset)
+
+
+def test_a_run_and_a_study_are_told_apart(tmp_path):
+    make(out=tmp_path / "study", n_agents=64, vary={"alpha": [0.1]})
+    qfast.train(n_agents=3, episodes=3, progress=False, out=tmp_path / "run")
+    with pytest.raises(BadFile, match=r"holds a study, not a training.*qfast\.load_study reads a study"):
+        qfast.load(tmp_path / "study")
+    with pytest.raises(BadFile, match="holds a training, not a study"):
+        qfast.load_study(tmp_path / "run")
+    with pytest.raises(InvalidInput, match="holds a training, not a study"):
+        make(out=tmp_path / "run")
 
 
 def test_metrics_of_the_users_own_stay(tmp_path):
-    made = make(out=tmp_path, metrics={"first": qfast.Metric(lambda block: block.returns[:, 0], higher_is_better=False, unit="reward")}, n_agents=64)
+    made = make(out=tmp_path, metrics={"first": OWN}, n_agents=64)
     read = qfast.load_study(tmp_path)
     assert read.dataset.equals(made.dataset)
     assert read.rerun(0, 64, progress=False).metrics == [name for name in made.metrics if name != "first"]
@@ -200,7 +242,7 @@ def test_a_folder_of_a_study_that_was_killed_before_it_began(whole, tmp_path):
     folder = tmp_path / "study"
     make(out=folder)
     for file in folder.iterdir():
-        if not file.name.startswith("problem"):
+        if file.name not in ("work.json", "lock"):
             file.unlink()
     np.testing.assert_array_equal(make(out=folder).scores("steps"), whole.scores("steps"))
 

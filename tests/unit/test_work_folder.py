@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.parts import Parts, read_work
+from qfast.work_folder import WorkFolder, read_work
 
 
 def names(folder):
@@ -21,7 +21,7 @@ WORK = {"seed": 1, "shape": (2, 3), "name": "ü"}
 
 
 def parts(folder, **changes):
-    return Parts(folder / "x.parts", **{"kind": "demo", "work": WORK} | changes)
+    return WorkFolder(folder / "x.parts", **{"kind": "demo", "work": WORK} | changes)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_places_that_cannot_be(tmp_path):
 
 
 def test_one_process_at_a_time(begun):
-    code = "import sys, json; from qfast.parts import Parts; Parts(sys.argv[1], kind='demo', work={})"
+    code = "import sys, json; from qfast.work_folder import WorkFolder; WorkFolder(sys.argv[1], kind='demo', work={})"
     with parts(begun):
         done = subprocess.run(
             [sys.executable, "-c", code, begun / "x.parts"], capture_output=True, text=True, check=False,
@@ -98,7 +98,7 @@ def test_a_damaged_part_is_made_again(begun, damage):
 
 
 def test_a_part_of_other_work_is_refused(begun):
-    with Parts(begun / "y.parts", kind="demo", work={"seed": 2}) as other:
+    with WorkFolder(begun / "y.parts", kind="demo", work={"seed": 2}) as other:
         other.write("a", {"x": np.arange(3)})
     (begun / "y.parts" / "a.npz").replace(begun / "x.parts" / "a.npz")
     with parts(begun) as again, pytest.raises(qfast.BadFile, match="is a part of another demo"):

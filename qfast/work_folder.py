@@ -2,8 +2,8 @@
 
 A folder holds ``work.json``, which says what work the parts belong to, and one ``.npz`` a part.  Every file is written
 whole or not at all and carries checksums, so a process that is killed at any moment leaves a folder from which the same
-work goes on; a folder of other work is refused before anything is computed.  One process at a time may use a folder:
-the operating system takes the lock back when that process dies, however it dies.
+work goes on; a folder of other work is refused before anything is computed.  One process at a time may write to a
+folder: the operating system takes the lock back when that process dies, however it dies.
 """
 
 import contextlib
@@ -13,27 +13,31 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile, DamagedPartWarning, InvalidInput
-from qfast.files import read_npz, replacing, write_npz
+from qfast.files import TEMPORARY, as_path, read_json, read_npz, replacing, write_npz
+from qfast.locks import FileLock
 
-__all__ = ["Parts", "read_work", "work_digest"]
+__all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
 
 _WORK: Final = "work.json"
 _LOCK: Final = "lock"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _OWNER: Final = "of_work"  # in every part: the digest of the work that it belongs to
-_TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")  # what `replacing` leaves when its process is killed
+_ASIDE: Final = ".damaged"  # behind the name of a part that could not be read
+
+_T = TypeVar("_T")
+_Arrays = dict[str, NDArray[Any]]
 
 
-class Parts:
+class WorkFolder:
     """A folder of finished parts of one piece of work; made or gone on with.
 
     Parameters
@@ -49,25 +53,24 @@ class Parts:
     Raises
     ------
     InvalidInput
-        If the folder belongs to other work, to something else, or to a process that is using it now.
+        If the folder belongs to other work, to something else, or to a process that is using it now, or cannot be
+        made, written or locked.
     BadFile
         If the folder cannot be read any more.
-    OSError
-        If it cannot be made or written.
 
     Examples
     --------
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     with Parts(place + "/sum.parts", kind="sum", work={"seed": 1}) as parts:
-    ...         parts.write("first", {"x": np.arange(3)})
-    ...     with Parts(place + "/sum.parts", kind="sum", work={"seed": 1}) as parts:  # after a crash, say
-    ...         parts.names(), parts.read("first")["x"].tolist()
+    ...     with WorkFolder(place + "/sum.parts", kind="sum", work={"seed": 1}) as folder:
+    ...         folder.write("first", {"x": np.arange(3)})
+    ...     with WorkFolder(place + "/sum.parts", kind="sum", work={"seed": 1}) as folder:  # after a crash, say
+    ...         folder.names(), folder.read("first")["x"].tolist()
     (['first'], [0, 1, 2])
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, kind: str, work: Mapping[str, Any]) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
         self.kind = kind
         self.work: dict[str, Any] = json.loads(json.dumps(work))  # as it will be read: tuples are lists
         if not self.folder.parent.is_dir():
@@ -76,23 +79,50 @@ class Parts:
         if self.folder.exists() and not self.folder.is_dir():
             msg = f"{self.folder} is a file; name a folder, or remove it"
             raise InvalidInput(msg)
-        self.folder.mkdir(exist_ok=True)
-        names = [path.name for path in self.folder.iterdir()]
-        others = {name for name in names if name != _LOCK and not _TEMPORARY.fullmatch(name)}
-        if others and _WORK not in others:
+        try:
+            self._lock = self._locked()
+            try:
+                self._begin()
+            except BaseException:
+                self.close()
+                raise
+        except OSError as error:
+            msg = f"{self.folder} cannot be written ({error.strerror}); name a folder that you may write to"
+            raise InvalidInput(msg) from error
+
+    def _locked(self) -> FileLock:
+        while True:
+            self.folder.mkdir(exist_ok=True)
+            self._refuse_foreign(unless_locked=True)
+            try:
+                return FileLock(self.folder / _LOCK)
+            except BlockingIOError as error:
+                msg = f"{self.folder} is in use by another process; wait for it, or name another place"
+                raise InvalidInput(msg) from error
+            except FileNotFoundError:  # who had finished its work in it removed it between two lines
+                continue
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+                    raise  # it cannot be written
+                msg = (
+                    f"{self.folder} cannot be locked ({error.strerror}), and two processes must not write to it at "
+                    "once; name a folder on another disk"
+                )
+                raise InvalidInput(msg) from error
+
+    def _refuse_foreign(self, *, unless_locked: bool = False) -> None:
+        """Refuse a folder that holds other things than parts."""
+        names = {path.name for path in self.folder.iterdir()}
+        others = {name for name in names if name != _LOCK and not TEMPORARY.fullmatch(name)}
+        if others and _WORK not in names and not (unless_locked and _LOCK in names):
             msg = f"{self.folder} is a folder of something else (it holds {min(others)!r}); name another one"
             raise InvalidInput(msg)
-        self._lock: IO[bytes] | None = _locked(self.folder)
-        try:
-            self._begin()
-        except BaseException:
-            self.close()
-            raise
 
     def _begin(self) -> None:
+        self._refuse_foreign()
         found = read_work(self.folder, self.kind)
         if found is None:
-            content = {"format": "qfast parts", "version": _VERSION, "kind": self.kind, "work": self.work}
+            content = {"format": "qfast work", "version": _VERSION, "kind": self.kind, "work": self.work}
             with replacing(self.folder / _WORK) as stream:
                 stream.write(json.dumps(content | {"digest": _digest(content)}, indent=1).encode())
         elif found != self.work:
@@ -102,7 +132,7 @@ class Parts:
             )
             raise InvalidInput(msg)
         for path in list(self.folder.iterdir()):
-            if _TEMPORARY.fullmatch(path.name):
+            if TEMPORARY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     @property
@@ -112,7 +142,7 @@ class Parts:
 
     def names(self) -> list[str]:
         """Name the parts that there are, in alphabetical order; one may still turn out to be damaged."""
-        return sorted(path.stem for path in self.folder.glob("*.npz"))
+        return part_names(self.folder)
 
     def write(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a part, whole or not at all; one of the same name is replaced.
@@ -135,15 +165,22 @@ class Parts:
         if not self.folder.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.folder))
         owner = {_OWNER: np.asarray(self.digest)}
-        write_npz(self.folder / f"{name}.npz", {**arrays, **owner}, f"part of a {self.kind}")
+        write_npz(self.folder / f"{name}.npz", {**arrays, **owner}, _part_of(self.kind))
 
-    def read(self, name: str) -> dict[str, NDArray[Any]] | None:
+    def read(self, name: str, make: Callable[[_Arrays], _T] = dict) -> _T | None:  # type: ignore[assignment]
         """Read a part.
+
+        Parameters
+        ----------
+        name : str
+        make : callable, optional
+            What to make of its arrays, as in `read_part`.
 
         Returns
         -------
-        dict of str to ndarray, or None
-            None where there is none, or where it is damaged, which is warned of: it has to be made again.
+        dict of str to ndarray, or what is made of it, or None
+            None where there is none, or where it is damaged: it is set aside, which is warned of, and has to be made
+            again.
 
         Raises
         ------
@@ -152,16 +189,17 @@ class Parts:
         """
         path = self.folder / f"{name}.npz"
         try:
-            arrays = read_npz(path, f"part of a {self.kind}")
+            return read_part(self.folder, self.kind, self.digest, name, make)
         except FileNotFoundError:
             return None
+        except _Foreign:
+            raise
         except BadFile as error:
-            warnings.warn(f"{error}; this part is made again", DamagedPartWarning, stacklevel=2)
+            aside = path.with_name(path.name + _ASIDE)
+            path.replace(aside)
+            text = f"{error}; it is set aside as {aside.name}, and made again"
+            warnings.warn(text, DamagedPartWarning, stacklevel=2)
             return None
-        if str(arrays.pop(_OWNER, None)) != self.digest:
-            msg = f"{path} is a part of another {self.kind}; remove it, and start again to make it anew"
-            raise BadFile(msg)
-        return arrays
 
     def drop(self, name: str) -> None:
         """Remove a part, if there is one."""
@@ -169,18 +207,20 @@ class Parts:
 
     def remove(self) -> None:
         """Remove the folder with all parts, and what else belongs to the work: it is done."""
+        for path in list(self.folder.glob(f"*{_ASIDE}")):
+            path.unlink(missing_ok=True)
         for name in (*(f"{part}.npz" for part in self.names()), _WORK):
             (self.folder / name).unlink(missing_ok=True)
+        self._lock.remove()
         self.close()
         with contextlib.suppress(OSError):  # somebody keeps something else in it
-            (self.folder / _LOCK).unlink(missing_ok=True)
+            if os.name == "nt":
+                (self.folder / _LOCK).unlink(missing_ok=True)
             self.folder.rmdir()
 
     def close(self) -> None:
         """Let other processes use the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
     def __enter__(self) -> Self:
         """Give itself; the folder is closed at the end."""
@@ -191,6 +231,20 @@ class Parts:
     ) -> None:
         """Close the folder; the parts stay."""
         self.close()
+
+
+class _Foreign(BadFile):
+    """A part of other work."""
+
+
+def holds_work(folder: str | os.PathLike[str]) -> bool:
+    """Whether some work was begun in a folder."""
+    return (Path(folder) / _WORK).is_file()
+
+
+def part_names(folder: Path) -> list[str]:
+    """Name the parts that a folder has, in alphabetical order."""
+    return sorted(path.stem for path in folder.glob("*.npz"))
 
 
 def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | None:
@@ -210,7 +264,7 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
     Raises
     ------
     BadFile
-        If it is damaged, or of a newer qfast.
+        If it is damaged, or of another state of qfast.
     InvalidInput
         If it is work of another kind.
 
@@ -219,9 +273,9 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
     >>> read_work("no/such/folder", "training") is None
     True
     """
-    path = Path(folder) / _WORK
+    path = as_path(folder) / _WORK
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path.read_bytes())
         digest, version, found, work = (content[key] for key in ("digest", "version", "kind", "work"))
         whole = digest == _digest({key: value for key, value in content.items() if key != "digest"})
     except (FileNotFoundError, NotADirectoryError):
@@ -232,13 +286,46 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
     if not whole or not isinstance(work, dict):
         msg = f"{path} is damaged: its checksum is wrong; remove the folder, and start again"
         raise BadFile(msg)
-    if version > _VERSION:
-        msg = f"{path} has version {version}, this qfast reads up to {_VERSION}; upgrade qfast"
+    if version != _VERSION:
+        msg = f"{path} has version {version}, and this qfast reads {_VERSION}; use the qfast that began it"
         raise BadFile(msg)
     if found != kind:
         msg = f"{Path(folder)} holds a {found}, not a {kind}; name another place"
         raise InvalidInput(msg)
     return work
+
+
+def read_part(
+    folder: Path, kind: str, digest: str, name: str, make: Callable[[_Arrays], _T] = dict  # type: ignore[assignment]
+) -> _T:
+    """Read a part, without a lock on its folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    kind, digest : str
+        Of the work; see `work_digest`.
+    name : str
+    make : callable, optional
+        What to make of its arrays; a KeyError, IndexError, TypeError or ValueError of it says that they do not fit.
+
+    Raises
+    ------
+    BadFile
+        If it is damaged, or a part of other work.
+    OSError
+        If there is none, or it may not be read.
+    """
+    path = folder / f"{name}.npz"
+    arrays = read_npz(path, _part_of(kind))
+    if str(arrays.pop(_OWNER, None)) != digest:
+        msg = f"{path} is a part of another {kind}; remove it, and start again to make it anew"
+        raise _Foreign(msg)
+    try:
+        return make(arrays)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        msg = f"{path} is damaged: it does not hold what it should ({error!r:.80}); make it anew"
+        raise BadFile(msg) from error
 
 
 def work_digest(kind: str, work: Mapping[str, Any]) -> str:
@@ -252,37 +339,31 @@ def work_digest(kind: str, work: Mapping[str, Any]) -> str:
     return _digest({"kind": kind, "work": work})
 
 
+def _part_of(kind: str) -> str:
+    return f"part of a {kind}"
+
+
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Name the first few settings in which two pieces of work differ."""
-    keys = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
-    shown = [f"{key}={_short(found.get(key))}, not {_short(wanted.get(key))}" for key in keys[:3]]
-    return "; ".join(shown) + ("; …" if len(keys) > 3 else "")
+    old, new = _flat(found, wanted), _flat(wanted, found)
+    keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    shown = [f"{key}={_short(old.get(key))}, not {_short(new.get(key))}" for key in keys[:3]]
+    return "; ".join(shown) + (f"; and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _flat(content: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Name what is within the settings that both have, too: ``seed.entropy``."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        parts = isinstance(value, dict) and isinstance(other.get(key), dict)
+        flat |= {f"{key}.{name}": part for name, part in value.items()} if parts else {key: value}
+    return flat
 
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _locked(folder: Path) -> IO[bytes]:
-    """Open a folder's lock; the system unlocks it when the process ends, by SIGKILL too."""
-    stream = (folder / _LOCK).open("ab")
-    try:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            stream.seek(0)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
-        else:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        stream.close()
-        msg = f"{folder} is in use by another process; wait for it, or name another place"
-        raise InvalidInput(msg) from error
-    return stream
