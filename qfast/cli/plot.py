@@ -31,7 +31,8 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 _FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
 
 _OPTIONS: Final = (
-    "band", "smooth", "agent", "state", "gamma", "top", "metric", "configuration", "setting", "unpaired", "rng",
+    "band", "smooth", "agent", "state", "gamma", "top", "metric", "configuration", "setting", "paired", "missing",
+    "rng",
 )  # fmt: skip
 
 
@@ -76,8 +77,10 @@ def add_command(commands: Any) -> None:
     named = "a configuration, by its label or number; again for several"
     of_study.add_argument("--configuration", metavar="LABEL", action="append", help=named)
     of_study.add_argument("--setting", metavar="NAME", action="append", help="a setting that varied; again for two")
-    unpaired = "experiments with few seeds are not paired, whatever the study is"
-    of_study.add_argument("--unpaired", action="store_true", default=None, help=unpaired)
+    paired = "experiments with few seeds share random numbers; by default their seeds are independent"
+    of_study.add_argument("--paired", action="store_true", default=None, help=paired)
+    left = "drop: leave agents out whose score is undefined"
+    of_study.add_argument("--missing", choices=("keep", "drop"), help=left)
     of_study.add_argument("--rng", metavar="N", type=whole, help="seed of the resampling, 0 by default")
 
 

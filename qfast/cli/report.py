@@ -28,6 +28,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--title", metavar="TEXT", help="by default the question, made of what was varied")
     parser.add_argument("--level", metavar="X", type=number, default=0.95, help="of the confidence intervals (0.95)")
     parser.add_argument("--no-rerun", action="store_true", help="do not train the winner again")
+    left = "drop: leave agents out whose score is undefined, and say how many are left"
+    parser.add_argument("--missing", choices=("keep", "drop"), default="keep", help=left)
     parser.add_argument("--rng", metavar="N", type=whole, default=0, help="seed of the resampling (0)")
 
 
@@ -46,7 +48,7 @@ def run(arguments: Namespace) -> None:
         study = load_study(arguments.file)
         study.report(
             target, metric=arguments.metric, title=arguments.title, level=arguments.level,
-            rerun=not arguments.no_rerun, rng=arguments.rng,
+            rerun=not arguments.no_rerun, missing=arguments.missing, rng=arguments.rng,
         )  # fmt: skip
     many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
     write(f"report of {many} written to {target}")

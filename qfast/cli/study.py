@@ -207,7 +207,7 @@ def _with_command(found: "Study") -> "Study":
     given_one = any(word == "--seed" or word.startswith("--seed=") for word in words)
     if not given_one and isinstance(seed, int):  # no other can be given here; the folder of --out has it
         words += ["--seed", str(seed)]
-    return replace(found, dataset=found.dataset.assign_attrs(command=shlex.join(words)))
+    return replace(found, dataset=found.dataset.assign_attrs(shell=shlex.join(words)))
 
 
 def _show(found: "Study", arguments: Namespace, page: Path | None) -> None:

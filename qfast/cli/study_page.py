@@ -4,6 +4,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qfast.cli.screen import Block, Facts, Line, Table
 from qfast.studies.settings import decode
 from qfast.studies.words import as_code, streams_in_words, values_in_words
@@ -83,30 +85,34 @@ def _table(study: "Study", rows: int) -> Table:
         for name in names:
             cells += _cells(told[name])
         if "optimal" in told:
-            cells.append("-" if told["optimal"] is None else f"{100 * told['optimal']['mean']:.4g} %")
+            share = told["optimal"]["mean"]
+            cells.append("-" if share is None else f"{100 * share:.4g} %")
         lines.append((label, cells))
     return Table("configuration", columns + ["optimal"] * ("optimal" in study.metrics), lines)
 
 
-def _cells(told: dict[str, float] | None) -> list[str]:
-    if told is None:
-        return ["-", "-"]
+def _cells(told: dict[str, Any]) -> list[str]:
+    if told["mean"] is None:
+        return ["not defined" if told["n_infinite"] or told["n_undefined"] else "-", "-"]
     half = (told["mean_high"] - told["mean_low"]) / 2
     return [f"{told['mean']:.5g} +- {half:.2g}", f"{told['std']:.3g}"]
 
 
-def _numbers(study: "Study", number: int) -> dict[str, dict[str, float] | None]:
-    """Mean, its interval, and spread of each metric; None where it has none."""
+def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:
+    """Agents, and how many of them have no finite score; mean, its interval, and spread of each metric, or None."""
     from qfast.stats import estimate_mean, estimate_share
 
-    told: dict[str, dict[str, float] | None] = {}
+    told: dict[str, dict[str, Any]] = {}
     for name in study.metrics:
         scores = study.scores(name, number)
-        told[name] = None
+        told[name] = {
+            "n": scores.size, "n_undefined": int(np.isnan(scores).sum()), "n_infinite": int(np.isinf(scores).sum()),
+            "mean": None, "mean_low": None, "mean_high": None, "std": None,
+        }  # fmt: skip
         if scores.size > 1 and all(map(math.isfinite, (scores.min(), scores.max()))):
             yes_or_no = bool(study.dataset[name].attrs.get("is_bool"))
             mean = estimate_share(int(scores.sum()), scores.size) if yes_or_no else estimate_mean(scores)
-            told[name] = {
+            told[name] |= {
                 "mean": mean.value, "mean_low": mean.interval.low, "mean_high": mean.interval.high,
                 "std": float(scores.std(ddof=1)),
             }  # fmt: skip
@@ -129,7 +135,8 @@ def study_json(study: "Study") -> dict[str, Any]:
         "episodes": study.episodes,
         "n_steps": int(attributes["n_steps"]),
         "seconds": float(attributes["seconds"]),
-        "command": attributes["command"],
+        "command": attributes.get("shell", ""),
+        "python": attributes["command"],
         "configurations": [
             {
                 "label": label, "values": study.configurations[number], "agents": int(run[number]),

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS
 from qfast.studies.asked import Metric, StudyData, ranked
+from qfast.studies.texts import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MOST_LINES", "Look", "agents_text", "look", "say", "shown", "thin"]
+__all__ = ["MOST_LINES", "Look", "agents_text", "axis_of", "left_out", "look", "say", "shown", "thin"]
 
 #: More lines than this cannot be told apart in one picture.
 MOST_LINES: Final = 6
@@ -56,7 +57,7 @@ def shown(
         if len({str(settings.get("problem")) for settings in study.configurations}) > 1:
             msg = f"{n} configurations of several problems, whose metrics have no common scale; name some to be drawn"
             raise InvalidInput(msg)
-        return ranked(study, metric, range(n))[:most], f"the {most} best of {n:,} by {metric.title}"
+        return ranked(study, metric, range(n)).order[:most], f"the {most} best of {n:,} by {metric.title}"
     if isinstance(configurations, str) or not isinstance(configurations, Sequence | np.ndarray):
         msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
         raise InvalidInput(msg)
@@ -68,6 +69,29 @@ def shown(
         msg = f"configurations names {len(chosen)}, and {most} can be told apart in one picture; name fewer"
         raise InvalidInput(msg)
     return chosen, "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
+
+
+def left_out(label: str, scores: NDArray[np.float64]) -> str:
+    """Say which agents a picture cannot show: those with infinite or undefined scores; empty where it shows all.
+
+    Examples
+    --------
+    >>> left_out("alpha=0.1", np.array([1.0, np.inf, np.nan, 2.0]))
+    'alpha=0.1: 25 % infinite, 25 % undefined, not drawn'
+    """
+    shares = (("infinite", np.isinf(scores).mean()), ("undefined", np.isnan(scores).mean()))
+    told = [f"{percent(float(share))} {word}" for word, share in shares if share]
+    return f"{label}: {', '.join(told)}, not drawn" if told else ""
+
+
+def axis_of(metric: Metric, scores: Sequence[NDArray[np.float64]], episodes: int) -> str:
+    """Label of an axis with a metric's scores: of times also what never is, and what a checkpoint tells."""
+    texts = [metric.axis]
+    if metric.is_time and any(np.isinf(x).any() for x in scores):
+        texts.append(f"never: {episodes:,}")
+    if metric.interval_censored:
+        texts.append("at the checkpoint that saw it")
+    return texts[0] if len(texts) == 1 else f"{texts[0]}\n({'; '.join(texts[1:])})"
 
 
 def agents_text(counts: Sequence[int]) -> str:

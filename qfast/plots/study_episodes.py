@@ -10,7 +10,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.curves import BANDS, _smooth, _wilson
 from qfast.plots.looks import agents_text, look, say, shown, thin
-from qfast.studies.asked import StudyData, metric_of, raw_scores
+from qfast.studies.asked import StudyData, metric_of, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def study_curves(
 
 def _n_agents(study: StudyData, configuration: int) -> int:
     """Agents that were run of a configuration."""
-    return raw_scores(study, metric_of(study), configuration).size
+    return scores_of(study, metric_of(study), configuration).size
 
 
 def _averaged(curve: Any, smooth: int) -> tuple[Floats, Floats]:

@@ -12,6 +12,7 @@ from qfast.reports.html import page
 from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
 from qfast.reports.seeds import seeds
 from qfast.stats._check import Rng, check_open_unit, check_rng
+from qfast.studies.asked import check_missing
 
 if TYPE_CHECKING:
     from qfast.studies.winners import Rerunnable
@@ -27,6 +28,7 @@ def write_report(
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
+    missing: str = "keep",
     rng: Rng = 0,
 ) -> Path:
     """Write a study as one HTML page: pictures inside, nothing loaded, readable on a phone and in print.
@@ -45,6 +47,9 @@ def write_report(
         Confidence level of the intervals, in (0, 1).
     rerun : bool, default True
         Whether to run the winner again on fresh seeds, which takes as long as one configuration took.
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined: "keep": where they could change an answer there is none, and
+        the page says so; "drop": answers are about the others alone, and say how many that are.
     rng : int, SeedSequence, Generator or None, default 0
         Randomness where probabilities are resampled (SPEC 7).
 
@@ -70,7 +75,8 @@ def write_report(
     ('<!DOCTYPE html>', False)
     """
     target = check_target(path)
-    return write_whole(target, render_report(study, metric=metric, title=title, level=level, rerun=rerun, rng=rng))
+    page_ = render_report(study, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)
+    return write_whole(target, page_)
 
 
 def render_report(
@@ -80,12 +86,14 @@ def render_report(
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
+    missing: str = "keep",
     rng: Rng = 0,
 ) -> str:
     """Give the page as text; see `write_report`."""
     check_open_unit(level, "level", 0.95)
+    check_missing(missing)
     matplotlib("figure")  # before any work: it may be missing
-    context = Context.of(study, metric, level=level, rerun=rerun, rng=check_rng(rng))
+    context = Context.of(study, metric, level=level, rerun=rerun, missing=missing, rng=check_rng(rng))
     parts: list[tuple[str, str, str]] = [settings(context)]
     for problem in context.problems:
         here = context.within(problem)

@@ -1,8 +1,8 @@
 """Seed-variance studies: many settings, thousands of agents of each, and what they say about one another."""
 
 from qfast.studies.comparisons import AllComparisons, PairComparison
-from qfast.studies.misrankings import StudyMisranking
 from qfast.studies.metrics import AgentBlock, Metric
+from qfast.studies.misrankings import StudyMisranking
 from qfast.studies.profiles import StudyProfile
 from qfast.studies.result import Study
 from qfast.studies.running import study

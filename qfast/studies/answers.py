@@ -34,6 +34,7 @@ class Answers:
         quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
         content: float = 0.9,
         at_least: float | None = None,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudySummary:
         """Describe one metric of every configuration, the uncertainty of each number apart from the spread.
@@ -52,6 +53,9 @@ class Answers:
             Share of agents that the tolerance interval holds, in (0, 1).
         at_least : float, optional
             Report the share of agents whose score reaches this bar, too.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": numbers that they could change are not defined.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
 
@@ -79,10 +83,13 @@ class Answers:
         1      0.4  0.023     0.016      0.029  0.046
         """
         return summarize_study(
-            self, metric, level=level, quantiles=quantiles, content=content, at_least=at_least, where=where
-        )
+            self, metric, level=level, quantiles=quantiles, content=content, at_least=at_least, missing=missing,
+            where=where,
+        )  # fmt: skip
 
-    def compare(self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95) -> PairComparison:
+    def compare(
+        self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95, missing: str = "keep"
+    ) -> PairComparison:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
         Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
@@ -96,6 +103,9 @@ class Answers:
             As in `summary`.
         level : float, default 0.95
             Confidence level of each interval, in (0, 1); the test is held against 1 - level.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": there is no verdict where they could change it.
+            "drop": the answer is about the others alone, and says how many that are.
 
         Returns
         -------
@@ -116,7 +126,7 @@ class Answers:
         >>> found.better, found.comparison.test
         ('b', 'paired t-test')
         """
-        return compare_pair(self, a, b, metric, level=level)
+        return compare_pair(self, a, b, metric, level=level, missing=missing)
 
     def compare_all(
         self: StudyData,
@@ -126,6 +136,7 @@ class Answers:
         method: str = "holm",
         against: Any = None,
         simultaneous: bool = False,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> AllComparisons:
         """Compare all pairs of configurations, with p-values corrected for their number.
@@ -142,6 +153,8 @@ class Answers:
             Compare all others with this one only, which is many fewer pairs.
         simultaneous : bool, default False
             Widen the intervals so that those of one kind hold all together (Bonferroni).
+        missing : {"keep", "drop"}, default "keep"
+            As in `compare`.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -166,8 +179,9 @@ class Answers:
         (3, 'epsilon=0.1', 1)
         """
         return compare_all(
-            self, metric, level=level, method=method, against=against, simultaneous=simultaneous, where=where
-        )
+            self, metric, level=level, method=method, against=against, simultaneous=simultaneous,
+            missing=missing, where=where,
+        )  # fmt: skip
 
     def profile(
         self: StudyData,
@@ -175,6 +189,7 @@ class Answers:
         *,
         thresholds: ArrayLike | None = None,
         level: float = 0.95,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudyProfile:
         """Give the share of agents that do better than each of many thresholds, for every configuration.
@@ -187,6 +202,9 @@ class Answers:
             In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
         level : float, default 0.95
             Probability that a configuration's band holds its whole curve, in (0, 1).
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -209,7 +227,7 @@ class Answers:
         >>> [p.share.tolist() for p in profile.profiles]
         [[0.545, 0.105], [0.435, 0.065]]
         """
-        return profile_study(self, metric, thresholds=thresholds, level=level, where=where)
+        return profile_study(self, metric, thresholds=thresholds, level=level, missing=missing, where=where)
 
     def best(
         self: Rerunnable,
@@ -218,11 +236,14 @@ class Answers:
         n_agents: int | None = None,
         seed: "Seed" = None,
         level: float = 0.95,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> Winner:
         """Name the configuration with the best mean, and run it again on fresh seeds.
 
         The best of many is best partly by luck; agents that had no part in the choice say what it is really worth.
+        Where some scores are infinite, so that there are no means, the best is the one whose agents most often do
+        better than those of the others (ranks in the pool of all, ties half); the answer says so.
 
         Parameters
         ----------
@@ -234,6 +255,9 @@ class Answers:
             Of the fresh run; by default one that follows from the study's.
         level : float, default 0.95
             Confidence level of the intervals, in (0, 1).
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -256,7 +280,7 @@ class Answers:
         >>> winner.label, winner.n_fresh, winner.scores.bias.interval.method
         ('epsilon=0.1', 200, "Welch's t")
         """
-        return find_best(self, metric, n_agents=n_agents, seed=seed, level=level, where=where)
+        return find_best(self, metric, n_agents=n_agents, seed=seed, level=level, missing=missing, where=where)
 
     def seeds_needed(
         self: StudyData,
@@ -268,7 +292,8 @@ class Answers:
         power: float = 0.8,
         alpha: float = 0.05,
         level: float = 0.95,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
         rng: Rng = None,
     ) -> SeedTable:
@@ -293,8 +318,12 @@ class Answers:
             Two-sided level of the test, in (0, 1).
         level : float, default 0.95
             Confidence level of the interval, in (0, 1).
-        paired : bool, optional
-            Whether the experiment that is planned shares random numbers; by default as the study did.
+        paired : bool, default False
+            Whether the experiment that is planned shares random numbers, as agents of one study do; experiments
+            elsewhere have independent seeds.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`.
         rng : int, SeedSequence, Generator or None
@@ -322,7 +351,7 @@ class Answers:
         """
         return find_seeds(
             self, a, b, metric, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,
-            where=where, rng=rng,
+            missing=missing, where=where, rng=rng,
         )  # fmt: skip
 
     def misranking(
@@ -333,7 +362,8 @@ class Answers:
         *,
         k: int | Sequence[int] = USUAL_SEEDS,
         alpha: float = 0.05,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: str = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,
@@ -353,8 +383,11 @@ class Answers:
             Seeds of each configuration, each at least 1.
         alpha : float, default 0.05
             Two-sided level of the test that misses, in (0, 1).
-        paired : bool, optional
-            Whether the experiment shares random numbers; by default as the study did.
+        paired : bool, default False
+            Whether the experiment shares random numbers, as agents of one study do; experiments elsewhere have
+            independent seeds.
+        missing : {"keep", "drop"}, default "keep"
+            As in `seeds_needed`.
         n_resamples : int, default 10_000
             Experiments drawn where resampling is needed.
         rng : int, SeedSequence, Generator or None
@@ -383,8 +416,9 @@ class Answers:
         (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.37, 0.25])
         """
         return misrank(
-            self, a, b, metric, k=k, alpha=alpha, paired=paired, n_resamples=n_resamples, rng=rng, where=where
-        )
+            self, a, b, metric, k=k, alpha=alpha, paired=paired, missing=missing, n_resamples=n_resamples, rng=rng,
+            where=where,
+        )  # fmt: skip
 
     def report(
         self: Rerunnable,
@@ -394,6 +428,7 @@ class Answers:
         title: str | None = None,
         level: float = 0.95,
         rerun: bool = True,
+        missing: str = "keep",
         rng: Rng = 0,
     ) -> "Path":
         """Write the study as one HTML page that needs nothing else; see `qfast.reports.write_report`.
@@ -409,4 +444,4 @@ class Answers:
         """
         from qfast.reports import write_report
 
-        return write_report(self, path, metric=metric, title=title, level=level, rerun=rerun, rng=rng)
+        return write_report(self, path, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,27 +11,33 @@ from numpy.typing import NDArray
 from qfast.errors import InvalidInput
 from qfast.stats import PrecisionRule
 from qfast.studies.metrics import Metric
+from qfast.studies.texts import percent
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 __all__ = [
     "DEFAULT_METRIC",
+    "Asked",
     "Metric",
     "Ranking",
     "StudyData",
+    "check_missing",
     "common_scores",
     "earliest",
     "full_settings",
+    "infinite_text",
     "metric_of",
     "note_of",
     "pairing",
     "precision_of",
     "ranked",
+    "refuse_without_means",
     "restricted",
     "scores_of",
     "select",
     "settings_json",
+    "undefined_text",
 ]
 
 Floats = NDArray[np.float64]
@@ -115,9 +122,32 @@ def earliest(study: StudyData, metric: Metric, scores: Floats) -> Floats:
     return np.where(np.isnan(scores), np.nan, np.where(np.isposinf(scores), after_last, found))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The scores that an answer is about.
+
+    Attributes
+    ----------
+    scores : list of ndarray of float64, (n_agents,)
+        As they are, infinite or NaN; with ``missing="drop"`` without NaN.  Paired, element i is agent i of each.
+    n : list of int
+        Agents of each configuration that were run (paired: everywhere).
+    n_undefined : list of int
+        How many of them have no score.
+    about : str
+        How many agents the answer is about, where it is not about all; else empty.
+    """
+
+    scores: list[Floats]
+    n: list[int]
+    n_undefined: list[int]
+    about: str
+
+
 def common_scores(
-    study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool | None = None
-) -> list[Floats]:
+    study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool | None = None,
+    missing: str = "keep",
+) -> Asked:  # fmt: skip
     """Scores of several configurations; paired, of the agents that all of them ran.
 
     Parameters
@@ -128,17 +158,89 @@ def common_scores(
         Which ones.
     paired : bool, optional
         By default what the study was.
-
-    Returns
-    -------
-    list of ndarray, float64 (n_agents,)
-        As `scores_of` gives them; agents that were not run are in none.
+    missing : {"keep", "drop"}
+        What becomes of agents whose score is undefined; paired, an agent goes from all configurations.
     """
+    check_missing(missing)
+    together = study.paired if paired is None else paired
     found = [scores_of(study, metric, i) for i in configurations]
-    if study.paired if paired is None else paired:
+    if together:
         shared = min(x.size for x in found)
         found = [x[:shared] for x in found]
-    return found
+    undefined = [np.isnan(x) for x in found]
+    n, gone = [x.size for x in found], [int(x.sum()) for x in undefined]
+    if missing == "keep" or not any(gone):
+        return Asked(found, n, gone, "")
+    if together:
+        defined = ~np.any(undefined, axis=0)
+        found = [x[defined] for x in found]
+        about = f"about {int(defined.sum()):,} of {n[0]:,} agents, for which it is defined in each"
+    else:
+        found = [x[~lost] for x, lost in zip(found, undefined, strict=True)]
+        counts = list(dict.fromkeys(f"{x.size:,} of {all_:,}" for x, all_ in zip(found, n, strict=True)))
+        about = f"about {' and '.join(counts)} agents, for which it is defined"
+        about = about if len(counts) < 4 else f"about {sum(x.size for x in found):,} of {sum(n):,} agents in all"
+    return Asked(found, n, gone, about)
+
+
+def check_missing(missing: str) -> None:
+    """Refuse an unknown way to treat undefined scores."""
+    if missing not in ("keep", "drop"):
+        msg = f"missing={missing!r:.40} is unknown; use 'keep', or 'drop' to ask about the agents with a score alone"
+        raise InvalidInput(msg)
+
+
+def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[int]) -> str:
+    """Say for how many agents a metric is undefined, and what to do; empty where it is for none."""
+    for i in configurations:
+        scores = scores_of(study, metric, i)
+        lost = int(np.isnan(scores).sum())
+        if lost:
+            return (
+                f"{metric.name} is undefined for {lost:,} of {scores.size:,} agents of {study.labels[i]}; "
+                "missing='drop' asks about the others"
+            )
+    return ""
+
+
+def infinite_text(study: StudyData, metric: Metric, configurations: Sequence[int], *, use: str = "") -> str:
+    """Say why means are not defined, and what is; empty where all scores are finite."""
+    found = []
+    for i in configurations:
+        scores = restricted(study, metric, scores_of(study, metric, i))
+        infinite = int(np.isinf(scores).sum())
+        if infinite:
+            found.append((infinite / scores.size, str(study.labels[i])))
+    if not found:
+        return ""
+    share, label = max(found)
+    whose = f" of {label}" if len(configurations) > 1 else ""
+    others = f" (and some of {len(found) - 1:,} more)" if len(found) > 1 else ""
+    text = f"{percent(share)} of the agents{whose}{others} have infinite {metric.name.replace('_', ' ')}"
+    return f"{text}; use {use}" if use else text
+
+
+def refuse_without_means(
+    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, *, missing: str
+) -> None:
+    """Refuse a question about means that do not exist.
+
+    Raises
+    ------
+    InvalidInput
+        If scores are infinite, or undefined and not to be dropped.
+    """
+    check_missing(missing)
+    undefined = "" if missing == "drop" else undefined_text(study, metric, configurations)
+    if undefined:
+        msg = f"{what} is not defined: {undefined}"
+        raise InvalidInput(msg)
+    infinite = infinite_text(
+        study, metric, configurations, use="compare, whose probability of improvement is, or the median in summary"
+    )
+    if infinite:
+        msg = f"{what} is not defined: {infinite}"
+        raise InvalidInput(msg)
 
 
 def note_of(study: StudyData, metric: Metric) -> str:
@@ -158,16 +260,17 @@ def full_settings(study: StudyData) -> list[dict[str, Any]]:
     return [{name: settings.get(name) for name in names} for settings in study.configurations]
 
 
-def pairing(study: StudyData, paired: bool | None) -> bool:
-    """Whether an experiment that is planned shares random numbers; by default as the study did.
+def pairing(study: StudyData, paired: bool) -> bool:
+    """Whether an experiment that is planned shares random numbers.
 
     Raises
     ------
     InvalidInput
         If it should, and the study did not: then nothing is known of how pairs of agents differ.
     """
-    if paired is None:
-        return study.paired
+    if not isinstance(paired, (bool, np.bool_)):
+        msg = f"paired={paired!r:.40} is neither True nor False; use False for experiments with independent seeds"
+        raise InvalidInput(msg)
     if paired and not study.paired:
         msg = "paired=True, but agents of this study have random numbers of their own in each configuration; use False"
         raise InvalidInput(msg)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from qfast.curve import LEVELS
 from qfast.studies.design import Configuration, coordinate
-from qfast.studies.optional import need
 from qfast.studies.metrics import Metric, final_window
+from qfast.studies.optional import need
 from qfast.studies.totals import Totals
 
 __all__ = ["make_dataset"]

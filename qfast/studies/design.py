@@ -14,7 +14,7 @@ from qfast.problems import corridor
 from qfast.rates import Shape
 from qfast.studies.settings import SETTINGS, as_key, encode, is_number, normal, value_in_words, values_of
 
-__all__ = ["PROBLEM", "Configuration", "Design", "make_design"]
+__all__ = ["PROBLEM", "Configuration", "Design", "make_design", "meant"]
 
 #: The dimension that several problems make.
 PROBLEM: Final = "problem"
@@ -194,6 +194,11 @@ def _has(arguments: Mapping[str, Any], name: str) -> bool:
     condition, needed = _OWN[name]
     value = arguments.get(condition, "epsilon_greedy" if condition == "explore" else None)
     return value in needed if isinstance(needed, tuple) else value == needed
+
+
+def meant(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that have no meaning beside the others, as `qfast.train` takes them."""
+    return {name: value if _has(arguments, name) else _ABSENT[name] for name, value in arguments.items()}
 
 
 def _arguments(fixed: Mapping[str, Any], own: Mapping[str, Any], used: set[str]) -> dict[str, Any]:

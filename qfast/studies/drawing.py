@@ -135,6 +135,7 @@ class Drawing:
         metric: str | None = None,
         *,
         level: float = 0.95,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -151,7 +152,7 @@ class Drawing:
         """
         from qfast.plots import performance_profiles
 
-        found = profile_study(self, metric, thresholds=None, level=level, where=where)
+        found = profile_study(self, metric, thresholds=None, level=level, missing=missing, where=where)
         return performance_profiles(found, ax=ax)
 
     def plot_improvement(
@@ -160,6 +161,7 @@ class Drawing:
         *,
         against: Any = None,
         level: float = 0.95,
+        missing: str = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -176,7 +178,9 @@ class Drawing:
         """
         from qfast.plots import improvement
 
-        found = compare_all(self, metric, level=level, method="holm", against=against, simultaneous=False, where=where)
+        found = compare_all(
+            self, metric, level=level, method="holm", against=against, simultaneous=False, missing=missing, where=where
+        )
         return improvement(found, ax=ax)
 
     def plot_misranking(
@@ -188,7 +192,8 @@ class Drawing:
         k: int | Sequence[int] | None = None,
         risk: float = 0.05,
         alpha: float = 0.05,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: str = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,
@@ -210,8 +215,9 @@ class Drawing:
         """
         from qfast.plots import misranking_curve
 
-        counts = fine_grid(self, a, b, metric, paired=paired, where=where) if k is None else k
+        counts = fine_grid(self, a, b, metric, paired=paired, missing=missing, where=where) if k is None else k
         found = misrank(
-            self, a, b, metric, k=counts, alpha=alpha, n_resamples=n_resamples, rng=rng, paired=paired, where=where
-        )
+            self, a, b, metric, k=counts, alpha=alpha, n_resamples=n_resamples, rng=rng, paired=paired, missing=missing,
+            where=where,
+        )  # fmt: skip
         return misranking_curve(found, risk=risk, ax=ax)

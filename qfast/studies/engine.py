@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.batches import check_connection, count_workers
 from qfast.blocks import in_order
@@ -192,8 +193,13 @@ def _enough(totals: Totals, goal: Goal | None, until: int, *, paired: bool) -> l
     numbers = [c for c in range(len(totals.done)) if c not in totals.finished]
     if goal is None or until >= totals.n_agents:
         return numbers
-    narrow = [c for c in numbers if goal.rule.look(totals.scores(goal.metric, c, until)).narrow_enough]
+    narrow = [c for c in numbers if _is_narrow(goal, totals.scores(goal.metric, c, until))]
     return narrow if not paired or len(narrow) == len(numbers) else []
+
+
+def _is_narrow(goal: Goal, scores: NDArray[np.float64]) -> bool:
+    """Whether an interval is narrow enough; what is infinite or undefined for some agents has no mean, and never is."""
+    return bool(np.isfinite(scores).all()) and goal.rule.look(scores).narrow_enough
 
 
 def memory_needed(tasks: Sequence[Task], n_agents: int, *, in_step: bool) -> int:

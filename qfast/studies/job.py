@@ -19,7 +19,15 @@ from qfast.execution import make_plan
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
-from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_code, seed_in_words, seed_to_json
+from qfast.seeding import (
+    Seed,
+    as_seed_sequence,
+    seed_from_json,
+    seed_in_words,
+    seed_of_problem,
+    seed_to_json,
+)
+from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
@@ -28,17 +36,13 @@ from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, o
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
-from qfast.studies.settings import DEFAULTS, as_key, decode, encode
+from qfast.studies.settings import encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
-from qfast.studies.words import as_code
 from qfast.training_checks import check_problem
 from qfast.work_folder import read_work
 
 __all__ = ["Job", "prepare"]
-
-#: Episodes whose quantiles over agents are kept, unless all are asked for.
-_QUANTILE_EPISODES: Final = 50
 
 #: Episodes that are recorded before they are summed up, at most.
 _STRETCH: Final = 128
@@ -165,8 +169,10 @@ def prepare(
     quantile_episodes = _quantile_episodes(curves, episodes)
     sequence = _seed(seed, out)
     firsts = first_agent + np.arange(len(design), dtype=np.int64) * (0 if paired else n_agents)
+    seeds = problem_seeds(sequence, list(design.problems))
     tasks = tuple(
-        _task(one, chosen, when, quantile_episodes, sequence, int(first), episodes, curves=curves is not False)
+        _task(one, chosen, when, quantile_episodes, seeds[one.problem], int(first), episodes,
+              curves=curves is not False)
         for one, first in zip(design.configurations, firsts, strict=True)
     )
     check_picklable(tasks, executor)
@@ -195,6 +201,16 @@ def _seed(seed: Seed, out: Any) -> SeedSequence:
     return as_seed_sequence(seed) if begun is None else seed_from_json(begun["seed"])
 
 
+def problem_seeds(seed: SeedSequence, names: Sequence[str]) -> dict[str, SeedSequence]:
+    """The seed of each problem: of one alone the study's; of several each its own, since agents are paired within one.
+
+    Shared streams would make similar problems alike, and what is averaged over them less certain than it looks.
+    """
+    if len(names) == 1:
+        return {names[0]: seed}
+    return {name: as_seed_sequence(seed_of_problem(seed, name)) for name in names}
+
+
 def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
     if checkpoints is None:
         return ()
@@ -208,7 +224,7 @@ def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
 def _quantile_episodes(curves: Any, episodes: int) -> Any:
     """The episodes that quantiles are kept for, from 1."""
     if curves is True:
-        count = min(_QUANTILE_EPISODES, episodes)
+        count = default_quantile_episodes(episodes)
     elif curves is False:
         count = 0
     elif isinstance(curves, str) and curves == "all":
@@ -311,10 +327,12 @@ def _about(
 
 def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[str, Any]:
     """What the dataset says about the whole: numbers and texts, as netCDF holds them."""
+    seeds = problem_seeds(seed_from_json(about["seed"]), list(design.problems))
     return {
         "qfast_version": __version__,
         "seed": seed_in_words(about["seed"]),
         "seed_sequence": as_json(about["seed"]),
+        "problem_seeds": as_json({name: seed_to_json(seed) for name, seed in seeds.items()}),
         "paired": int(about["paired"]),
         "n_agents": about["n_agents"],
         "episodes": about["episodes"],
@@ -330,7 +348,9 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
         "varied": as_json(list(design.names)),
         "metrics": as_json(about["metrics"]),
         "precision": as_json(about["precision"]),
-        "command": _call(design, about),
+        "command": study_code(
+            design.problems, design.vary, design.fixed, about, list(_checkpoints(_CHECKPOINTS, about["episodes"]))
+        ),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -338,25 +358,3 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
 def _in_words(mdp: MDP) -> str:
     limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
     return f"{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}"
-
-
-def _call(design: Design, about: dict[str, Any]) -> str:
-    """The call that makes the study again, with the problems as the reader has them."""
-    names = list(design.problems)
-    problems = names[0] if len(names) == 1 else f"{{{', '.join(f'{name!r}: …' for name in names)}}}"
-    grids = [
-        "{" + ", ".join(f"{n!r}: [{', '.join(as_code(decode(v)) for v in values)}]" for n, values in grid.items()) + "}"
-        for grid in design.vary
-    ]
-    fixed = {name: decode(value) for name, value in design.fixed.items()}
-    changed = {name: value for name, value in fixed.items() if as_key(value) != as_key(DEFAULTS[name])}
-    options: dict[str, Any] = {"n_agents": about["n_agents"], "episodes": about["episodes"], **changed}
-    options |= {"first_agent": about["first_agent"]} if about["first_agent"] else {}
-    options |= {} if about["paired"] else {"paired": False}
-    texts = [f"{name}={as_code(value)}" for name, value in options.items()]
-    texts.append(f"seed={seed_in_code(about['seed'])}")
-    if about["precision"] is not None:
-        goal = about["precision"]
-        texts.append(f"precision={{{goal['metric']!r}: {goal['half_width']!r}}}")
-    vary = grids[0] if len(grids) == 1 else f"[{', '.join(grids)}]"
-    return f"qfast.study({problems}, vary={vary}, {', '.join(texts)})"

@@ -110,7 +110,8 @@ class Metric:
             msg = f"Metric: {name!r:.40} cannot be a name; use an identifier, as in Metric(function, 'last_return', …)"
             raise InvalidInput(msg)
         if not isinstance(self.higher_is_better, (bool, np.bool_)):
-            msg = f"Metric: higher_is_better={self.higher_is_better!r:.40} is neither True nor False; say which direction is good"
+            value = f"higher_is_better={self.higher_is_better!r:.40}"
+            msg = f"Metric: {value} is neither True nor False; say which direction is good"
             raise InvalidInput(msg)
         unit = self.unit or ("episodes" if self.is_time else "1")
         if self.is_time and unit != "episodes":

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
-from qfast.studies.asked import Metric, StudyData, common_scores, metric_of, pairing, select
+from qfast.studies.asked import (
+    Metric,
+    StudyData,
+    common_scores,
+    metric_of,
+    pairing,
+    refuse_without_means,
+    restricted,
+    select,
+)
 from qfast.studies.seeds import pair_of
 from qfast.studies.texts import columns, number, percent, with_interval
 
@@ -26,6 +35,7 @@ Ints = NDArray[np.int64]
 USUAL_SEEDS = (1, 3, 5, 10, 30, 100)
 # What resampling draws seed by seed, and how far a curve is followed at most.
 _MOST_DRAWN, _MOST_SEEDS = 1000, 100_000
+_ROUNDING = 1e-12  # difference of means, as a share of them, that is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +56,8 @@ class StudyMisranking:
         All numbers, with how they were computed.
     n_agents : int
         Agents of each population (of the smallest).
+    about : str
+        How many agents that is of those that were run, where it is not all of them; else empty.
     """
 
     metric: Metric
@@ -54,6 +66,7 @@ class StudyMisranking:
     means: Floats
     result: Misranking | BestMisranking
     n_agents: int
+    about: str = ""
 
     @property
     def is_pair(self) -> bool:
@@ -107,6 +120,7 @@ class StudyMisranking:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
         sign = 1 if self.metric.higher_is_better else -1
         gaps = (sign * self.means).max() - sign * self.means
+        gaps[gaps <= _ROUNDING * np.abs(self.means).max()] = 0.0  # equal means that were summed in another order
         return np.asarray(self.named @ gaps, dtype=np.float64)
 
     @property
@@ -141,14 +155,20 @@ class StudyMisranking:
         return None if first == order.size else int(self.k[order][first])
 
     @property
+    def how(self) -> str:
+        """Which experiments are meant, in words."""
+        return "sharing random numbers (paired)" if self.paired else "with independent seeds"
+
+    @property
     def sentence(self) -> str:
         """The finding in one sentence."""
         parts = []
         shown = [k for k in (1, 5, 30) if k in self.k] or self.k[:3].tolist()
         for n, k in enumerate(shown):
-            share = percent(float(self.wrong[self.k.tolist().index(k)]))
+            i = self.k.tolist().index(k)
+            share = _chance(float(self.wrong[i]), float(self.wrong_error[i]), None)
             seeds = f"{k:,} {'seed' if k == 1 else 'seeds'}"
-            first = f"an experiment with {seeds} of each names the wrong winner in {share} of cases"
+            first = f"an experiment with {seeds} of each, {self.how}, names the wrong winner in {share} of cases"
             parts.append(first if n == 0 else f"with {seeds} in {share}")
         least = self.trustworthy()
         fewer = [k for k in self.k.tolist() if least is not None and k < least]
@@ -169,7 +189,7 @@ class StudyMisranking:
             best = [self.labels[i] for i in self.result.best]
             verb = "is" if len(best) == 1 else "are"
             truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.metric.title}"
-        return f"{truth}; {', '.join(parts)}; {end}."
+        return f"{truth}; {', '.join(parts)}; {end}{'; ' if self.about else ''}{self.about}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
@@ -203,10 +223,11 @@ class StudyMisranking:
     @property
     def words(self) -> str:
         """What an experiment is, and what is held for true."""
-        how = "with common random numbers" if self.paired else "with random numbers of their own"
+        how = "which share random numbers (paired)" if self.paired else "with independent seeds"
         return (
             f"an experiment runs k agents of each configuration, {how}; "
             f"the {self.n_agents:,} agents of each that were run are taken for the truth"
+            f"{'; ' if self.about else ''}{self.about}"
         )
 
     def __str__(self) -> str:
@@ -221,9 +242,17 @@ class StudyMisranking:
         return "\n".join([*lines, *columns(*self.table())])
 
 
-def _chance(p: float, error: float) -> str:
-    """A probability; where resampling has seen none, it is small and not zero."""
-    return f"< {percent(float(error), 2)}" if p == 0.0 and error > 0 else percent(float(p), 2)
+def _chance(p: float, error: float, digits: int | None = 2) -> str:
+    """A probability; where resampling has seen none, it is small and not zero.
+
+    Examples
+    --------
+    >>> _chance(0.0, 0.0003), _chance(0.0, 0.0), _chance(0.25, 0.01, None)
+    ('< 0.03 %', '0.00 %', '25 %')
+    """
+    if p == 0.0 and error > 0:
+        return f"< {percent(error, 2).removeprefix('< ')}"
+    return percent(float(p), digits)
 
 
 def fine_grid(
@@ -232,7 +261,8 @@ def fine_grid(
     b: Any = None,
     metric: str | None = None,
     *,
-    paired: bool | None = None,
+    paired: bool = False,
+    missing: str = "keep",
     where: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
@@ -240,7 +270,9 @@ def fine_grid(
     best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
     together = pairing(study, paired)
     # Of the best of all, the two best are the hardest to tell apart.
-    x, y = common_scores(study, asked, list(pair_of(study, asked, a, b, where)), paired=together)
+    pair = list(pair_of(study, asked, a, b, where))
+    refuse_without_means(study, asked, pair, "a wrong winner by the mean", missing=missing)
+    x, y = populations_of(study, asked, pair, paired=together, missing=missing)[0]
     variance = float((x - y).var()) if together else float(x.var() + y.var())
     gap = abs(float(x.mean() - y.mean()))
     # The normal limit is at one in a thousand here.
@@ -263,7 +295,8 @@ def misrank(
     alpha: float,
     n_resamples: int,
     rng: Any,
-    paired: bool | None,
+    paired: bool,
+    missing: str,
     where: Mapping[str, Any] | None,
 ) -> StudyMisranking:
     """Ask how often k seeds mislead; see `Study.misranking`."""
@@ -275,11 +308,13 @@ def misrank(
     chosen = select(study, where, one_problem=a is None)
     result: Misranking | BestMisranking
     if a is None and b is None and len(chosen) > 2:
-        populations = common_scores(study, asked, chosen, paired=together)
+        refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
+        populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         result = misranking_of_best(populations, k, **options)
     else:
         chosen = list(pair_of(study, asked, a, b, where))
-        populations = common_scores(study, asked, chosen, paired=together)
+        refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
+        populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         sign = 1 if asked.higher_is_better else -1
         if sign * float(populations[0].mean()) < sign * float(populations[1].mean()):  # the better one comes first
             chosen.reverse()
@@ -292,4 +327,13 @@ def misrank(
         means=np.array([float(x.mean()) for x in populations]),
         result=result,
         n_agents=min(x.size for x in populations),
+        about=about,
     )
+
+
+def populations_of(
+    study: StudyData, asked: Metric, configurations: Sequence[int], *, paired: bool, missing: str
+) -> tuple[list[Floats], str]:
+    """Scores that are taken for the truth, and how many agents they are of where it is not all."""
+    found = common_scores(study, asked, configurations, paired=paired, missing=missing)
+    return [restricted(study, asked, x) for x in found.scores], found.about

@@ -75,7 +75,7 @@ def make_goal(given: Any, metrics: Sequence[Metric]) -> Goal | None:
         raise InvalidInput(msg)
     number = names.index(name)
     if metrics[number].is_time:
-        msg = f"precision: {name} is a time that may never come, and has no mean; use 'optimal', the share that got there"
+        msg = f"precision: {name} is a time that may never come, and has no mean; use 'optimal', the share of agents"
         raise InvalidInput(msg)
     if not isinstance(rule, PrecisionRule):
         if isinstance(rule, bool) or not isinstance(rule, (int, float)):

@@ -8,8 +8,8 @@ from qfast.errors import BadFile, InvalidInput
 from qfast.seeding import seed_from_json
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
-from qfast.studies.optional import need
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
+from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.studies.settings import DEFAULTS, decode
 
@@ -25,10 +25,10 @@ def read_folder(path: Path) -> Study:
         If the folder holds no study, is damaged, or the study is not complete.
     """
     need("xarray", "a study")
-    there = read_begun(path)
-    if "outcomes" in there:
+    if (path / "study.json").is_file():
         msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
         raise BadFile(msg)
+    there = read_begun(path)
     try:
         problems = read_problems(path, there)
         vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
@@ -166,7 +167,8 @@ class Study(Answers, Drawing):
         Returns
         -------
         ndarray of float64, shape (C, n_agents) or (n,)
-            Of one configuration, only the agents that were run; of all, NaN for the others.
+            As they are: infinite, or NaN where an agent's score is undefined.  Of one configuration, only the agents
+            that were run; of all, NaN stands for the others, too, which ``dataset["agents_run"]`` counts.
 
         Raises
         ------
@@ -180,11 +182,11 @@ class Study(Answers, Drawing):
         >>> study.scores("optimal").shape, study.scores("auc", "alpha=0.5").shape
         ((2, 64), (64,))
         """
-        values = self.variable(metric).to_numpy().astype(np.float64)
+        values = self.variable(metric).to_numpy()
         if configuration is None:
-            return np.asarray(values)
+            return np.asarray(values, dtype=np.float64)
         number = self.find(configuration)
-        return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])])
+        return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])], dtype=np.float64)
 
     def variable(self, metric: str) -> "xr.DataArray":
         """Give a metric with its names and attributes."""
@@ -195,8 +197,8 @@ class Study(Answers, Drawing):
 
     def is_constant(self, metric: str) -> bool:
         """Tell whether a metric is the same for every agent of every configuration, and tells nothing."""
-        values = self.scores(metric)
-        return bool((values == values.flat[0]).all())
+        values = np.concatenate([self.scores(metric, number) for number in range(len(self))])
+        return bool(values.size and (values == values[0]).all())
 
     def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
         """Give a variable with one dimension for each setting that varies, in place of ``configuration``.
@@ -336,6 +338,51 @@ class Study(Answers, Drawing):
         frame.insert(len(self.varied) + 1, "frame", self.episodes)
         return frame.astype(dict.fromkeys(self.metrics, np.float64))
 
+    def settings(self, configuration: Any) -> dict[str, Any]:
+        """Give all settings of a configuration, as `qfast.train` takes them.
+
+        Parameters
+        ----------
+        configuration : int, str or mapping
+            See `find`.
+
+        Returns
+        -------
+        dict
+        """
+        from qfast.studies.again import settings_of
+
+        return settings_of(self, self.find(configuration))
+
+    def seed_sequence(self, configuration: Any) -> SeedSequence:
+        """Give the seed of a configuration's agents; of several problems each has its own.
+
+        Parameters
+        ----------
+        configuration : int, str or mapping
+            See `find`.
+
+        Returns
+        -------
+        numpy.random.SeedSequence
+            With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> lakes = {"dry": qfast.problems.frozen_lake(slip=0.0), "wet": qfast.problems.frozen_lake(slip=0.2)}
+        >>> study = qfast.study(lakes, vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
+        >>> c, i = study.find({"problem": "wet", "alpha": 0.5}), 7
+        >>> agent = qfast.train(
+        ...     study.problems["wet"], **study.settings(c), episodes=study.episodes, seed=study.seed_sequence(c),
+        ...     first_agent=int(study.dataset["first_agent"][c]) + i, n_agents=1, record="returns", progress=False)
+        >>> float(agent.lengths.sum()) == float(study.scores("steps", c)[i])
+        True
+        """
+        from qfast.studies.again import seed_of
+
+        return seed_of(self, self.find(configuration))
+
     def rerun(
         self,
         configuration: Any,
@@ -357,7 +404,8 @@ class Study(Answers, Drawing):
         n_agents : int, optional
             By default as many as here.
         seed : int, sequence of int or numpy.random.SeedSequence, optional
-            By default the seed of this study with agents beyond all of its own, so that the result can be made again.
+            By default that of the configuration (see `seed_sequence`) with agents beyond all of the study's own, so
+            that the result can be made again.
         threads, executor, progress
             As in `qfast.train`.
 

@@ -73,10 +73,10 @@ temperature, c
     first_agent : int, default 0
         Number of the first agent in the seed.
     paired : bool, default True
-        True: agent i has the same random stream in every configuration, so that two configurations can be compared
-        agent by agent.  ``qfast.train(mdp, **settings, seed=seed, first_agent=first_agent + i, n_agents=1)`` makes
-        agent i of a configuration again, bit for bit.  False: configuration c has agents of its own, from number
-        ``first_agent + c * n_agents`` on, the ``first_agent`` coordinate of the dataset.
+        True: agent i has the same random stream in every configuration of a problem, so that two configurations can be
+        compared agent by agent; of several problems each has streams of its own, from the seed and its name.  False:
+        configuration c has agents of its own, from number ``first_agent + c * n_agents`` on, the ``first_agent``
+        coordinate of the dataset.  `Study.seed_sequence` shows how `qfast.train` makes any agent again, bit for bit.
     metrics : str, Metric, sequence of them, or mapping of str to Metric, optional
         What is measured of every agent.  By default ``auc``, ``final_return``, ``greedy_return``, ``regret``,
         ``optimal``, ``first_optimal`` and ``steps``.  A mapping of names to `qfast.Metric` adds to them, names and

@@ -20,7 +20,8 @@ _WIDTH = 56  # of a label
 def streams_in_words(study: "Study") -> str:
     """How the configurations' random streams belong together."""
     if study.paired:
-        return "paired: agent i has the same random stream in every configuration"
+        within = " of a problem" if "problem" in study.varied else ""
+        return f"paired: agent i has the same random stream in every configuration{within}"
     return "unpaired: every configuration has random streams of its own"
 
 
@@ -39,7 +40,10 @@ def table(study: "Study", *, rows: int = _ROWS) -> list[tuple[str, ...]]:
         cells = [label if len(label) <= _WIDTH else f"{label[: _WIDTH - 1]}…"]
         for name in metrics:
             scores = study.scores(name, number)
-            cells += [f"{scores.mean():.5g}", f"{scores.std(ddof=1):.3g}"] if scores.size > 1 else ["-", "-"]
+            if np.isfinite(scores).all():
+                cells += [f"{scores.mean():.5g}", f"{scores.std(ddof=1):.3g}"] if scores.size > 1 else ["-", "-"]
+            else:
+                cells += ["not defined", "-"]
         if shares:
             scores = study.scores("optimal", number)
             cells.append(f"{100 * scores.mean():.4g} %" if scores.size else "-")

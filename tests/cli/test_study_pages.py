@@ -33,7 +33,7 @@ def test_every_kind_is_drawn(study_file, tmp_path, capsys, kind):
     "options",
     [
         ["--kind", "curve", "--configuration", "alpha=0.1, epsilon=0.2", "--band", "none", "--smooth", "5"],
-        ["--kind", "misranking", "--configuration", "0", "--configuration", "3", "--metric", "regret", "--unpaired"],
+        ["--kind", "misranking", "--configuration", "0", "--configuration", "3", "--metric", "regret", "--paired"],
         ["--kind", "sensitivity", "--setting", "epsilon", "--setting", "alpha", "--metric", "optimal"],
         ["--kind", "map", "--setting", "epsilon", "--setting", "alpha"],
         ["--kind", "improvement", "--configuration", "2"],

@@ -1,6 +1,5 @@
 """What is measured of agents: its direction, unit and kind, on every face and in every file."""
 
-import json
 
 import numpy as np
 import pytest
@@ -47,7 +46,7 @@ def test_files_remember_name_unit_and_direction(study, tmp_path, name):
     assert (metric.name, metric.unit, metric.higher_is_better, metric.is_time) == ("failures", "episodes", False, False)
     assert metric.description == "Episodes without a reward."
     assert read.compare(0, 1, "failures").sentence == study.compare(0, 1, "failures").sentence
-    with pytest.raises(InvalidInput, match="failures is a metric of your own.*does not hold"):
+    with pytest.raises(InvalidInput, match=r"failures is a metric of your own.*does not hold"):
         read.best("failures")
 
 
