@@ -256,9 +256,11 @@ def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float,
 
 
 def _quantile(scores: NDArray[np.float64], p: float) -> float:
-    """The smallest score that a share p of the agents do not exceed; infinite ones count."""
-    scores = np.sort(scores[~np.isnan(scores)])
-    return float(scores[max(0, int(np.ceil(p * scores.size)) - 1)]) if scores.size else np.nan
+    """A quantile over agents; of scores that are infinite it is one of them, and nothing in between."""
+    scores = scores[~np.isnan(scores)]
+    if not scores.size:
+        return np.nan
+    return float(np.quantile(scores, p, method="linear" if np.isfinite(scores).all() else "inverted_cdf"))
 
 
 def _finite(value: float) -> float:

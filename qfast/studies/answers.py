@@ -54,7 +54,7 @@ class Answers:
         at_least : float, optional
             Report the share of agents whose score reaches this bar, too.
         missing : {"keep", "drop"}, default "keep"
-            What becomes of agents whose score is undefined (NaN).  "keep": numbers that they could change are not defined.
+            What becomes of agents whose score is undefined (NaN).  "keep": what they could change is not defined.
             "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
@@ -104,7 +104,7 @@ class Answers:
         level : float, default 0.95
             Confidence level of each interval, in (0, 1); the test is held against 1 - level.
         missing : {"keep", "drop"}, default "keep"
-            What becomes of agents whose score is undefined (NaN).  "keep": there is no verdict where they could change it.
+            What becomes of agents whose score is undefined (NaN).  "keep": no verdict that they could change.
             "drop": the answer is about the others alone, and says how many that are.
 
         Returns

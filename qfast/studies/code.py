@@ -1,6 +1,7 @@
 """A study as Python that runs: the call that makes it again, with its problems built or loaded."""
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,6 +17,11 @@ __all__ = ["default_quantile_episodes", "problem_code", "study_code"]
 
 #: Outcomes of a problem that is written out, at most; a larger one is loaded from a file.
 _MOST_WRITTEN: Final = 256
+#: States and actions of Gymnasium's environments, so that no other is built.
+_SIZES: Final = {
+    "FrozenLake-v1": (16, 4), "FrozenLake8x8-v1": (64, 4), "CliffWalking-v1": (48, 4),
+    "CliffWalkingSlippery-v1": (48, 4), "Taxi-v4": (500, 6),
+}  # fmt: skip
 _INDENT: Final = "    "
 
 
@@ -132,7 +138,7 @@ def problem_code(name: str, mdp: MDP) -> tuple[str, str]:
     >>> problem_code("lake", qfast.problems.frozen_lake().with_limit(50))
     ("qfast.problems.resolve('frozen_lake', max_episode_steps=50)", '')
     """
-    for known, build, code in _builders(name):
+    for known, build, code in _builders(name, mdp):
         built = _built(known, build)
         if built is None or built.n_states != mdp.n_states or built.n_actions != mdp.n_actions:
             continue
@@ -147,11 +153,11 @@ def problem_code(name: str, mdp: MDP) -> tuple[str, str]:
     return f"qfast.MDP.load({file!r})", f"study.problems[{name!r}].save({file!r}) writes this file"
 
 
-def _builders(name: str) -> "list[tuple[str, Callable[[], MDP], str]]":
+def _builders(name: str, mdp: MDP) -> "list[tuple[str, Callable[[], MDP], str]]":
     """What may have built a problem: its name, a way to build it, and the code for that."""
     from qfast import problems
 
-    ids = problems.GYMNASIUM_IDS if "gymnasium" in sys.modules else ()
+    ids = [known for known, size in _SIZES.items() if size == mdp.next_state.shape[:2] and "gymnasium" in sys.modules]
     found: list[tuple[str, Callable[[], MDP], str]] = [("corridor", problems.corridor, "qfast.corridor()")]
     found += [(known, lambda known=known: problems.resolve(known), f"qfast.problems.resolve({known!r})")  # type: ignore[misc]
               for known in problems.names() if known != "corridor"]  # fmt: skip
@@ -169,7 +175,9 @@ def _built(known: str, build: "Callable[[], MDP]") -> MDP | None:
     """Build a problem once; None where it cannot be built here."""
     if known not in _BUILT or known.startswith("./"):
         try:
-            _BUILT[known] = build()
+            with warnings.catch_warnings():  # about limits: whoever built it has been told
+                warnings.simplefilter("ignore")
+                _BUILT[known] = build()
         except (QfastError, OSError):
             _BUILT[known] = None
     return _BUILT[known]

@@ -157,7 +157,7 @@ class StudyMisranking:
     @property
     def how(self) -> str:
         """Which experiments are meant, in words."""
-        return "sharing random numbers (paired)" if self.paired else "with independent seeds"
+        return "with shared random numbers (paired)" if self.paired else "with independent seeds"
 
     @property
     def sentence(self) -> str:
@@ -168,8 +168,8 @@ class StudyMisranking:
             i = self.k.tolist().index(k)
             share = _chance(float(self.wrong[i]), float(self.wrong_error[i]), None)
             seeds = f"{k:,} {'seed' if k == 1 else 'seeds'}"
-            first = f"an experiment with {seeds} of each, {self.how}, names the wrong winner in {share} of cases"
-            parts.append(first if n == 0 else f"with {seeds} in {share}")
+            first = f"{self.how} an experiment of {seeds} of each names the wrong winner in {share} of cases"
+            parts.append(first if n == 0 else f"of {seeds} in {share}")
         least = self.trustworthy()
         fewer = [k for k in self.k.tolist() if least is not None and k < least]
         end = (

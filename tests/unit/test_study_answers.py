@@ -10,7 +10,7 @@ from made_studies import Again, made_dataset, made_study
 from qfast import stats
 from qfast.errors import InvalidInput
 from qfast.stats.experiment import _draw, resample, resample_means
-from qfast.studies.asked import full_settings, metric_of, scores_of, select
+from qfast.studies.asked import full_settings, metric_of, restricted, scores_of, select
 from qfast.studies.misrankings import fine_grid
 
 LABELS = [f"alpha={a:g}, epsilon={e:g}" for a in (0.1, 0.3, 0.5) for e in (0.05, 0.2)]
@@ -81,11 +81,9 @@ def test_what_never_happened_is_no_number():
 
 
 def test_without_infinite_scores_nothing_is_censored(study):
-    asked = metric_of(study, "auc")
-    assert asked.never is None
-    assert asked.note == ""
+    assert study.summary().note == ""
     assert study.summary().rows[0].happened is None
-    assert metric_of(study, "first_optimal").never == 100.0
+    assert "count as 100 in means" in study.summary("first_optimal").note
 
 
 def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
@@ -207,9 +205,9 @@ def test_fresh_seeds_take_the_luck_away():
     found = Null(study.dataset).best()
     assert found.scores.bias.value > 0.2
     assert 0 in found.scores.fresh.interval
-    assert "the two agree within their uncertainty" in found.sentence
-    assert "the choice flattered it by 1.4" in Worse(study.dataset).best().sentence
-    assert "on fresh seeds it does even better, by 1.59" in Better(study.dataset).best().sentence
+    assert "where it was chosen it looked better by 0.41 [0.00, 0.83]; being chosen flatters" in found.sentence
+    assert "it looked better by 1.4" in Worse(study.dataset).best().sentence
+    assert "it looked better by -1.59" in Better(study.dataset).best().sentence
 
 
 # --- how many seeds --------------------------------------------------------------------------------------------------
@@ -224,13 +222,13 @@ def test_seeds_needed_are_what_the_statistics_say(study):
     x, y = study.scores("auc")[[4, 2]]
     pair = study.seeds_needed(power=0.9, rng=0).rows[0]
     assert pair.label == f"{LABELS[4]} or {LABELS[2]}"
-    assert pair.needed == stats.seeds_for_power(x, y, paired=True, power=0.9)
-    direct = stats.misranking(x, y, pair.needed.n, paired=True, rng=0)
+    assert pair.needed == stats.seeds_for_power(x, y, paired=False, power=0.9)
+    direct = stats.misranking(x, y, pair.needed.n, paired=False, rng=0)
     assert pair.checked_power == 1 - direct.missed[0]
     assert pair.checked_power == pytest.approx(0.9, abs=0.03)
-    free = study.seeds_needed(power=0.9, paired=False, rng=0).rows[0].needed
-    assert free == stats.seeds_for_power(x, y, paired=False, power=0.9)
-    assert free.n > pair.needed.n  # these agents share a part of their luck
+    shared = study.seeds_needed(power=0.9, paired=True, rng=0).rows[0].needed
+    assert shared == stats.seeds_for_power(x, y, paired=True, power=0.9)
+    assert shared.n < pair.needed.n  # these agents share a part of their luck
 
 
 def test_equal_populations_need_no_number_of_seeds():
@@ -243,7 +241,7 @@ def test_equal_populations_need_no_number_of_seeds():
 def test_misranking_of_two_is_what_the_statistics_say(study):
     found = study.misranking(2, 4, k=[1, 5, 20], rng=7, n_resamples=500)
     x, y = study.scores("auc")[[4, 2]]
-    direct = stats.misranking(x, y, [1, 5, 20], paired=True, rng=7, n_resamples=500)
+    direct = stats.misranking(x, y, [1, 5, 20], paired=False, rng=7, n_resamples=500)
     assert found.labels == (LABELS[4], LABELS[2])  # the better one first
     np.testing.assert_array_equal(found.wrong, direct.wrong_winner)
     np.testing.assert_array_equal(found.missed, direct.missed)
@@ -271,14 +269,15 @@ def test_misranking_where_lower_is_better(study):
 
 def test_misranking_of_the_best_is_what_the_statistics_say(study):
     found = study.misranking(k=[1, 4, 9], rng=3, n_resamples=300)
-    direct = stats.misranking_of_best(list(study.scores("auc")), [1, 4, 9], paired=True, rng=3, n_resamples=300)
+    direct = stats.misranking_of_best(list(study.scores("auc")), [1, 4, 9], paired=False, rng=3, n_resamples=300)
     np.testing.assert_array_equal(found.named, direct.named)
     means = study.scores("auc").mean(axis=1)
     np.testing.assert_allclose(found.loss, direct.named @ (means.max() - means))
     assert found.missed is None
     assert "best of 6: alpha=0.5, epsilon=0.05" in str(found)
-    free = study.misranking(k=[4], rng=3, n_resamples=300, paired=False)
-    assert free.wrong[0] == stats.misranking_of_best(list(study.scores("auc")), 4, rng=3, n_resamples=300).wrong[0]
+    shared = study.misranking(k=[4], rng=3, n_resamples=300, paired=True)
+    same = stats.misranking_of_best(list(study.scores("auc")), 4, paired=True, rng=3, n_resamples=300)
+    assert shared.wrong[0] == same.wrong[0]
 
 
 def test_trustworthy_is_the_last_crossing(study):
@@ -407,5 +406,8 @@ def test_bad_questions_are_refused(study, ask, message):
     assert message in str(caught.value)
 
 
-def test_scores_count_only_once_per_agent(study):
-    assert scores_of(study, metric_of(study, "first_optimal"), 0).max() <= 100
+def test_what_never_happened_counts_as_the_end_in_means_alone(study):
+    metric = metric_of(study, "first_optimal")
+    scores = scores_of(study, metric, 0)
+    assert scores.max() == np.inf
+    assert restricted(study, metric, scores).max() == 100

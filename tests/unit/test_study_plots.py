@@ -184,7 +184,7 @@ def test_equal_agents_have_a_violin_too(ax):
 def test_distribution_functions_go_from_none_to_all(study, ax):
     drawn(study.plot_distribution("first_optimal", [0, 1], kind="ecdf", ax=ax))
     assert ax.lines[0].get_ydata()[[0, -1]].tolist() == [0.0, 1.0]
-    assert ax.get_xlabel() == "first optimal episode (episodes) (never: 100)"
+    assert ax.get_xlabel() == "first optimal episode (episodes)\n(never: 100; at the checkpoint that saw it)"
 
 
 def test_profiles_have_their_band(study, ax):
@@ -237,8 +237,8 @@ def test_the_misranking_curve_marks_where_it_can_be_trusted(study, ax):
     texts = [text.get_text() for text in ax.texts]
     assert f"{found.trustworthy()} seeds" in texts
     assert "a coin" in texts
-    assert labels(ax) == ["misses the difference (paired t-test at 0.05)", "names the wrong winner (by the mean)"]
-    assert "truth: 400 agents each, paired; bands: ± 2 standard errors" in title(ax)
+    assert labels(ax) == ["misses the difference (Welch's t-test at 0.05)", "names the wrong winner (by the mean)"]
+    assert "truth: 400 agents each; independent seeds; bands: ± 2 standard errors" in title(ax)
 
 
 def test_the_shares_of_names_add_up(large, ax):
