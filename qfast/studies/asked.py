@@ -93,7 +93,9 @@ def metric_of(study: StudyData, name: str | None = None) -> Metric:
         unit=str(about.get("units", "1")),
         higher_is_better=bool(int(about.get("higher_is_better", 1))),
         description=str(about.get("description", "")),
-        **{key: bool(int(about.get(key, 0))) for key in ("is_bool", "is_time", "interval_censored")},
+        is_bool=bool(int(about.get("is_bool", 0))),
+        is_time=bool(int(about.get("is_time", 0))),
+        interval_censored=bool(int(about.get("interval_censored", 0))),
     )
 
 

@@ -47,7 +47,8 @@ def study_code(
         Lines of Python; what is left to the reader stands in comments.
     """
     names = [_variable(i, len(problems)) for i in range(len(problems))]
-    lines, notes = ["import qfast", ""], []
+    lines: list[str] = ["import qfast", ""]
+    notes: list[str] = []
     for variable, (name, mdp) in zip(names, problems.items(), strict=True):
         code, note = problem_code(name, mdp)
         lines += [f"# {note}"] if note else []

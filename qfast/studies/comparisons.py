@@ -54,7 +54,7 @@ class PairComparison:
     no_verdict : str
         Why there is none: scores are undefined for some agents; else empty.
     no_mean : str
-        Why means are not defined, where scores are infinite; else empty.
+        Why means are not defined, where scores are infinite or undefined; else empty.
     """
 
     metric: Metric
@@ -72,13 +72,10 @@ class PairComparison:
     @property
     def better(self) -> str | None:
         """``"a"`` or ``"b"`` where the test finds a difference, else None."""
-        if self.no_verdict or not self.adjusted_p_value < self.alpha:
-            return None
         c = self.comparison
-        if c.difference.defined and c.difference.value != 0:
-            return "a" if (c.difference.value > 0) == self.metric.higher_is_better else "b"
-        chance = c.probability_of_improvement.value
-        return None if chance == 0.5 else "a" if chance > 0.5 else "b"
+        if self.no_verdict or not self.adjusted_p_value < self.alpha or (c.better is None and not c.difference.defined):
+            return None
+        return c.ahead
 
     @property
     def sentence(self) -> str:
@@ -90,10 +87,10 @@ class PairComparison:
             return f"No verdict on {o.title} between {self.label_a} and {self.label_b}: {self.no_verdict}."
         winner = self.better
         if winner is None:
-            size = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
+            told = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
             return (
                 f"No difference in {o.title} is found between {self.label_a} and {self.label_b}: "
-                f"{size} (p {p_text(self.adjusted_p_value)}, {end})."
+                f"{told} (p {p_text(self.adjusted_p_value)}, {end})."
             )
         first, second = (self.label_a, self.label_b) if winner == "a" else (self.label_b, self.label_a)
         chance = c.probability_of_improvement.value if winner == "a" else 1 - c.probability_of_improvement.value
@@ -289,12 +286,11 @@ def _compare(
     if asked.interval_censored and result.difference.defined:
         late = (_lateness(study, asked, z) for z in (x, y))
         result = replace(result, difference=_between(result.difference, *late))
-    silent = undefined_text(study, asked, [i, j]) if missing == "keep" and result.better is None else ""
-    if silent and not np.isnan(result.p_value) and result.p_value >= alpha:
-        silent = ""
+    undefined = undefined_text(study, asked, [i, j]) if missing == "keep" else ""
+    silent = undefined if result.better is None else ""
+    no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
     return PairComparison(
-        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent,
-        infinite_text(study, asked, [i, j]),
+        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent, no_mean
     )  # fmt: skip
 
 
@@ -337,9 +333,7 @@ def compare_all(
     alpha = 1 - level
     inner = 1 - alpha / len(wanted) if simultaneous else level
     pairs = [_compare(study, asked, i, j, level=inner, alpha=alpha, missing=missing) for i, j in wanted]
-    # Pairs without a verdict count as tests that find nothing, so that the others are corrected for them, too.
-    p = np.array([pair.comparison.p_value for pair in pairs])
-    adjusted = np.where(np.isnan(p), np.nan, correct(np.nan_to_num(p, nan=1.0), method=method))
+    adjusted = correct([pair.comparison.p_value for pair in pairs], method=method)
     return AllComparisons(
         metric=asked,
         pairs=tuple(replace(pair, adjusted_p_value=p) for pair, p in zip(pairs, adjusted.tolist(), strict=True)),

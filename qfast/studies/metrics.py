@@ -263,13 +263,14 @@ def _own(item: Any, name: Any = None) -> Metric:
     if name is not None and name != item.name:
         title = "" if item.title == item.name.replace("_", " ") else item.title
         item = replace(item, name=name, title=title)
+    metric: Metric = item
     if not item.name:
         msg = f"metrics: {item.function!r:.60} has no name; use for example qfast.Metric(function, 'last_return', …)"
         raise InvalidInput(msg)
     if item.function is None and item != BUILT_IN.get(item.name):
         msg = f"metrics: {item.name!r} has no function; use qfast.Metric(function, {item.name!r}, higher_is_better=…)"
         raise InvalidInput(msg)
-    return item
+    return metric
 
 
 def own_metric(metric: Metric) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from qfast.stats import (
     Estimate,
-    Interval,
     PrecisionRule,
     Quantile,
     Summary,
@@ -380,10 +379,9 @@ def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[s
         if not last.defined or not first.defined:
             return last
         after[name] = first.value
-        interval = Interval(first.interval.low, last.interval.high, last.interval.level, last.interval.method)
-        return replace(last, interval=interval)
+        return replace(last, interval=replace(last.interval, low=first.interval.low))
 
-    joined = {name: join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm")}
+    mean, median, iqm = (join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm"))
     quantiles = tuple(
         Quantile(q.p, join(f"q{100 * q.p:g}", q.estimate, first.estimate))
         for q, first in zip(late.quantiles, early.quantiles, strict=True)
@@ -392,7 +390,8 @@ def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[s
     share = late.share
     if late.share is not None and early.share is not None:
         share = join("share", late.share, early.share)
-    return replace(late, **joined, quantiles=quantiles, tolerance=tolerance, share=share), after
+    found = replace(late, mean=mean, median=median, iqm=iqm, quantiles=quantiles, tolerance=tolerance, share=share)
+    return found, after
 
 
 def _stopped(goal: tuple[str, PrecisionRule]) -> str:
