@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.looks import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
-from qfast.studies.asked import Metric, Ranking, full_settings, metric_of, ranked, select, settings_json
+from qfast.studies.asked import Metric, Ranked, full_settings, metric_of, ranked, select, settings_json
 from qfast.studies.comparisons import AllComparisons, compare_all
 from qfast.studies.misrankings import StudyMisranking, fine_grid, misrank
 from qfast.studies.summaries import StudySummary, summarize_study
@@ -85,9 +85,9 @@ class Context:
         return self.ranking.order
 
     @cached_property
-    def ranking(self) -> Ranking:
+    def ranking(self) -> Ranked:
         """Which is better than which, and by what."""
-        return ranked(self.study, self.metric, self.chosen)
+        return ranked(self.study, self.metric, self.chosen, missing=self.missing)
 
     @cached_property
     def drawn(self) -> list[int]:

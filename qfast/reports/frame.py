@@ -76,6 +76,8 @@ def _findings(context: Context) -> list[str]:
 def _best_sentence(context: Context, best: ConfigurationSummary) -> str:
     """What the best configuration has, and how its agents differ."""
     one, time, many = best.summary, context.metric.is_time, len(context.chosen) > 1
+    if context.ranking.undecided:
+        return f"Which is the best cannot be said: {context.ranking.undecided}."
     if one.mean.defined and context.ranking.by_mean:
         mean = with_interval(one.mean, time=time, after=best.after.get("mean"))
         text = f"{best.label} has {'the best mean' if many else 'the mean'}, {mean}"

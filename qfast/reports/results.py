@@ -28,7 +28,8 @@ def summaries(context: Context) -> Part:
     )
     spread = table(f"{o.axis}: how the agents differ (this does not shrink)", *found.spread())
     note = [paragraph(f"{found.note[0].upper()}{found.note[1:]}.", kind="soft")] if found.note else []
-    note += [paragraph("Not defined:", kind="soft"), bullets(found.undefined[:12])] if found.undefined else []
+    for head, told in (("Not defined:", found.undefined), ("With care:", found.cautions)):
+        note += [paragraph(head, kind="soft"), bullets(told[:12])] if told else []
     return anchor, title, section(anchor, title, known, spread, *note)
 
 

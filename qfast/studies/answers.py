@@ -54,7 +54,8 @@ class Answers:
         at_least : float, optional
             Report the share of agents whose score reaches this bar, too.
         missing : {"keep", "drop"}, default "keep"
-            What becomes of agents whose score is undefined (NaN).  "keep": what they could change is not defined.
+            What becomes of agents whose score is undefined (NaN).  "keep": intervals
+            of quantiles and shares allow for whatever they are, and means are those of the others.
             "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.

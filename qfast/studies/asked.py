@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import PrecisionRule
+from qfast.stats import PrecisionRule, ranking
 from qfast.studies.metrics import Metric
 from qfast.studies.texts import percent
 
@@ -20,7 +20,7 @@ __all__ = [
     "DEFAULT_METRIC",
     "Asked",
     "Metric",
-    "Ranking",
+    "Ranked",
     "StudyData",
     "check_missing",
     "common_scores",
@@ -215,10 +215,13 @@ def infinite_text(study: StudyData, metric: Metric, configurations: Sequence[int
             found.append((infinite / scores.size, str(study.labels[i])))
     if not found:
         return ""
-    share, label = max(found)
+    (share, label), *others = sorted(found, key=lambda pair: -pair[0])
     whose = f" of {label}" if len(configurations) > 1 else ""
-    others = f" (and some of {len(found) - 1:,} more)" if len(found) > 1 else ""
-    text = f"{percent(share)} of the agents{whose}{others} have infinite {metric.name.replace('_', ' ')}"
+    if len(others) == 1:
+        whose += f" and {percent(others[0][0])} of those of {others[0][1]}"
+    elif others:
+        whose += f" and some of those of {len(others):,} others"
+    text = f"{percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
     return f"{text}; use {use}" if use else text
 
 
@@ -338,44 +341,41 @@ def _same(a: Any, b: Any) -> bool:
     return str(a) == str(b)
 
 
-class Ranking(NamedTuple):
-    """Configurations in the order of how good they are.
+class Ranked(NamedTuple):
+    """Configurations in the order of how good they are; see `qfast.stats.ranking`.
 
     Attributes
     ----------
     order : list of int
-        The configurations, the best first.
+        The configurations, the best first, as far as their defined scores tell.
     by_mean : bool
-        Whether by their means: some have none where scores are infinite or undefined.
+        Whether by their means: some have none where scores are infinite.
     words : str
         What the order is by, as in "the best mean".
+    undecided : str
+        Why the first is not named the best: undefined scores could change it; else empty.
     """
 
     order: list[int]
     by_mean: bool
     words: str
+    undecided: str
 
 
-def ranked(study: StudyData, metric: Metric, configurations: Sequence[int]) -> Ranking:
-    """Put configurations in the order of their means, the best first; where one has no mean, in that of ranks.
-
-    The rank of a configuration is how often its agents do better than agents of all of them, ties half; undefined
-    scores have no part in it.
-    """
-    sign = 1.0 if metric.higher_is_better else -1.0
-    scores = [sign * restricted(study, metric, scores_of(study, metric, i)) for i in configurations]
-    by_mean = all(bool(np.isfinite(x).all()) and x.size > 0 for x in scores)
-    if by_mean:
-        value = np.array([x.mean() for x in scores])
-    else:
-        scores = [x[~np.isnan(x)] for x in scores]
-        pool = np.sort(np.concatenate(scores))
-        value = np.array([
-            (np.searchsorted(pool, x, "left") + np.searchsorted(pool, x, "right")).mean() if x.size else -np.inf
-            for x in scores
-        ])  # fmt: skip
-    order = [configurations[i] for i in np.argsort(-value, kind="stable").tolist()]
-    return Ranking(order, by_mean, "mean" if by_mean else "agents most often better than those of the others")
+def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, missing: str = "keep") -> Ranked:
+    """Put configurations in the order of their means, the best first; where one has no mean, in that of ranks."""
+    check_missing(missing)
+    scores = {i: restricted(study, metric, scores_of(study, metric, i)) for i in configurations}
+    known = [i for i in configurations if scores[i].size > 1]
+    few = [i for i in configurations if i not in known]  # of a study that was cut short
+    if len(known) < 2:
+        by_mean = all(bool(np.isfinite(scores[i]).all()) for i in known)
+        return Ranked([*known, *few], by_mean, "mean", "")
+    found = ranking([scores[i] for i in known], higher_is_better=metric.higher_is_better, missing=missing)  # type: ignore[arg-type]
+    by_mean = found.by == "mean"
+    words = "mean" if by_mean else "agents most often better than those of the others"
+    undecided = "" if found.winner is not None else undefined_text(study, metric, configurations)
+    return Ranked([*(known[i] for i in found.order), *few], by_mean, words, undecided)
 
 
 def precision_of(study: StudyData) -> tuple[str, PrecisionRule] | None:

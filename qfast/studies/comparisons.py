@@ -279,7 +279,8 @@ def _compare(
     found = common_scores(study, asked, [i, j], missing=missing)
     x, y = found.scores
     options: dict[str, Any] = {"paired": study.paired, "higher_is_better": asked.higher_is_better, "level": level}
-    result = compare(restricted(study, asked, x), restricted(study, asked, y), missing=missing, **options)
+    bounds = {"bounds": (0.0, 1.0)} if asked.is_bool else {}
+    result = compare(restricted(study, asked, x), restricted(study, asked, y), missing=missing, **options, **bounds)
     if asked.is_time and (np.isposinf(x).any() or np.isposinf(y).any()):  # what never happened is behind all else
         chance = probability_of_improvement(x, y, missing=missing, **options)
         result = replace(result, probability_of_improvement=chance)
@@ -290,7 +291,8 @@ def _compare(
     silent = undefined if result.better is None else ""
     no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
     return PairComparison(
-        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent, no_mean
+        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent,
+        no_mean,
     )  # fmt: skip
 
 

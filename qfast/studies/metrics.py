@@ -83,7 +83,7 @@ class Metric:
     ...     return (block.returns == 0).sum(axis=1)
     >>> metric = qfast.Metric(failures, higher_is_better=False, unit="episodes")
     >>> lake = qfast.problems.frozen_lake(slip=0.0)
-    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, metrics=["auc", metric], n_agents=64, episodes=50,
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, metrics=["auc", metric], n_agents=200, episodes=100,
     ...                     seed=0, progress=False)
     >>> study.metrics, study.compare("epsilon=0.1", "epsilon=0.4", "failures").better
     (['auc', 'failures'], 'a')

@@ -90,11 +90,11 @@ class StudyMisranking:
 
     @property
     def wrong_error(self) -> Floats:
-        """Its standard error, (n_k,): from resampling, and (of a pair) because the populations are finite."""
-        if isinstance(self.result, BestMisranking):
-            return self.result.wrong_error
-        resampling = np.nan_to_num(self.result.wrong_winner_error)
-        return np.hypot(resampling, self.result.wrong_winner_population_error)
+        """Its standard error, (n_k,): from resampling, and because the populations are finite."""
+        r = self.result
+        if isinstance(r, BestMisranking):
+            return np.hypot(np.nan_to_num(r.wrong_error), np.nan_to_num(r.wrong_population_error))
+        return np.hypot(np.nan_to_num(r.wrong_winner_error), r.wrong_winner_population_error)
 
     @property
     def missed(self) -> Floats | None:
@@ -130,8 +130,10 @@ class StudyMisranking:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the study itself leaves it open which of two is better: 0 lies in the difference's interval."""
-        return isinstance(self.result, Misranking) and 0.0 in self.result.difference.interval
+        """Whether the study itself leaves it open which is the best: another one is not told from it."""
+        if isinstance(self.result, BestMisranking):
+            return self.result.in_doubt
+        return 0.0 in self.result.difference.interval
 
     def trustworthy(self, risk: float = 0.05) -> int | None:
         """Find the number of seeds, among ``k``, from which on the winner is wrong with at most this probability.
@@ -149,8 +151,29 @@ class StudyMisranking:
         if not 0 < risk < 1:
             msg = f"risk={risk!r} is outside (0, 1); use a probability such as 0.05"
             raise InvalidInput(msg)
+        return self._from_on(self.wrong, risk)
+
+    def trustworthy_range(self, risk: float = 0.05) -> tuple[int | None, int | None]:
+        """Bound the number that `trustworthy` finds: two standard errors of ``wrong`` to either side.
+
+        Parameters
+        ----------
+        risk : float, default 0.05
+            In (0, 1).
+
+        Returns
+        -------
+        tuple of two (int or None)
+            Among ``k``; None where not even the largest k is enough.
+        """
+        self.trustworthy(risk)
+        low, high = (self._from_on(self.wrong + side * self.wrong_error, risk) for side in (-2, 2))
+        return low, high
+
+    def _from_on(self, wrong: Floats, risk: float) -> int | None:
+        """The smallest k from which on a probability stays at most this high."""
         order = np.argsort(self.k, kind="stable")
-        bad = np.flatnonzero(self.wrong[order] > risk)
+        bad = np.flatnonzero(wrong[order] > risk)
         first = 0 if bad.size == 0 else int(bad[-1]) + 1
         return None if first == order.size else int(self.k[order][first])
 
@@ -179,6 +202,10 @@ class StudyMisranking:
             if fewer
             else f"{least:,} {'is' if least == 1 else 'are'} enough to bring that to 5 %"
         )
+        low, high = self.trustworthy_range()
+        if low != high:
+            known = f"perhaps more than {self.k.max():,}" if high is None else f"between {low:,} and {high:,}"
+            end += f" ({known}, as the study is finite itself)"
         if isinstance(self.result, Misranking):
             d = self.result.difference
             by = f"{number(abs(d.value), d.interval.half_width)}"
@@ -189,6 +216,10 @@ class StudyMisranking:
             best = [self.labels[i] for i in self.result.best]
             verb = "is" if len(best) == 1 else "are"
             truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.metric.title}"
+            if self.in_doubt:
+                rivals = [self.labels[i] for i in self.result.rivals]
+                more = f" and {len(rivals) - 2:,} more" if len(rivals) > 2 else ""
+                truth += f" (though the study itself does not tell it from {'; '.join(rivals[:2])}{more})"
         return f"{truth}; {', '.join(parts)}; {end}{'; ' if self.about else ''}{self.about}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:

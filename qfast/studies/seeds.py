@@ -60,14 +60,14 @@ class SeedTable:
         One for each configuration (a half-width), or one for the pair (a power).
     n_agents : int
         Agents of each configuration that the study ran.
-    words : str
-        Which experiments are meant, and how many agents it is about where it is not about all.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
     """
 
     metric: Metric
     rows: tuple[SeedsRow, ...]
     n_agents: int
-    words: str = ""
+    about: str = ""
 
     @property
     def n(self) -> int | None:
@@ -104,7 +104,7 @@ class SeedTable:
         """Print a line for each row."""
         needed = self.rows[0].needed
         lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
-        lines += [f"  {self.words}"] if self.words else []
+        lines += [f"  {self.about}"] if self.about else []
         return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
 
 
@@ -156,8 +156,7 @@ def find_seeds(
         )
         checked = 1 - float(drawn.missed[0])
     row = SeedsRow(f"{study.labels[i]} or {study.labels[j]}", needed, checked)
-    how = "experiments that share random numbers (paired)" if together else "experiments with independent seeds"
-    return SeedTable(asked, (row,), study.n_agents, f"{how}; {found.about}".removesuffix("; "))
+    return SeedTable(asked, (row,), study.n_agents, found.about)
 
 
 def pair_of(

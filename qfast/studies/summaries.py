@@ -1,6 +1,7 @@
 """One metric of every configuration: where its agents are, how sure that is, and how far they lie apart."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from qfast.stats import (
 )
 from qfast.studies.asked import (
     Metric,
-    Ranking,
+    Ranked,
     StudyData,
     earliest,
     metric_of,
@@ -107,7 +108,7 @@ class StudySummary:
         Confidence level of each interval by itself.
     n_configurations : int
         How many the study has in all.
-    ranking : Ranking
+    ranking : Ranked
         Which is better than which, and by what.
     note : str
         What to know of the means, empty where there is nothing.
@@ -119,7 +120,7 @@ class StudySummary:
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
-    ranking: Ranking
+    ranking: Ranked
     note: str = ""
     stopping: str = ""
 
@@ -236,7 +237,7 @@ class StudySummary:
         if math.isnan(low) or math.isnan(high):
             return UNDEFINED
         if not row.range_known:
-            return f"unknown ({row.n:,} agents)"
+            return f"unknown ({about_agents(row.n, row.n_undefined)} agents)"
         return f"{number(low, _digits(row), time=time)} to {number(high, _digits(row), time=time)}"
 
     def _shares(self) -> list[tuple[str, Any]]:
@@ -258,8 +259,25 @@ class StudySummary:
         for row in self.rows:
             for name, e in row.estimates():
                 if not e.defined:
-                    found.setdefault(f"{row.label}: {e.reason}", []).append(_NAMES.get(name, name))
+                    why = e.reason_for(self.metric.name.replace("_", " ")).removeprefix("not defined: ")
+                    instead = f"; {e.instead}" if e.instead else ""
+                    found.setdefault(f"{row.label}: {why}{instead}", []).append(_NAMES.get(name, name))
         return [f"{', '.join(names)} of {text}" for text, names in found.items()]
+
+    @property
+    def cautions(self) -> list[str]:
+        """Which intervals may hold the truth less often than their level says, and why: a line for each reason."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for row in self.rows:
+            for name, e in row.estimates():
+                if e.defined and e.caution:
+                    found.setdefault(e.caution, {}).setdefault(_NAMES.get(name, name), []).append(row.label)
+        lines = []
+        for why, names in found.items():
+            for name, labels in names.items():
+                more = f" and {len(labels) - 2:,} others" if len(labels) > 2 else ""
+                lines.append(f"{name} of {'; '.join(labels[:2])}{more}: {why}")
+        return lines
 
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
@@ -274,11 +292,10 @@ class StudySummary:
         lines += ["", "Intervals, each by itself:"]
         lines += [f"  {_NAMES.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
         lines += [f"  {text}" for text in (self.note, self.stopping) if text]
-        if self.undefined:
-            lines += ["", "Not defined:"]
-            lines += [f"  {text}" for text in self.undefined[:_MOST_REASONS]]
-            more = len(self.undefined) - _MOST_REASONS
-            lines += [f"  and {more:,} more"] if more > 0 else []
+        for head, told in (("Not defined:", self.undefined), ("With care:", self.cautions)):
+            if told:
+                lines += ["", head, *(f"  {text}" for text in told[:_MOST_REASONS])]
+                lines += [f"  and {len(told) - _MOST_REASONS:,} more"] if len(told) > _MOST_REASONS else []
         return "\n".join(lines)
 
 
@@ -286,6 +303,7 @@ _NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal",
 
 
 _MOST_REASONS = 12
+_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
 
 
 def _digits(row: ConfigurationSummary) -> float | None:
@@ -295,8 +313,10 @@ def _digits(row: ConfigurationSummary) -> float | None:
 
 
 def _family(method: str) -> str:
-    """Shorten what differs from row to row: the number of equal scores."""
-    return "zero width: all scores are equal" if method.startswith("zero width") else method
+    """Shorten what differs from row to row: numbers of agents, which stand in the table."""
+    if method.startswith("unbounded: all "):
+        return "unbounded where all agents have the same score"
+    return _ABOUT.sub("", method)
 
 
 def _share_text(estimate: Estimate | None) -> str:
@@ -353,12 +373,14 @@ def summarize_study(
     if any(row.summary.at_least is None for row in rows):  # that some have scores of 0 and 1 alone makes no shares
         rows = [replace(row, summary=replace(row.summary, at_least=None, share=None)) for row in rows]
     stopping = "" if goal is None else _stopped(goal)
-    ranking, note = ranked(study, asked, chosen), note_of(study, asked)
+    ranking, note = ranked(study, asked, chosen, missing=missing), note_of(study, asked)
     return StudySummary(asked, tuple(rows), float(level), len(labels), ranking, note, stopping)
 
 
 def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[str, Any]) -> Summary:
     """Sum scores up; of times, means are restricted, and quantiles know what never happened."""
+    if asked.is_bool:
+        options = {**options, "bounds": (0.0, 1.0)}
     one = summarize(scores, **options)
     if not asked.is_time or not np.isposinf(scores).any():
         return one

@@ -84,7 +84,7 @@ def with_interval(estimate: Estimate, *, time: bool = False, after: float | None
     low, high = (number(end, error) for end in (interval.low, interval.high))
     value = number(estimate.value, error, time=time)
     if after is not None and after < estimate.value:
-        error = interval.half_width / 10 if finite and interval.half_width > 0 else None
+        error = None if float(after).is_integer() or not finite else interval.half_width / 10
         value = f"between {number(after, error, time=time)} and {number(estimate.value, error, time=time)}"
     return f"{value} [{low}, {high}]"
 

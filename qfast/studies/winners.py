@@ -11,14 +11,12 @@ from qfast.stats import Estimate, SelectionBias, estimate_quantile, selection_bi
 from qfast.studies.asked import (
     Metric,
     StudyData,
-    check_missing,
     common_scores,
     infinite_text,
     metric_of,
     ranked,
     restricted,
     select,
-    undefined_text,
 )
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.texts import columns, number, with_interval
@@ -104,8 +102,9 @@ class Winner:
         ends = sorted(sign * x for x in (s.bias.interval.low, s.bias.interval.high))
         span = f"{number(flattery, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
         tail = f"where it was chosen it looked better by {span}"
-        if ends[0] <= 0 <= ends[1]:
-            tail += "; being chosen flatters by some amount, and these agents are too few to tell how much"
+        if not s.seen:
+            least = number(s.detectable, s.bias.interval.half_width)
+            tail += f" (to be chosen flatters, and a comparison of this size often misses a bias below {least})"
         mean = "" if self.chosen_by == "mean" else "; its mean is"
         return f"{head}{mean}: {with_interval(s.selected)}; {fresh} it is {with_interval(s.fresh)}: {tail}{end}"
 
@@ -164,19 +163,18 @@ def find_best(
     """Choose, run again, and put both numbers side by side; see `Study.best`."""
     asked = metric_of(study, metric)
     chosen = select(study, where, one_problem=True)
-    ranking = ranked(study, asked, chosen)
+    ranking = ranked(study, asked, chosen, missing=missing)
     if len(ranking.order) < 2:
         msg = "one configuration alone has no winner; vary something, or name fewer settings in where"
         raise InvalidInput(msg)
-    check_missing(missing)
-    undefined = undefined_text(study, asked, chosen)
-    if undefined and missing == "keep":
-        msg = f"the best is not defined: {undefined}"
+    if ranking.undecided:
+        msg = f"which is the best cannot be said: {ranking.undecided}"
         raise InvalidInput(msg)
     first, second = ranking.order[:2]
     if asked.name not in BUILT_IN and asked.name not in {own.name for own in study.functions}:
         msg = f"{asked.name} is a metric of your own, whose function a file does not hold; run the study here to use it"
         raise InvalidInput(msg)
+    missing = "drop"  # what is undefined cannot change who is the best, or is not asked about
     found = common_scores(study, asked, [first], missing=missing)
     fresh_study = study.rerun(first, n_agents=n_agents, seed=seed)
     again = common_scores(fresh_study, metric_of(fresh_study, asked.name), [0], missing=missing)
