@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.looks import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
-from qfast.studies.asked import Metric, Ranked, full_settings, metric_of, ranked, select, settings_json
+from qfast.studies.asked import Metric, Missing, Ranked, full_settings, metric_of, ranked, select, settings_json
 from qfast.studies.comparisons import AllComparisons, compare_all
 from qfast.studies.misrankings import StudyMisranking, fine_grid, misrank
 from qfast.studies.summaries import StudySummary, summarize_study
@@ -38,13 +38,13 @@ class Context:
     level: float
     rerun: bool
     rng: np.random.Generator
-    missing: str = "keep"
+    missing: Missing = "keep"
     sketch: Sketchbook = field(default_factory=Sketchbook)
     problem: str | None = None
 
     @classmethod
     def of(
-        cls, study: "Rerunnable", metric: str | None, *, level: float, rerun: bool, missing: str, rng: Any
+        cls, study: "Rerunnable", metric: str | None, *, level: float, rerun: bool, missing: Missing, rng: Any
     ) -> "Context":
         """Look the metric up, which may not exist."""
         return cls(study, metric_of(study, metric), level, rerun, rng, missing)

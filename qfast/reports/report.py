@@ -11,8 +11,7 @@ from qfast.reports.frame import head, methods, reproduce, settings
 from qfast.reports.html import page
 from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
 from qfast.reports.seeds import seeds
-from qfast.stats._check import Rng, check_open_unit, check_rng
-from qfast.studies.asked import check_missing
+from qfast.stats._check import Missing, Rng, check_missing, check_open_unit, check_rng
 
 if TYPE_CHECKING:
     from qfast.studies.winners import Rerunnable
@@ -28,7 +27,7 @@ def write_report(
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
-    missing: str = "keep",
+    missing: Missing = "keep",
     rng: Rng = 0,
 ) -> Path:
     """Write a study as one HTML page: pictures inside, nothing loaded, readable on a phone and in print.
@@ -86,7 +85,7 @@ def render_report(
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
-    missing: str = "keep",
+    missing: Missing = "keep",
     rng: Rng = 0,
 ) -> str:
     """Give the page as text; see `write_report`."""

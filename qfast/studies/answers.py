@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from qfast.stats._check import Rng
+from qfast.stats._check import Missing, Rng
 from qfast.studies.asked import StudyData
 from qfast.studies.comparisons import AllComparisons, PairComparison, compare_all, compare_pair
 from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking, misrank
@@ -34,7 +34,7 @@ class Answers:
         quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
         content: float = 0.9,
         at_least: float | None = None,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudySummary:
         """Describe one metric of every configuration, the uncertainty of each number apart from the spread.
@@ -89,7 +89,7 @@ class Answers:
         )  # fmt: skip
 
     def compare(
-        self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95, missing: str = "keep"
+        self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95, missing: Missing = "keep"
     ) -> PairComparison:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
@@ -137,7 +137,7 @@ class Answers:
         method: str = "holm",
         against: Any = None,
         simultaneous: bool = False,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> AllComparisons:
         """Compare all pairs of configurations, with p-values corrected for their number.
@@ -190,7 +190,7 @@ class Answers:
         *,
         thresholds: ArrayLike | None = None,
         level: float = 0.95,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudyProfile:
         """Give the share of agents that do better than each of many thresholds, for every configuration.
@@ -237,7 +237,7 @@ class Answers:
         n_agents: int | None = None,
         seed: "Seed" = None,
         level: float = 0.95,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> Winner:
         """Name the configuration with the best mean, and run it again on fresh seeds.
@@ -294,7 +294,7 @@ class Answers:
         alpha: float = 0.05,
         level: float = 0.95,
         paired: bool = False,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         rng: Rng = None,
     ) -> SeedTable:
@@ -364,7 +364,7 @@ class Answers:
         k: int | Sequence[int] = USUAL_SEEDS,
         alpha: float = 0.05,
         paired: bool = False,
-        missing: str = "keep",
+        missing: Missing = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,
@@ -429,7 +429,7 @@ class Answers:
         title: str | None = None,
         level: float = 0.95,
         rerun: bool = True,
-        missing: str = "keep",
+        missing: Missing = "keep",
         rng: Rng = 0,
     ) -> "Path":
         """Write the study as one HTML page that needs nothing else; see `qfast.reports.write_report`.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import PrecisionRule, ranking
+from qfast.stats._check import Missing, check_missing
 from qfast.studies.metrics import Metric
 from qfast.studies.texts import percent
 
@@ -20,9 +21,9 @@ __all__ = [
     "DEFAULT_METRIC",
     "Asked",
     "Metric",
+    "Missing",
     "Ranked",
     "StudyData",
-    "check_missing",
     "common_scores",
     "earliest",
     "full_settings",
@@ -148,7 +149,7 @@ class Asked:
 
 def common_scores(
     study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool | None = None,
-    missing: str = "keep",
+    missing: Missing = "keep",
 ) -> Asked:  # fmt: skip
     """Scores of several configurations; paired, of the agents that all of them ran.
 
@@ -185,13 +186,6 @@ def common_scores(
     return Asked(found, n, gone, about)
 
 
-def check_missing(missing: str) -> None:
-    """Refuse an unknown way to treat undefined scores."""
-    if missing not in ("keep", "drop"):
-        msg = f"missing={missing!r:.40} is unknown; use 'keep', or 'drop' to ask about the agents with a score alone"
-        raise InvalidInput(msg)
-
-
 def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[int]) -> str:
     """Say for how many agents a metric is undefined, and what to do; empty where it is for none."""
     for i in configurations:
@@ -226,7 +220,7 @@ def infinite_text(study: StudyData, metric: Metric, configurations: Sequence[int
 
 
 def refuse_without_means(
-    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, *, missing: str
+    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, *, missing: Missing
 ) -> None:
     """Refuse a question about means that do not exist.
 
@@ -362,7 +356,7 @@ class Ranked(NamedTuple):
     undecided: str
 
 
-def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, missing: str = "keep") -> Ranked:
+def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, missing: Missing = "keep") -> Ranked:
     """Put configurations in the order of their means, the best first; where one has no mean, in that of ranks."""
     check_missing(missing)
     scores = {i: restricted(study, metric, scores_of(study, metric, i)) for i in configurations}
@@ -371,7 +365,7 @@ def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, m
     if len(known) < 2:
         by_mean = all(bool(np.isfinite(scores[i]).all()) for i in known)
         return Ranked([*known, *few], by_mean, "mean", "")
-    found = ranking([scores[i] for i in known], higher_is_better=metric.higher_is_better, missing=missing)  # type: ignore[arg-type]
+    found = ranking([scores[i] for i in known], higher_is_better=metric.higher_is_better, missing=missing)
     by_mean = found.by == "mean"
     words = "mean" if by_mean else "agents most often better than those of the others"
     undecided = "" if found.winner is not None else undefined_text(study, metric, configurations)

@@ -124,7 +124,7 @@ def _gives(text: str, value: Any) -> bool:
     import qfast
 
     try:
-        found = eval(text, {"__builtins__": {}, "qfast": qfast})  # noqa: S307 - made here, of numbers and names
+        found = eval(text, {"__builtins__": {}, "qfast": qfast})
     except Exception:  # noqa: BLE001 - whatever it is, it is no code for this value
         return False
     return bool(as_key(np.asarray(found) if isinstance(value, np.ndarray) else found) == as_key(value))

@@ -11,6 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.stats import Comparison, Estimate, compare, correct, probability_of_improvement
 from qfast.studies.asked import (
     Metric,
+    Missing,
     StudyData,
     common_scores,
     earliest,
@@ -263,7 +264,7 @@ class AllComparisons:
 
 
 def compare_pair(
-    study: StudyData, a: Any, b: Any, metric: str | None, *, level: float, missing: str
+    study: StudyData, a: Any, b: Any, metric: str | None, *, level: float, missing: Missing
 ) -> PairComparison:
     """Compare two configurations; see `Study.compare`."""
     asked, i, j = metric_of(study, metric), study.find(a), study.find(b)
@@ -274,13 +275,15 @@ def compare_pair(
 
 
 def _compare(
-    study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: str
+    study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: Missing
 ) -> PairComparison:
     found = common_scores(study, asked, [i, j], missing=missing)
     x, y = found.scores
     options: dict[str, Any] = {"paired": study.paired, "higher_is_better": asked.higher_is_better, "level": level}
-    bounds = {"bounds": (0.0, 1.0)} if asked.is_bool else {}
-    result = compare(restricted(study, asked, x), restricted(study, asked, y), missing=missing, **options, **bounds)
+    bounds = (0.0, 1.0) if asked.is_bool else None
+    result = compare(
+        restricted(study, asked, x), restricted(study, asked, y), missing=missing, bounds=bounds, **options
+    )
     if asked.is_time and (np.isposinf(x).any() or np.isposinf(y).any()):  # what never happened is behind all else
         chance = probability_of_improvement(x, y, missing=missing, **options)
         result = replace(result, probability_of_improvement=chance)
@@ -316,7 +319,7 @@ def compare_all(
     method: str,
     against: Any,
     simultaneous: bool,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> AllComparisons:
     """Compare all pairs, or all with one; see `Study.compare_all`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qfast.stats._check import Rng
+from qfast.stats._check import Missing, Rng
 from qfast.studies.asked import StudyData
 from qfast.studies.comparisons import compare_all
 from qfast.studies.misrankings import fine_grid, misrank
@@ -135,7 +135,7 @@ class Drawing:
         metric: str | None = None,
         *,
         level: float = 0.95,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -161,7 +161,7 @@ class Drawing:
         *,
         against: Any = None,
         level: float = 0.95,
-        missing: str = "keep",
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -193,7 +193,7 @@ class Drawing:
         risk: float = 0.05,
         alpha: float = 0.05,
         paired: bool = False,
-        missing: str = "keep",
+        missing: Missing = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,

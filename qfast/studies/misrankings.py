@@ -12,6 +12,7 @@ from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
 from qfast.studies.asked import (
     Metric,
+    Missing,
     StudyData,
     common_scores,
     metric_of,
@@ -293,7 +294,7 @@ def fine_grid(
     metric: str | None = None,
     *,
     paired: bool = False,
-    missing: str = "keep",
+    missing: Missing = "keep",
     where: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
@@ -327,7 +328,7 @@ def misrank(
     n_resamples: int,
     rng: Any,
     paired: bool,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudyMisranking:
     """Ask how often k seeds mislead; see `Study.misranking`."""
@@ -363,7 +364,7 @@ def misrank(
 
 
 def populations_of(
-    study: StudyData, asked: Metric, configurations: Sequence[int], *, paired: bool, missing: str
+    study: StudyData, asked: Metric, configurations: Sequence[int], *, paired: bool, missing: Missing
 ) -> tuple[list[Floats], str]:
     """Scores that are taken for the truth, and how many agents they are of where it is not all."""
     found = common_scores(study, asked, configurations, paired=paired, missing=missing)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import Profile, performance_profile
-from qfast.studies.asked import Metric, StudyData, common_scores, metric_of, select, undefined_text
+from qfast.studies.asked import Metric, Missing, StudyData, common_scores, metric_of, select, undefined_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -70,7 +70,7 @@ def profile_study(
     *,
     thresholds: ArrayLike | None,
     level: float,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudyProfile:
     """Profile all configurations; see `Study.profile`."""

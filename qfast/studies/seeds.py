@@ -8,6 +8,7 @@ from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
 from qfast.studies.asked import (
     Metric,
+    Missing,
     StudyData,
     common_scores,
     metric_of,
@@ -123,7 +124,7 @@ def find_seeds(
     alpha: float,
     level: float,
     paired: bool,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
     rng: Any,
 ) -> SeedTable:

@@ -20,6 +20,7 @@ from qfast.stats import (
 )
 from qfast.studies.asked import (
     Metric,
+    Missing,
     Ranked,
     StudyData,
     earliest,
@@ -336,7 +337,7 @@ def summarize_study(
     quantiles: Sequence[float],
     content: float,
     at_least: float | None,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudySummary:
     """Sum up every configuration; see `Study.summary`."""

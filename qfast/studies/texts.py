@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from qfast.stats import Estimate
+from qfast.stats.words import p_text, percent
 
 __all__ = ["UNDEFINED", "about_agents", "columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
 
@@ -33,35 +34,6 @@ def number(value: float, error: float | None = None, *, time: bool = False) -> s
     digits = min(max(1 - math.floor(math.log10(error)), 0), _MOST_DIGITS)
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
-
-
-def percent(share: float, digits: int | None = None) -> str:
-    """A share in percent: ``0`` and ``100`` only where they are exact.
-
-    Examples
-    --------
-    >>> percent(0.25), percent(0.99999), percent(0.00002), percent(1.0), percent(0.0312)
-    ('25 %', '> 99.9 %', '< 0.1 %', '100 %', '3.1 %')
-    """
-    if digits is None:
-        digits = 0 if share in (0.0, 1.0) or 0.0995 <= share <= 0.9005 else 1
-    least = 10.0**-digits
-    if 0 < 100 * share < least / 2:
-        return f"< {least:g} %"
-    if 0 < 100 * (1 - share) < least / 2:
-        return f"> {100 - least:g} %"
-    return f"{100 * share:.{digits}f} %"
-
-
-def p_text(p: float) -> str:
-    """A p-value, with its sign of relation.
-
-    Examples
-    --------
-    >>> p_text(0.0312), p_text(0.0)
-    ('= 0.031', '< 1e-15')
-    """
-    return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
 
 
 def with_interval(estimate: Estimate, *, time: bool = False, after: float | None = None) -> str:

@@ -10,6 +10,7 @@ from qfast.errors import InvalidInput
 from qfast.stats import Estimate, SelectionBias, estimate_quantile, selection_bias
 from qfast.studies.asked import (
     Metric,
+    Missing,
     StudyData,
     common_scores,
     infinite_text,
@@ -157,7 +158,7 @@ def find_best(
     n_agents: int | None,
     seed: Any,
     level: float,
-    missing: str,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> Winner:
     """Choose, run again, and put both numbers side by side; see `Study.best`."""

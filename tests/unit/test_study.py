@@ -230,9 +230,9 @@ def test_rerun_takes_agents_that_were_not_used(study):
 def test_attributes_say_how_it_was_made(study):
     about = study.dataset.attrs
     assert (study.seed, study.n_agents, study.episodes) == ("3", 150, EPISODES)
-    space = {"qfast": qfast, "problem": LAKE}
-    made = eval(about["command"].replace("seed=3", "seed=3, progress=False"), space)
-    assert made.dataset.equals(study.dataset)
+    space = {}
+    exec(about["command"], space)
+    assert space["study"].dataset.equals(study.dataset)
     for name in study.dataset.data_vars:
         assert set(study.dataset[name].attrs) >= {"long_name", "units", "higher_is_better", "description"}
 

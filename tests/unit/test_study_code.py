@@ -17,7 +17,7 @@ def run(code, folder, monkeypatch):
     """Execute a program in a folder; give the study that it makes."""
     monkeypatch.chdir(folder)
     names = {}
-    exec(compile(code, "<page>", "exec"), names)  # noqa: S102
+    exec(compile(code, "<page>", "exec"), names)
     return names["study"]
 
 
@@ -25,8 +25,13 @@ STUDIES = {
     "corridor": {"mdp": None, "vary": {"alpha": [0.1, 0.5]}, "seed": 1},
     "known": {"mdp": qfast.problems.frozen_lake(), "vary": {"ties": ["random"]}, "seed": [1, 2], "gamma": 0.99},
     "own limit": {"mdp": {"lake": qfast.problems.frozen_lake().with_limit(30)}, "vary": {}, "seed": 2**70},
-    "written": {"mdp": LAKE, "vary": {"epsilon": [0.1, qfast.linear(0.9, 0.1)]}, "seed": 3, "paired": False, "first_agent": 5},
-    "several": {"mdp": {"a": LAKE, "b c": qfast.corridor()}, "vary": {"alpha": [0.5]}, "seed": np.random.SeedSequence(5, pool_size=8)},
+    "written": {
+        "mdp": LAKE, "vary": {"epsilon": [0.1, qfast.linear(0.9, 0.1)]}, "seed": 3, "paired": False, "first_agent": 5,
+    },
+    "several": {
+        "mdp": {"a": LAKE, "b c": qfast.corridor()}, "vary": {"alpha": [0.5]},
+        "seed": np.random.SeedSequence(5, pool_size=8),
+    },
     "rates": {
         "mdp": LAKE, "seed": 4, "checkpoints": [5, 20], "curves": False, "metrics": ["auc", "optimal"],
         "vary": [{"alpha": [qfast.by_visits(power=0.8), [0.5] * 20]}, {"n": [1]}],
@@ -59,7 +64,7 @@ def test_a_large_problem_is_loaded_from_the_file_that_was_saved(tmp_path, monkey
     code = made.dataset.attrs["command"]
     (told,) = re.findall(r"# (.*) writes this file", code)
     monkeypatch.chdir(tmp_path)
-    exec(told, {"study": made})  # noqa: S102
+    exec(told, {"study": made})
     assert run(code, tmp_path, monkeypatch).dataset.equals(made.dataset)
 
 
@@ -76,7 +81,7 @@ def test_gymnasiums_own_problems_are_known():
     for name in ("FrozenLake8x8-v1", "CliffWalkingSlippery-v1"):
         mdp = qfast.from_gymnasium(name, max_episode_steps=70)
         code, note = problem_code("lake", mdp)
-        assert eval(code, {"qfast": qfast}) == mdp  # noqa: S307
+        assert eval(code, {"qfast": qfast}) == mdp
         assert not note
         assert "max_episode_steps=70" in code
 
@@ -85,6 +90,6 @@ def test_gymnasiums_own_problems_are_known():
 def test_every_problem_of_qfasts_own_is_known(name):
     mdp = qfast.problems.resolve(name)
     code, note = problem_code("problem", mdp)
-    assert eval(code, {"qfast": qfast}) == mdp  # noqa: S307
+    assert eval(code, {"qfast": qfast}) == mdp
     assert not note
     assert len(code) < 80

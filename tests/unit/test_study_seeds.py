@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from made_studies import made_study
 
 
