@@ -9,6 +9,7 @@ import numpy as np
 
 from qfast.errors import QfastError
 from qfast.mdp import MDP
+from qfast.rates import Shape
 from qfast.seeding import seed_in_code
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.settings import DEFAULTS, as_key, decode
@@ -110,24 +111,14 @@ def _variable(i: int, n: int) -> str:
 
 def _value(encoded: Any) -> str:
     """Code for a setting's value, as JSON holds it."""
+    if not isinstance(encoded, dict):
+        return repr(encoded)
     value = decode(encoded)
-    if isinstance(encoded, dict):
-        for text in (f"qfast.{value!r}", repr(value.tolist()) if isinstance(value, np.ndarray) else ""):
-            if text and len(text) < 4000 and _gives(text, value):
-                return text
-        return f"qfast.studies.settings.decode({encoded!r})"
-    return repr(value)
-
-
-def _gives(text: str, value: Any) -> bool:
-    """Whether a short expression of qfast's own says the same; some texts are words for a reader."""
-    import qfast
-
-    try:
-        found = eval(text, {"__builtins__": {}, "qfast": qfast})
-    except Exception:  # noqa: BLE001 - whatever it is, it is no code for this value
-        return False
-    return bool(as_key(np.asarray(found) if isinstance(value, np.ndarray) else found) == as_key(value))
+    if isinstance(value, Shape):
+        return f"qfast.{value.name}({value.start!r}, {value.stop!r})"
+    if isinstance(value, np.ndarray) and value.size <= _MOST_WRITTEN:
+        return repr(value.tolist())
+    return f"qfast.studies.settings.decode({encoded!r})"
 
 
 def problem_code(name: str, mdp: MDP) -> tuple[str, str]:
