@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile
+from qfast.files import DAMAGE
 
 __all__ = ["Columns", "map_columns"]
 
@@ -145,11 +146,13 @@ def map_columns(folder: Path, checksums: Mapping[str, int]) -> dict[str, NDArray
     for name, checksum in checksums.items():
         path = folder / f"{name}.npy"
         try:
+            if path.exists() and not path.is_file():
+                raise BadFile("it is no file")
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             with path.open("rb") as stream:
                 stream.seek(array.offset)
                 whole = _checksum(stream, array.nbytes) == checksum and not stream.read(1)
-        except (OSError, ValueError, EOFError, AttributeError) as error:
+        except (*DAMAGE, AttributeError) as error:
             msg = f"{path} is missing, truncated or no .npy file ({error}); restore it from a copy or train anew"
             raise BadFile(msg) from error
         if not whole:

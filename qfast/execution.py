@@ -217,9 +217,13 @@ def run_training(
             failure = error
             _commit_anyway(keeping)
         unreadable = on_disk and isinstance(failure, CannotSave)  # what is vouched for is in the folder
-        run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
-        if failure is None and run is not None and keeping.n_agents == n_agents:
-            return run if output is None else output.finish(run)
+        stop = np.zeros(1, np.int64)
+        with ctrl_c(stop):
+            run = None if unreadable else _as_run(keeping, plan, mdp, n_agents, checks)
+        if stop[0]:
+            _commit_anyway(keeping)
+        elif failure is None and run is not None and keeping.n_agents == n_agents:
+            return run if output is None else _finish(output, run, keeping)
         where = "" if output is None else output.where_to_go_on()
         done = f"{keeping.n_agents:,} of {n_agents:,} agents were complete"
         if failure is not None:
@@ -232,8 +236,25 @@ def run_training(
             store.close()
 
 
+def _finish(output: Output, run: Run, keeping: Keeping) -> Run:
+    """Save a run that is complete, and tidy up behind it; Ctrl-C loses nothing of it."""
+    try:
+        run = output.save(run)
+    except KeyboardInterrupt as error:
+        _commit_anyway(keeping)
+        msg = f"stopped while the run was being saved; all {run.n_agents:,} agents are complete"
+        raise Interrupted(msg + output.where_to_go_on(), run) from error
+    stop = np.zeros(1, np.int64)
+    with ctrl_c(stop):
+        output.tidy_up()
+    if stop[0]:
+        msg = f"stopped; all {run.n_agents:,} agents are complete and saved in {output.path}"
+        raise Interrupted(msg, run)
+    return run
+
+
 def _commit_anyway(keeping: Keeping) -> None:
-    """Keep what came in before workers died."""
+    """Keep what came in before workers died, or before it was saved."""
     with suppress(CannotSave):
         keeping.commit()
 

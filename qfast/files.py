@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,8 +33,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "FORMAT_VERSION", "TEMPORARY", "as_path", "check_file", "read_json", "read_npz", "replacing", "scratch_folder",
-    "write_npz",
+    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "as_path", "check_file", "read_json", "read_npz", "replacing",
+    "scratch_folder", "write_npz",
 ]  # fmt: skip
 
 #: Version of the layout of files; raised when an older qfast could misread a newer file.
@@ -46,8 +47,8 @@ _HEADER = "qfast_file"
 _CHUNK: Final = 2**24  # bytes that are read at once
 _MOST_DIGITS: Final = 1300  # of a number in JSON: a seed has up to 4,096 bits
 
-# What zipfile and NumPy raise, between them, on damaged archives.
-_DAMAGE = (
+#: What zipfile and NumPy raise, between them, on damaged files.
+DAMAGE = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
@@ -62,6 +63,7 @@ _DAMAGE = (
     SyntaxError,
     TypeError,
     ValueError,
+    tokenize.TokenError,  # of the header of an array
 )
 
 
@@ -98,7 +100,7 @@ def check_file(target: Path) -> None:
         If something else has this name.
     """
     if target.is_dir():
-        msg = f"{target} is a folder; name a file, in it or elsewhere"
+        msg = f"{target} is a folder; name a file in it, or another name"
         raise InvalidInput(msg)
     if target.exists() and not target.is_file():
         msg = f"{target} is a device or a pipe, which writing would replace; name a file"
@@ -326,7 +328,7 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
                 names = set(archive.namelist())
                 ours = damaged is None and f"{_HEADER}.npy" in names
                 arrays = {name.removesuffix(".npy"): _array(archive, name) for name in names} if ours else {}
-        except _DAMAGE as error:
+        except DAMAGE as error:
             msg = f"{source} is truncated, damaged, or no .npz file ({error}); restore it from a copy or write it anew"
             raise BadFile(msg) from error
     if damaged is not None:

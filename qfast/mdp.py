@@ -375,8 +375,9 @@ class MDP:
         --------
         See `save`.
         """
+        arrays = read_npz(path, "mdp")
         try:
-            return cls.from_arrays(read_npz(path, "mdp"))
+            return cls.from_arrays(arrays)
         except InvalidInput as error:
             msg = f"{path} does not hold a valid MDP ({error}); write it anew"
             raise BadFile(msg) from error

@@ -1,23 +1,22 @@
 """Where a training keeps its result, and what is complete of it on the way: one file, or a folder."""
 
+import contextlib
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from numpy.random import SeedSequence
 
 from qfast.blocks import Plan
-from qfast.errors import BadFile, InvalidInput, Unfinished
+from qfast.errors import BadFile, InvalidInput, QfastError, Unfinished
+from qfast.files import as_path, check_file
 from qfast.mdp import MDP
 from qfast.run import Run, load
 from qfast.seeding import seed_from_json
-from qfast.store import Store, describe_work
+from qfast.store import KIND, Store, describe_work, remove_store
 from qfast.work_folder import read_work, work_digest
 
 __all__ = ["Output"]
-
-_KIND = "training"
 
 
 class Output:
@@ -47,11 +46,7 @@ class Output:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        try:
-            self.path = Path(path)
-        except TypeError as error:
-            msg = f"out={path!r:.60} is no path; use a name such as 'run.npz', or one of a folder"
-            raise InvalidInput(msg) from error
+        self.path = as_path(path, "out")
         self.on_disk = self.path.suffix != ".npz"
         self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
         self._store: Store | None = None
@@ -60,13 +55,12 @@ class Output:
         if not self.path.parent.is_dir():
             msg = f"out={str(path)!r}: there is no folder {self.path.parent}; create it first"
             raise InvalidInput(msg)
-        if not self.on_disk and self.path.is_dir():
-            msg = f"out={str(path)!r} is a folder, and its name ends in .npz; name a file"
-            raise InvalidInput(msg)
+        if not self.on_disk:
+            check_file(self.path)
 
     def unfinished_seed(self) -> SeedSequence | None:
         """The seed of the training that was begun here; None if there is none."""
-        work = read_work(self.folder, _KIND)
+        work = read_work(self.folder, KIND)
         if work is None:
             return None
         return seed_from_json(work["seed"])
@@ -76,7 +70,7 @@ class Output:
         from qfast import __version__
 
         self._work = describe_work(mdp, plan, n_agents=n_agents, keep_q=keep_q, version=__version__)
-        self._digest = work_digest(_KIND, self._work)
+        self._digest = work_digest(KIND, self._work)
         return self._digest
 
     def complete(self, digest: str) -> Run | None:
@@ -89,18 +83,26 @@ class Output:
             run = load(self.path)
         except BadFile:  # it will be replaced, as Run.save would do
             return None
+        self._remove_leftover(run)
         return run if run.work == digest else None
 
     def _is_mine(self) -> bool:
-        return read_work(self.folder, _KIND) == self._work
+        return read_work(self.folder, KIND) == self._work
+
+    def _remove_leftover(self, run: Run) -> None:
+        """Remove the folder of a run that is complete, whose process was killed while it did so."""
+        with contextlib.suppress(QfastError):  # it is another training's
+            work = read_work(self.folder, KIND)
+            if work is not None and work_digest(KIND, work) == run.work:
+                remove_store(self.folder, work)
 
     def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Store:
         """Open the folder, or make it."""
         self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
         return self._store
 
-    def finish(self, run: Run) -> Run:
-        """Keep the whole run, and remove what was only needed on the way.
+    def save(self, run: Run) -> Run:
+        """Keep the whole run; give it with the digest of its work.
 
         Raises
         ------
@@ -112,14 +114,20 @@ class Output:
         try:
             if self.on_disk:
                 run.save_beside(self.folder, store.columns.checksums)
-                store.thin_out()
-                return run
-            run.save(self.path)
+            else:
+                run.save(self.path)
         except (OSError, InvalidInput) as error:  # InvalidInput: the folder that it was to be in is gone
             msg = f"{self.path} cannot be written: {getattr(error, 'strerror', error)}; all agents are complete"
             raise Unfinished(msg + self.where_to_go_on(), run) from error
-        store.remove()
         return run
+
+    def tidy_up(self) -> None:
+        """Remove what was only needed on the way: the run is saved."""
+        assert self._store is not None
+        if self.on_disk:
+            self._store.thin_out()
+        else:
+            self._store.remove()
 
     def where_to_go_on(self) -> str:
         """What to do next, for messages."""

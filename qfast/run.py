@@ -18,7 +18,7 @@ from qfast.files import as_path, read_json, read_npz, write_npz
 from qfast.learner import RATES, Learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
-from qfast.run_checks import check_arrays, check_learner
+from qfast.run_checks import check_about, check_arrays, check_learner
 from qfast.seeding import seed_as_given, seed_from_json, seed_to_json
 from qfast.work_folder import holds_work, read_work
 
@@ -428,7 +428,7 @@ def load(path: str | os.PathLike[str]) -> Run:
         if folder is not None:
             arrays |= _of_agents(map_columns(folder, read_json(str(arrays["about"]))["columns"]))
         return _from_arrays(arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         msg = f"{path} does not hold a whole run ({error}); train and save it again"
         raise BadFile(msg) from error
 
@@ -447,7 +447,8 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
 
     about = read_json(str(arrays["about"]))
     mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
-    n_agents, episodes = int(about.get("n_agents", len(arrays.get("q", ())))), int(about["episodes"])
+    check_about(about)
+    n_agents, episodes = about["n_agents"], about["episodes"]
     rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
     learner = check_learner(about["learner"], rates, n_agents, episodes)
     check_arrays(mdp, learner, episodes, n_agents, arrays)
@@ -463,10 +464,10 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
         mdp=mdp,
         learner=learner,
         seed_sequence=seed_from_json(about["seed"]),
-        first_agent=int(about["first_agent"]),
+        first_agent=about["first_agent"],
         episodes=episodes,
         record=about["record"],
-        n_steps=int(about["n_steps"]),
+        n_steps=about["n_steps"],
         seconds=float(about["seconds"]),
         rng=arrays["rng"] if kept else q,
         state=arrays["state"] if kept else q,

@@ -1,6 +1,7 @@
 """Whether what a file says of a run fits together, so that nothing in it can lead the kernel out of a table."""
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,30 @@ from qfast.learner import DEFAULT_EPSILON, EXPLORE, Learner, make_learner
 from qfast.mdp import MDP
 from qfast.rates import Rate
 
-__all__ = ["check_arrays", "check_learner"]
+__all__ = ["check_about", "check_arrays", "check_learner"]
+
+_MOST: Final = 2**62  # of what is counted in 64 bits
+
+
+def check_about(about: dict[str, Any]) -> None:
+    """Refuse numbers that no run has.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        Naming the number.
+    """
+    for name, least in (("n_agents", 1), ("first_agent", 0), ("episodes", 1), ("n_steps", 0)):
+        value = about[name]
+        if type(value) is not int or not least <= value <= _MOST:
+            msg = f"{name}={value!r:.40} is not a whole number from {least} to {_MOST:,}"
+            raise ValueError(msg)
+    if about["record"] not in (None, "returns", "summary"):
+        msg = f"record={about['record']!r:.40} is unknown"
+        raise ValueError(msg)
+    if not 0 <= float(about["seconds"]) < math.inf:
+        msg = f"seconds={about['seconds']!r:.40} is no time"
+        raise ValueError(msg)
 
 
 def check_learner(options: dict[str, Any], rates: dict[str, Rate], n_agents: int, episodes: int) -> Learner:

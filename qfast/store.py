@@ -28,8 +28,10 @@ from qfast.mdp import MDP
 from qfast.seeding import seed_to_json
 from qfast.work_folder import WorkFolder
 
-__all__ = ["COMMIT_SECONDS", "Done", "Store", "describe_work", "rows_of"]
+__all__ = ["COMMIT_SECONDS", "KIND", "Done", "Store", "describe_work", "remove_store", "rows_of"]
 
+#: What kind of work a training is.
+KIND: Final = "training"
 #: Seconds of work that a killed process may lose.
 COMMIT_SECONDS: Final = 2.0
 
@@ -125,7 +127,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, work: Mapping[str, Any], plan: Plan, n_agents: int, *, keep_q: bool) -> None:
-        self.parts = WorkFolder(folder, kind="training", work=work)
+        self.parts = WorkFolder(folder, kind=KIND, work=work)
         self._committed = time.monotonic()
         try:
             like = rows_of(Memory.empty(plan, 0))
@@ -212,7 +214,23 @@ class Store:
     def remove(self) -> None:
         """Remove the folder: the training is complete, and kept elsewhere."""
         self.columns.close()
-        for name in self.columns.names:
-            with contextlib.suppress(OSError):
-                self.columns.path(name).unlink(missing_ok=True)
-        self.parts.remove()
+        _remove(self.parts)
+
+
+def remove_store(folder: Path, work: Mapping[str, Any]) -> None:
+    """Remove the folder of a training that is kept elsewhere.
+
+    Raises
+    ------
+    InvalidInput
+        If it is in use, or belongs to another training.
+    """
+    with WorkFolder(folder, kind=KIND, work=work) as parts:
+        _remove(parts)
+
+
+def _remove(parts: WorkFolder) -> None:
+    for path in list(parts.folder.glob("*.npy")):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    parts.remove()

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,10 +77,11 @@ class WorkFolder:
         if not self.folder.parent.is_dir():
             msg = f"{self.folder}: there is no folder {self.folder.parent}; create it first"
             raise InvalidInput(msg)
-        if self.folder.exists() and not self.folder.is_dir():
-            msg = f"{self.folder} is a file; name a folder, or remove it"
-            raise InvalidInput(msg)
         try:
+            with contextlib.suppress(FileNotFoundError):  # one look, since the folder may go at any moment
+                if not stat.S_ISDIR(self.folder.stat().st_mode):
+                    msg = f"{self.folder} is a file; name a folder, or remove it"
+                    raise InvalidInput(msg)
             self._lock = self._locked()
             try:
                 self._begin()
@@ -92,15 +94,17 @@ class WorkFolder:
 
     def _locked(self) -> FileLock:
         while True:
-            self.folder.mkdir(exist_ok=True)
-            self._refuse_foreign(unless_locked=True)
             try:
+                self.folder.mkdir(exist_ok=True)
+                self._refuse_foreign(unless_locked=True)
                 return FileLock(self.folder / _LOCK)
             except BlockingIOError as error:
                 msg = f"{self.folder} is in use by another process; wait for it, or name another place"
                 raise InvalidInput(msg) from error
-            except FileNotFoundError:  # who had finished its work in it removed it between two lines
-                continue
+            except (FileExistsError, FileNotFoundError):
+                if not self.folder.parent.is_dir() or self.folder.is_file():
+                    raise
+                continue  # who has finished its work in it removed it between two lines
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                     raise  # it cannot be written

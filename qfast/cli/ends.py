@@ -36,14 +36,23 @@ def kept(out: Path | None) -> Iterator[None]:
         elif out is None:
             tell(f"interrupted; {_agents(run)} complete but not saved (--out FILE would keep them)")
         else:
-            older = out.is_file()  # a complete run: what was interrupted must not take its place
-            if not older and not out.is_dir():
-                run.save(out)
-            goes_on = out.is_dir() or out.with_name(f"{out.name}.parts").is_dir()
-            more = "; the same command goes on from there" * goes_on
-            saved = f"complete; {out} is left as it was" if older else f"complete and saved in {out}"
-            tell(f"interrupted; {_agents(run)} {saved}{more}")
+            _keep(run, out)
         raise
+
+
+def _keep(run: "Run", out: Path) -> None:
+    """Save what is complete of an interrupted training, and say so."""
+    goes_on = out.is_dir() or out.with_name(f"{out.name}.parts").is_dir()
+    more = "; the same command goes on from there" * goes_on
+    older = out.is_file() and not run.work  # a complete run: what was interrupted must not take its place
+    if not older and not run.work and not out.is_dir():
+        try:
+            run.save(out)
+        except KeyboardInterrupt:  # once more
+            tell(f"interrupted; {_agents(run)} complete, and {out} is not written{more}")
+            raise
+    saved = f"complete; {out} is left as it was" if older else f"complete and saved in {out}"
+    tell(f"interrupted; {_agents(run)} {saved}{more}")
 
 
 @contextlib.contextmanager
@@ -99,6 +108,9 @@ def report_run(
     if out is not None and not saved:
         try:
             run.save(out)  # first of all: what comes after may fail at a closed pipe
+        except KeyboardInterrupt:
+            tell(f"interrupted while {_agents(run)} complete and being saved; {out} is not written")
+            raise
         except OSError as error:  # show at least what was learned
             out, failure = None, error
     _show(run, out, name, threads, as_json=as_json)

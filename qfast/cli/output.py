@@ -21,6 +21,7 @@ __all__ = [
     "finish_stdout",
     "one_line",
     "prints_unicode",
+    "refuse_dash",
     "tell",
     "write",
     "write_json",
@@ -180,8 +181,12 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
     """
     if path is None:
         return None
+    refuse_dash(path)
     target = Path(path)
     try:
+        if "\0" in path:
+            msg = f"--out {path!r} has a null character in it, which no file's name can have; leave it out"
+            raise UsageError(msg)
         problem = None if folders and _may_be_folder(target, path) else _unfit(target, path, source)
         if problem is None:
             # Saving uses a name that is a little longer; trying it also finds names that are too long.
@@ -194,6 +199,19 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
         msg = f"--out {path} {problem}"
         raise UsageError(msg)
     return target
+
+
+def refuse_dash(path: str | None) -> None:
+    """Refuse the name that means standard output elsewhere.
+
+    Raises
+    ------
+    UsageError
+        If the path is a hyphen alone.
+    """
+    if path == "-":
+        msg = "--out - names no file, and results do not go to standard output; use a name such as run.npz"
+        raise UsageError(msg)
 
 
 def _may_be_folder(target: Path, path: str) -> bool:

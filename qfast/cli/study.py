@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import UsageError, add_json, add_subcommand, given, whole
-from qfast.cli.output import tell, write_json
+from qfast.cli.output import refuse_dash, tell, write_json
 from qfast.cli.train import add_learning
 from qfast.cli.vary import precision, values_of, vary
 
@@ -170,6 +170,7 @@ def _report_path(arguments: Namespace) -> Path | None:
 
 def _check_paths(arguments: Namespace, page: Path | None) -> None:
     """Refuse, before any work, what could not be written at its end."""
+    refuse_dash(arguments.out)
     if arguments.save is not None:
         from qfast.studies.storage import check_target
 

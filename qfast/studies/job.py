@@ -16,6 +16,7 @@ from qfast import __version__
 from qfast.curve import LEVELS
 from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import make_plan
+from qfast.files import as_path
 from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.progress import Reporter
@@ -117,15 +118,18 @@ class Job:
             complete, what = len(totals.finished), f"{type(error).__name__}: {error}"
             msg = f"{what}; {complete} of {len(self.design)} configurations were complete{again}"
             raise Unfinished(msg, study=self.result() if complete else None) from error
-        except KeyboardInterrupt:  # a second one, or one while the last piece was being written
-            cut_short = True
+        except KeyboardInterrupt as error:  # while the last piece was being written, or a second one
             if self.folder is not None:
                 self.folder.flush(totals, totals.seconds, now=True)
+            whole = len(totals.finished) == len(self.design)  # else something may be half merged
+            raise Interrupted(self._stopped(again), study=self.result() if whole else None) from error
         if cut_short:
-            complete, agents = len(totals.finished), int(totals.done.sum())
-            msg = f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
-            raise Interrupted(msg, study=self.result() if complete else None)
+            raise Interrupted(self._stopped(again), study=self.result() if totals.finished else None)
         return self.result()
+
+    def _stopped(self, again: str) -> str:
+        complete, agents = len(self.totals.finished), int(self.totals.done.sum())
+        return f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
 
     def result(self) -> Study:
         """Name what has come in."""
@@ -160,6 +164,7 @@ def prepare(
     executor: Executor | None,
 ) -> Job:
     """Check everything and put it together; parameters and errors as in `qfast.study`."""
+    out = None if out is None else as_path(out, "out")
     design = make_design(mdp, vary, fixed, n_agents=n_agents, episodes=episodes)
     for configuration in design.configurations:
         check_problem(configuration.mdp, configuration.learner)

@@ -12,6 +12,7 @@ from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
 from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.studies.settings import DEFAULTS, decode
+from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count
 
 __all__ = ["read_folder"]
 
@@ -41,12 +42,14 @@ def read_folder(path: Path) -> Study:
             for name in there["metrics"]
         ]
         job = prepare(
-            problems, vary, fixed, n_agents=there["n_agents"], episodes=there["episodes"], seed=seed,
-            first_agent=there["first_agent"], paired=there["paired"], metrics=metrics,
+            problems, vary, fixed, n_agents=check_count("n_agents", there["n_agents"], most=MOST_AGENTS),
+            episodes=check_count("episodes", there["episodes"], most=MOST_EPISODES), seed=seed,
+            first_agent=check_count("first_agent", there["first_agent"], least=0, most=MOST_AGENTS),
+            paired=there["paired"], metrics=metrics,
             checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
             executor=None,
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError, OSError, InvalidInput) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, OSError, ValueError) as error:
         msg = f"{path} does not hold a whole study ({error}); run it again"
         raise BadFile(msg) from error
     job.about["precision"] = there["precision"]

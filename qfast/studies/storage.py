@@ -4,14 +4,14 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import as_path, check_file, scratch_folder
+from qfast.files import as_path, check_file, read_json, scratch_folder
+from qfast.machine import available_memory
 from qfast.mdp import MDP
 from qfast.studies.optional import need
 from qfast.studies.result import Study
@@ -30,14 +30,15 @@ def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
     """Write a study; see `Study.save`."""
     target = check_target(path)
     whole = _with_problems(study)
-    with scratch_folder(target) as folder:
+    final = Path(os.path.realpath(target))  # a link stays one
+    with scratch_folder(final) as folder:
         temporary = folder / target.name
         if target.suffix == ".nc":
             whole.to_netcdf(temporary, format="NETCDF4", engine="netcdf4")
-            temporary.replace(target)
+            temporary.replace(final)
         else:
             whole.to_zarr(temporary, mode="w-", consolidated=False, zarr_format=2)
-            _replace_folder(temporary, target)
+            _replace_folder(temporary, final, folder / "old")
     return target
 
 
@@ -82,8 +83,8 @@ def _digest(dataset: "xr.Dataset") -> str:
     return total.hexdigest()
 
 
-def _replace_folder(temporary: Path, target: Path) -> None:
-    """Put a folder in place of another, which is put back if that fails."""
+def _replace_folder(temporary: Path, target: Path, waste: Path) -> None:
+    """Put a folder in place of another, which is put back if that fails, and else thrown away."""
     if not target.exists():
         temporary.replace(target)
         return
@@ -94,7 +95,7 @@ def _replace_folder(temporary: Path, target: Path) -> None:
     except BaseException:
         old.replace(target)
         raise
-    shutil.rmtree(old)
+    old.replace(waste)
 
 
 def _with_problems(study: Study) -> "xr.Dataset":
@@ -161,6 +162,9 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         from qfast.studies.reading import read_folder
 
         return read_folder(source)
+    if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
+        msg = f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study"
+        raise BadFile(msg)
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
         raise InvalidInput(msg)
@@ -169,16 +173,24 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     try:
         if source.suffix == ".nc":
             with xarray.open_dataset(source, engine="netcdf4") as opened:
-                dataset = opened.load()
+                dataset = _loaded(opened)
         else:
             with xarray.open_zarr(source, consolidated=False, chunks=None) as opened:
-                dataset = opened.load()
+                dataset = _loaded(opened)
     except PermissionError:
         raise
     except Exception as error:  # what the formats' libraries raise has no common base class
         msg = f"{source} is truncated, damaged, or no study ({error}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     return _named(source, dataset)
+
+
+def _loaded(opened: "xr.Dataset") -> "xr.Dataset":
+    """Read everything, unless that is more than there is room for: both formats may be compressed."""
+    if opened.nbytes > (free := available_memory()):
+        msg = f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free"
+        raise ValueError(msg)
+    return opened.load()
 
 
 def _named(source: Path, dataset: "xr.Dataset") -> Study:
@@ -192,14 +204,14 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         msg = f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew"
         raise BadFile(msg)
     try:
-        names = list(json.loads(dataset.attrs["problems"]))
+        names = list(read_json(dataset.attrs["problems"]))
         files = [f"{_PROBLEM}{i}" for i in range(len(names)) if f"{_PROBLEM}{i}" in dataset]
         problems = {name: _from_bytes(dataset[file].values) for name, file in zip(names, files, strict=False)}
         dataset = dataset.drop_vars(files)
         del dataset.attrs["format"], dataset.attrs["sha256"]
         study = Study(dataset, problems)
         study.labels, study.varied, study.n_agents, study.metrics  # noqa: B018 - whether all of it is there
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     for values in dataset.variables.values():

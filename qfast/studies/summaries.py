@@ -210,7 +210,7 @@ class StudySummary:
     def spread(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how far the agents lie apart."""
         first = self.rows[0].summary
-        content = f"{100 * first.tolerance.content:g} % of agents within"
+        content = f"at least {100 * first.tolerance.content:g} % within"
         header = ["configuration", "std over agents"]
         header += [f"{100 * quantile.p:g} %" for quantile in first.quantiles]
         header.append(content)
@@ -291,7 +291,10 @@ class StudySummary:
         lines += ["", "How the agents differ: the spread over agents; it does not shrink"]
         lines += [f"  {line}" for line in columns(*self.spread())]
         lines += ["", "Intervals, each by itself:"]
-        lines += [f"  {_NAMES.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
+        t = self.rows[0].summary.tolerance
+        holds = f"range that holds at least {100 * t.content:g} % of agents, with {100 * t.confidence:g} % confidence"
+        names = _NAMES | {"tolerance": holds}
+        lines += [f"  {names.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
         lines += [f"  {text}" for text in (self.note, self.stopping) if text]
         for head, told in (("Not defined:", self.undefined), ("With care:", self.cautions)):
             if told:

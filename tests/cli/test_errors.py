@@ -68,6 +68,7 @@ WRONG_OUT = {
     "a long name": ("x" * 300, "cannot be written"),
     "below a file": ("text.npz/run.npz", "cannot be written"),
     "the problem": ("maze.txt", "problem's own file"),
+    "standard output": ("-", "--out - names no file"),
 }
 
 

@@ -108,6 +108,7 @@ def test_several_problems_unpaired_and_precise(command, tmp_path):
         (["--report"], "--report without a FILE goes into the folder of --out"),
         (["--save", "study.csv"], "has no ending of a study's file"),
         (["--out", "taken"], "is a file"),
+        (["--out", "-"], "--out - names no file"),
         (["--out", "full"], "full is a folder of something else"),
     ],
 )

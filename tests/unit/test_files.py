@@ -3,11 +3,16 @@
 import json
 import os
 import pickle
+import stat
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import qfast
 from qfast import files
 from qfast.errors import BadFile, InvalidInput
 from qfast.files import read_npz, write_npz
@@ -160,3 +165,161 @@ def test_access_follows_the_umask(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "a.npz", ARRAYS, "demo")
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+# --- files that are more than they seem -------------------------------------------------------------------------------
+
+
+def repacked(path: Path, change: Callable[[str, bytes], tuple[str, bytes]], **options: Any) -> Path:
+    """The same archive with its members changed and right checksums."""
+    with zipfile.ZipFile(path) as archive:
+        members = [change(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def header_of(shape: str, descr: str = "'<f8'", major: int = 1) -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + bytes([major, 0]) + len(text).to_bytes(2, "little") + text
+
+
+def test_compressed_members_are_refused(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz", {"x": np.zeros(10**6)}, "demo")
+    repacked(path, lambda name, content: (name, content), compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(BadFile, match="compressed members, which qfast never writes"):
+        read_npz(path, "demo")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"no array at all", "truncated, damaged"),
+        (header_of("(10**12,)"), "truncated, damaged"),
+        (header_of("(1000000000000,)"), r"says that it has shape \(1000000000000,\)"),
+        (header_of("(1000000000000,)", "'|V0'"), "says that it has shape"),
+        (header_of("(-1, -1)") + bytes(8), "says that it has shape"),
+        (header_of("(3,)") + bytes(25), "says that it has shape"),
+        (header_of("(1,)", "'|O'") + bytes(8), "says that it has shape"),
+        (header_of("(1,)", major=9) + bytes(8), "truncated, damaged"),
+        (header_of("(" * 5000), "truncated, damaged"),
+        (b"", "truncated, damaged"),
+    ],
+    ids=range(10),
+)
+def test_members_that_are_no_such_array(tmp_path: Path, content: bytes, told: str) -> None:
+    path = write_npz(tmp_path / "a.npz", ARRAYS, "demo")
+    repacked(path, lambda name, old: (name, old if name.startswith("qfast_file") else content))
+    with pytest.raises(BadFile, match=told):
+        read_npz(path, "demo")
+
+
+def test_a_member_that_is_no_npy_and_two_of_one_name(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz", ARRAYS, "demo")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "hello")
+    with pytest.raises(BadFile, match="members that are no arrays"):
+        read_npz(path, "demo")
+    write_npz(path, {"x": np.zeros(3)}, "demo")
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x.npy", archive.read("x.npy"))
+    with pytest.raises(BadFile, match="two of one name"):
+        read_npz(path, "demo")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ['{"version": 1e999}', "[" * 100_000, '{"a":' * 100_000, '{"version": ' + "1" * 4000 + "}", '{"version": NaN}'],
+    ids=lambda header: header[:12],
+)
+def test_json_that_is_too_much(tmp_path: Path, header: str) -> None:
+    np.savez(tmp_path / "a.npz", qfast_file=np.array(header), x=np.arange(3))
+    with pytest.raises(BadFile, match="unreadable header"):
+        read_npz(tmp_path / "a.npz", "demo")
+    run = qfast.train(n_agents=2, episodes=2, progress=False)
+    arrays = read_npz(run.save(tmp_path / "run.npz"), "run")
+    write_npz(tmp_path / "run.npz", arrays | {"about": np.array(header)}, "run")
+    with pytest.raises(BadFile, match="does not hold a whole run"):
+        qfast.load(tmp_path / "run.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("first_agent", -5), ("first_agent", 2**64), ("first_agent", 0.5), ("episodes", 0), ("episodes", 10**1200),
+        ("n_agents", True), ("n_steps", -1), ("seconds", -1.0), ("record", "x"),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_run_has(tmp_path: Path, name: str, value: Any) -> None:
+    run = qfast.train(n_agents=2, episodes=2, progress=False)
+    arrays = read_npz(run.save(tmp_path / "run.npz"), "run")
+    about = run.about() | {name: value}
+    write_npz(tmp_path / "run.npz", arrays | {"about": np.array(json.dumps(about))}, "run")
+    with pytest.raises(BadFile, match=f"does not hold a whole run .*{name}="):
+        qfast.load(tmp_path / "run.npz")
+
+
+# --- what is in the way -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices are files on Unix")
+@pytest.mark.parametrize("place", ["/dev/null", "pipe", "link"])
+def test_no_device_is_ever_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+    run = qfast.train(n_agents=2, episodes=2, progress=False)
+    for save in (run.save, run.mdp.save):
+        with pytest.raises(InvalidInput, match="is a device or a pipe, which writing would replace"):
+            save(place)
+    assert stat.S_ISFIFO(Path("link").stat().st_mode)
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    with pytest.raises(BadFile, match="is a device or a pipe; give a file"):  # and no pipe is waited for
+        qfast.load(place)
+    os.mkfifo("run.npz")
+    with pytest.raises(InvalidInput, match="is a device or a pipe"):
+        qfast.train(n_agents=2, episodes=2, progress=False, out="run.npz")
+    with pytest.raises(InvalidInput, match="is a file; name a folder"):
+        qfast.train(n_agents=2, episodes=2, progress=False, out="pipe")
+    assert stat.S_ISFIFO(Path("run.npz").stat().st_mode)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link.npz").symlink_to(tmp_path / "there.npz")
+    write_npz(tmp_path / "link.npz", ARRAYS, "demo")
+    assert (tmp_path / "link.npz").is_symlink()
+    assert same(read_npz(tmp_path / "there.npz", "demo"), ARRAYS)
+
+
+@pytest.mark.parametrize("call", [qfast.load, qfast.MDP.load, qfast.corridor().save, qfast.load_study])
+def test_names_that_no_file_can_have(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(InvalidInput, match="has a null character in it"):
+        call("a\0b.npz")
+    with pytest.raises(InvalidInput, match="3 is no path"):
+        call(3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
+def test_what_killed_writers_left_is_swept_up_and_nothing_else(tmp_path: Path) -> None:
+    left = tmp_path / ".a.npz.123-0123abcd.tmp"
+    others = [tmp_path / ".b.npz.123-0123abcd.tmp", tmp_path / "a.npz.tmp", tmp_path / ".a.npz.tmp"]
+    for path in (left, *others):
+        path.write_bytes(b"half")
+    write_npz(tmp_path / "a.npz", ARRAYS, "demo")
+    assert not left.exists()
+    assert all(path.exists() for path in others)
+    with files.replacing(tmp_path / "a.npz") as stream:  # somebody is writing it now
+        stream.write(b"slow")
+        write_npz(tmp_path / "a.npz", ARRAYS, "demo")
+        assert len(list(tmp_path.glob(".a.npz.*-*.tmp"))) == 1
+    assert (tmp_path / "a.npz").read_bytes() == b"slow"
+    with files.scratch_folder(tmp_path / "a.nc") as folder:
+        (folder / "x").touch()
+        with files.scratch_folder(tmp_path / "a.nc"):
+            assert (folder / "x").exists()
+    (tmp_path / ".a.nc.1-01234567.tmp").mkdir()
+    with files.scratch_folder(tmp_path / "a.nc"):
+        assert not (tmp_path / ".a.nc.1-01234567.tmp").exists()
+    assert not list(tmp_path.glob(".a.nc*"))

@@ -145,7 +145,7 @@ def test_checkpoints_that_grow_are_drawn_on_a_logarithmic_axis(ax):
     corridor = {"n_agents": 4, "episodes": 200, "seed": 0, "progress": False}
     assert share_optimal(qfast.train(**corridor, checkpoints="log"), ax=ax).get_xscale() == "log"
     drawn(ax)
-    assert ax.get_xticklabels()[2].get_text() == "10"
+    assert "10" in [label.get_text() for label in ax.get_xticklabels()]
     for even in (20, [0, 1, 200]):
         run = qfast.train(**corridor, checkpoints=even)
         assert share_optimal(run, ax=Figure().add_subplot()).get_xscale() == "linear"

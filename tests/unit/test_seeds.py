@@ -7,6 +7,7 @@ import pytest
 from numpy.random import SeedSequence
 
 import qfast
+from qfast.cli.population import seed_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.seeding import as_seed_sequence, seed_as_given, seed_from_json, seed_in_code, seed_in_words, seed_to_json
 
@@ -40,6 +41,7 @@ def test_what_is_made_with_a_seed_says_all_of_it(tmp_path, given):
     for seed in (run.seed, again.seed):
         np.testing.assert_array_equal(qfast.train(seed=seed, **SMALL).q, run.q)
     assert seed_in_words(seed_to_json(given)) in repr(again)
+    assert seed_of(again) == seed_to_json(given)
 
     made = qfast.study(vary={"alpha": [0.1]}, seed=given, out=tmp_path / "study", **SMALL)
     read = qfast.load_study(tmp_path / "study")

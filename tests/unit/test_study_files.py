@@ -1,5 +1,6 @@
 """Studies in netCDF and zarr: what is read is what was written, and damage is noticed."""
 
+import os
 import shutil
 import sys
 
@@ -65,6 +66,36 @@ def test_foreign_files_are_refused(study, tmp_path):
     (tmp_path / "study.csv").write_text("hello")
     with pytest.raises(InvalidInput, match="no ending"):
         qfast.load_study(tmp_path / "study.csv")
+
+
+@pytest.mark.parametrize("name", ["study.nc", "study.zarr"])
+def test_a_file_that_would_fill_the_memory_is_refused(study, tmp_path, monkeypatch, name):
+    path = study.save(tmp_path / name)
+    monkeypatch.setattr("qfast.studies.storage.available_memory", lambda: 1_000)
+    with pytest.raises(BadFile, match=r"it would take .* GB, and 1e-06 GB are free"):
+        qfast.load_study(path)
+
+
+@pytest.mark.parametrize("name", ["study.nc", "study.zarr"])
+def test_a_link_stays_a_link_and_nothing_is_left(study, tmp_path, name):
+    (tmp_path / "there").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "there" / name)
+    left = tmp_path / "there" / f".{name}.1-01234567.tmp"  # of a save that was killed
+    left.mkdir()
+    for _ in range(2):
+        study.save(tmp_path / name)
+        assert [path.name for path in (tmp_path / "there").iterdir()] == [name]
+    assert (tmp_path / name).is_symlink()
+    assert qfast.load_study(tmp_path / name).dataset.equals(study.dataset)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_no_pipe_is_replaced_or_waited_for(study, tmp_path):
+    os.mkfifo(tmp_path / "pipe.nc")
+    with pytest.raises(InvalidInput, match="is a device or a pipe, which writing would replace"):
+        study.save(tmp_path / "pipe.nc")
+    with pytest.raises(BadFile, match="is a device or a pipe"):
+        qfast.load_study(tmp_path / "pipe.nc")
 
 
 def test_bad_places_are_refused(study, tmp_path):

@@ -159,6 +159,9 @@ def test_other_places_are_refused(tmp_path, monkeypatch):
         make(out=tmp_path / "notes.txt" / "below")
     with pytest.raises(BadFile, match="holds no study"):
         qfast.load_study(tmp_path)
+    for out, told in ((3, "out=3 is no path"), ("a\0b", "out='a.x00b' has a null character")):
+        with pytest.raises(InvalidInput, match=told):
+            make(out=out)
     (tmp_path / "work.json").write_text("{")
     with pytest.raises(BadFile, match="cannot be read"):
         make(out=tmp_path)

@@ -1,15 +1,18 @@
 """Folders of parts: gone on with by the same work, refused to other work, whole after a death at any moment."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import qfast
+from qfast import work_folder
 from qfast.work_folder import WorkFolder, read_work
 
 
@@ -137,3 +140,83 @@ def test_done_work_leaves_nothing(begun):
     with parts(begun) as again:
         again.remove()
     assert names(begun) == []
+
+
+def test_a_part_that_was_set_aside_goes_with_the_rest(begun):
+    (begun / "x.parts" / "a.npz").write_bytes(b"half")
+    with parts(begun) as again:
+        with pytest.warns(qfast.DamagedPartWarning, match=r"set aside as a\.npz\.damaged"):
+            assert again.read("a") is None
+        assert again.names() == ["b"]
+        again.remove()
+    assert names(begun) == []
+
+
+def test_parts_of_another_shape_are_damaged(begun):
+    with parts(begun) as again, pytest.warns(qfast.DamagedPartWarning, match="does not hold what it should"):
+        assert again.read("a", lambda arrays: arrays["y"]) is None
+
+
+def test_another_state_of_the_folder_is_refused_in_a_sentence(begun, monkeypatch):
+    monkeypatch.setattr(work_folder, "_VERSION", 3)
+    with pytest.raises(qfast.BadFile, match=r"work\.json has version 2, and this qfast reads 3; use the qfast that"):
+        parts(begun)
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_ever_holds_a_lock_on_what_is_gone(tmp_path):
+    inside, together, done, refused = [], [], [], set()
+
+    def work():
+        while len(done) < 60:
+            try:
+                made = parts(tmp_path)
+            except qfast.InvalidInput as error:
+                refused.add(str(error).rpartition("x.parts")[2])
+                continue
+            together.append(len(inside))
+            inside.append(made)
+            made.write("a", {"x": np.zeros(1)})
+            assert made.names() == ["a"]
+            inside.remove(made)
+            made.remove()
+            done.append(made)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) >= 60
+    assert set(together) == {0}
+    assert refused <= {" is in use by another process; wait for it, or name another place"}
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EWOULDBLOCK, "is in use by another process"),
+        (errno.ENOLCK, r"cannot be locked \(No locks available\).* on another disk"),
+        (errno.EOPNOTSUPP, r"cannot be locked \(Operation not supported\)"),
+    ],
+)
+def test_why_there_is_no_lock(tmp_path, monkeypatch, number, said):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.raises(qfast.InvalidInput, match=said):
+        parts(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(qfast.InvalidInput, match=r"cannot be written \(Permission denied\); name a folder"):
+        parts(tmp_path)
