@@ -1,7 +1,7 @@
 """What a study costs beside training the same agents alone: ``python -m benchmarks.study_cost [CONFIGURATIONS]``.
 
-The corridor, 10,000 agents of each configuration, 1,000 episodes, everything kept (curves, outcomes, 20 checkpoints),
-or curves and the outcomes of records alone.  Processor time, since other work may share the machine.
+The corridor, 10,000 agents of each configuration, 1,000 episodes, everything kept (curves, metrics, 20 checkpoints),
+or curves and the metrics of records alone.  Processor time, since other work may share the machine.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def main(arguments: list[str]) -> None:
 
     def records() -> float:
         began = process_time()
-        qfast.study(vary={"alpha": alphas}, checkpoints=None, outcomes=OF_RECORDS, **common)
+        qfast.study(vary={"alpha": alphas}, checkpoints=None, metrics=OF_RECORDS, **common)
         return process_time() - began
 
     qfast.train(record=None, **(common | {"n_agents": 64}))  # compile
-    for options in ({}, {"checkpoints": None, "outcomes": OF_RECORDS}):
+    for options in ({}, {"checkpoints": None, "metrics": OF_RECORDS}):
         qfast.study(vary={"alpha": [0.1]}, **(common | {"n_agents": 64}), **options)
     found = interleave({"bare": bare, "everything": everything, "records": records}, ROUNDS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

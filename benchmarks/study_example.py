@@ -16,12 +16,12 @@ import qfast
 if TYPE_CHECKING:
     from qfast.studies import Study, StudyMisranking
 
-__all__ = ["OUTCOME", "PICTURE", "best_of_each", "draw", "main", "run_study"]
+__all__ = ["METRIC", "PICTURE", "best_of_each", "draw", "main", "run_study"]
 
 PICTURE = Path(__file__).with_name("study.svg")
 RULES = ("q_learning", "double_q_learning")
 ALPHAS = (0.05, 0.1, 0.2)
-OUTCOME = "greedy_return"
+METRIC = "greedy_return"
 # Seeds of the small experiments, close together where the winner becomes trustworthy.
 SEEDS = (1, 2, 3, 4, 5, 6, 8, 10, 14, 20, 30, 45, 65, 90, 100, 105, 110, 115, 120, 125, 130, 160, 220, 300, 450)
 N_RESAMPLES = 100_000  # the standard error of a probability is at most 0.16 %
@@ -39,7 +39,7 @@ def run_study(*, n_agents: int = 10_000, episodes: int = 3_000, progress: bool |
 
 def best_of_each(study: Study) -> list[int]:
     """For each rule the configuration with the best mean."""
-    return [study.summary(OUTCOME, where={"rule": rule}).best.configuration for rule in RULES]
+    return [study.summary(METRIC, where={"rule": rule}).best.configuration for rule in RULES]
 
 
 def draw(study: Study, found: StudyMisranking, file: Path) -> None:
@@ -52,7 +52,7 @@ def draw(study: Study, found: StudyMisranking, file: Path) -> None:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.4, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(4, 5))
-        study.plot_distribution(OUTCOME, best_of_each(study), kind="ecdf", ax=left)
+        study.plot_distribution(METRIC, best_of_each(study), kind="ecdf", ax=left)
         misranking_curve(found, ax=right)
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
 
@@ -67,15 +67,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     study = run_study(n_agents=arguments.agents, episodes=arguments.episodes)
     pair = best_of_each(study)
-    print(study.compare(*pair, OUTCOME).sentence)
-    found = study.misranking(*pair, OUTCOME, k=SEEDS, n_resamples=N_RESAMPLES, rng=0)
+    print(study.compare(*pair, METRIC).sentence)
+    found = study.misranking(*pair, METRIC, k=SEEDS, n_resamples=N_RESAMPLES, rng=0)
     print(found)
     print(found.sentence)
-    print(study.seeds_needed(*pair, OUTCOME, rng=0))
+    print(study.seeds_needed(*pair, METRIC, rng=0))
     draw(study, found, arguments.out)
     print(f"picture in {arguments.out}")
     if arguments.report is not None:
-        study.report(arguments.report, outcome=OUTCOME)
+        study.report(arguments.report, metric=METRIC)
 
 
 if __name__ == "__main__":

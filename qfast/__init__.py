@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qfast.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run, load
-    from qfast.studies import Study, load_study, study
+    from qfast.studies import Metric, Study, load_study, study
     from qfast.training import resume, train
 
 __version__ = "0.1.0"
@@ -47,7 +47,7 @@ _HOME = {
     "qfast.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run", "load"],
-    "qfast.studies": ["Study", "load_study", "study"],
+    "qfast.studies": ["Metric", "Study", "load_study", "study"],
     "qfast.training": ["resume", "train"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -61,6 +61,7 @@ __all__ = [
     "Evaluation",
     "Interrupted",
     "InvalidInput",
+    "Metric",
     "MissingExtra",
     "MissingLimitWarning",
     "Progress",

@@ -23,6 +23,7 @@ The stream depends on the seed and the agent's number alone: not on how many age
 divided over blocks, threads or machines.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ from qfast.errors import InvalidInput
 
 __all__ = [
     "Seed", "agent_streams", "as_seed_sequence", "next_words", "seed_as_given", "seed_from_json", "seed_in_code",
-    "seed_in_words", "seed_number", "seed_to_json",
+    "seed_in_words", "seed_number", "seed_of_problem", "seed_to_json",
 ]  # fmt: skip
 
 #: What counts as a seed.
@@ -205,6 +206,20 @@ def seed_number(content: Mapping[str, Any]) -> Any:
     (5, {'entropy': [5], 'spawn_key': [], 'pool_size': 4})
     """
     return content["entropy"] if _is_plain(content) and isinstance(content["entropy"], int) else content
+
+
+def seed_of_problem(seed: SeedSequence, name: str) -> SeedSequence:
+    """Make the seed of one of several problems from the seed of all and its name: the streams have nothing in common.
+
+    The spawn key goes on with the first four 32-bit words (little-endian) of the name's SHA-256 in UTF-8.
+
+    Examples
+    --------
+    >>> seed_of_problem(SeedSequence(5), "lake").spawn_key
+    (35586671, 232641896, 3580504142, 861351712)
+    """
+    words = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], "<u4").tolist()
+    return SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *words), pool_size=seed.pool_size)
 
 
 def _is_plain(content: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-__all__ = ["DEFAULTS", "DEFAULT_EPSILON", "RATES", "SETTINGS", "Setting", "settings_in"]
+__all__ = ["DEFAULTS", "DEFAULT_EPSILON", "RATES", "SETTINGS", "Setting", "meaningful", "settings_in"]
 
 #: The default of epsilon, told apart from a number that the user gave by its identity.
 DEFAULT_EPSILON: Final = float("0.1")
@@ -132,3 +132,16 @@ def settings_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
     {'alpha': 0.5}
     """
     return {name: arguments[name] for name in SETTINGS if name in arguments}
+
+
+def meaningful(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the default in place of each setting that has no meaning beside the others.
+
+    Examples
+    --------
+    >>> meaningful({"explore": "greedy", "epsilon": 0.3, "alpha": 0.5})
+    {'explore': 'greedy', 'epsilon': 0.1, 'alpha': 0.5}
+    """
+    return {
+        name: value if SETTINGS[name].is_used(settings) else SETTINGS[name].default for name, value in settings.items()
+    }

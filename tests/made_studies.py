@@ -25,8 +25,8 @@ def level(settings, i):
     return 4 + 0.3 * i
 
 
-def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, outcomes=None, curves=True):
-    """A dataset of the layout of studies; `outcomes` maps names to (configuration, agent) arrays in place of mine."""
+def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, metrics=None, curves=True):
+    """A dataset of the layout of studies; `metrics` maps names to (configuration, agent) arrays in place of mine."""
     rng = np.random.default_rng(seed)
     vary = {"alpha": [0.1, 0.3, 0.5], "epsilon": [0.05, 0.2]} if vary is None else vary
     table = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
@@ -43,11 +43,12 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
         "optimal": optimal,
         "first_optimal": np.where(optimal, rng.integers(1, 21, size=(C, n_agents)) * 5.0, np.inf),
     }
-    found |= {name: np.asarray(values) for name, values in (outcomes or {}).items()}
+    found |= {name: np.asarray(values) for name, values in (metrics or {}).items()}
     variables = {}
     for name, values in found.items():
         title, units, higher, text = ATTRIBUTES.get(name, (name, "1", 1, ""))
         attributes = {"long_name": title, "units": units, "higher_is_better": higher, "description": text}
+        attributes["is_time"] = attributes["interval_censored"] = int(name == "first_optimal")
         variables[name] = (("configuration", "agent"), values, attributes)
     episode = np.arange(1, episodes + 1)
     checkpoint = np.linspace(5, episodes, 20).round().astype(np.int64)
@@ -95,7 +96,7 @@ def made_dataset(vary=None, *, n_agents=400, episodes=100, seed=0, paired=True, 
         "command": "qfast.study(vary={...}, seed=0)",
         "date": "2026-11-24",
         "varied": json.dumps(list(vary)),
-        "outcomes": json.dumps(list(found)),
+        "metrics": json.dumps(list(found)),
     }
     return xr.Dataset(variables, coordinates, attributes)
 

@@ -33,7 +33,8 @@ def census_page(census: "Census") -> list[Block]:
     """
     limit = census.limit
     best = f"gamma {census.gamma:g}: the best value is {census.best_value:.6g}"
-    within = [] if limit is None else [("an episode", f"return and probability of success within {limit:,} steps")]
+    ends = "without an episode limit" if limit is None else f"within {limit:,} steps"
+    within = [("an episode", f"return and probability of success {ends}")]
     blocks: list[Block] = [
         Line(census.sentence(), strong=True),
         Facts(

@@ -32,7 +32,8 @@ KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 _FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
 
 _OPTIONS: Final = (
-    "band", "smooth", "agent", "state", "gamma", "top", "outcome", "configuration", "setting", "unpaired", "rng",
+    "band", "smooth", "agent", "state", "gamma", "top", "metric", "configuration", "setting", "paired", "missing",
+    "rng",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ of a study (a .nc or .zarr file, or a folder of qfast study --out):
 examples:
   qfast plot run.npz --kind curve --smooth 20 --out curve.png
   qfast plot run.npz --kind values --agent 0 --out agent.svg
-  qfast plot lake --kind misranking --outcome greedy_return --out lake.png
+  qfast plot lake --kind misranking --metric greedy_return --out lake.png
 """
 
 
@@ -73,12 +74,14 @@ def add_command(commands: Any) -> None:
     of_run.add_argument("--gamma", metavar="G", type=number, help="discount to judge by, by default the run's")
     of_run.add_argument("--top", metavar="N", type=whole, help="policies with a bar of their own, 10 by default")
     of_study = parser.add_argument_group("of a study")
-    of_study.add_argument("--outcome", metavar="NAME", help="what is measured, auc by default")
+    of_study.add_argument("--metric", metavar="NAME", help="what is measured, auc by default")
     named = "a configuration, by its label or number; again for several"
     of_study.add_argument("--configuration", metavar="LABEL", action="append", help=named)
     of_study.add_argument("--setting", metavar="NAME", action="append", help="a setting that varied; again for two")
-    unpaired = "experiments with few seeds are not paired, whatever the study is"
-    of_study.add_argument("--unpaired", action="store_true", default=None, help=unpaired)
+    paired = "experiments with few seeds share random numbers; by default their seeds are independent"
+    of_study.add_argument("--paired", action="store_true", default=None, help=paired)
+    left = "drop: leave agents out whose score is undefined"
+    of_study.add_argument("--missing", choices=("keep", "drop"), help=left)
     of_study.add_argument("--rng", metavar="N", type=whole, help="seed of the resampling, 0 by default")
 
 

@@ -21,14 +21,14 @@ __all__ = ["STUDY_KINDS", "draw_study", "is_study"]
 STUDY_KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "curve": ("learning curves of the configurations", ("configuration", "band", "smooth")),
     "optimal": ("share of agents that are optimal, over episodes", ("configuration",)),
-    "sensitivity": ("an outcome over one setting, with lines for another", ("outcome", "setting")),
-    "map": ("an outcome over two settings", ("outcome", "setting")),
-    "violin": ("how an outcome is distributed over agents", ("outcome", "configuration")),
-    "ecdf": ("the same as empirical distribution functions", ("outcome", "configuration")),
-    "profile": ("performance profiles: share of agents above every bar", ("outcome",)),
-    "improvement": ("how often agents of one configuration do better", ("outcome", "configuration")),
-    "misranking": ("how often few seeds name the wrong winner", ("outcome", "configuration", "unpaired", "rng")),
-    "named": ("which configuration few seeds name as the best", ("outcome", "unpaired", "rng")),
+    "sensitivity": ("a metric over one setting, with lines for another", ("metric", "setting")),
+    "map": ("a metric over two settings", ("metric", "setting")),
+    "violin": ("how a metric is distributed over agents", ("metric", "configuration")),
+    "ecdf": ("the same as empirical distribution functions", ("metric", "configuration")),
+    "profile": ("performance profiles: share of agents above every bar", ("metric", "missing")),
+    "improvement": ("how often agents of one configuration do better", ("metric", "configuration", "missing")),
+    "misranking": ("how often few seeds name a wrong winner", ("metric", "configuration", "paired", "missing", "rng")),
+    "named": ("which configuration few seeds name as the best", ("metric", "paired", "missing", "rng")),
 }
 
 
@@ -52,7 +52,7 @@ def draw_study(study: "Study", kind: str, given: "Namespace") -> "Axes":
         "map": _map,
         "violin": partial(_distribution, kind="violin"),
         "ecdf": partial(_distribution, kind="ecdf"),
-        "profile": lambda study, given: study.plot_profile(given.outcome),
+        "profile": lambda study, given: study.plot_profile(given.metric, missing=given.missing or "keep"),
         "improvement": _improvement,
         "misranking": _misranking,
         "named": _named,
@@ -78,18 +78,18 @@ def _sensitivity(study: "Study", given: "Namespace") -> "Axes":
         msg = f"--setting is there {len(settings)} times; give the one on the axis, and perhaps one with a line a value"
         raise UsageError(msg)
     first, second = (*settings, None, None)[:2]
-    return study.plot_sensitivity(first, given.outcome, lines=second)
+    return study.plot_sensitivity(first, given.metric, lines=second)
 
 
 def _map(study: "Study", given: "Namespace") -> "Axes":
     if given.setting is not None and len(given.setting) != 2:
         msg = f"--setting is there {len(given.setting)} time(s); a map needs two, or none: those with most values"
         raise UsageError(msg)
-    return study.plot_sensitivity_map(given.setting, given.outcome)
+    return study.plot_sensitivity_map(given.setting, given.metric)
 
 
 def _distribution(study: "Study", given: "Namespace", *, kind: str) -> "Axes":
-    return study.plot_distribution(given.outcome, _configurations(given), kind=kind)
+    return study.plot_distribution(given.metric, _configurations(given), kind=kind)
 
 
 def _improvement(study: "Study", given: "Namespace") -> "Axes":
@@ -97,7 +97,7 @@ def _improvement(study: "Study", given: "Namespace") -> "Axes":
     if len(named) > 1:
         msg = f"--configuration is there {len(named)} times; name the one to compare with, or none for all pairs"
         raise UsageError(msg)
-    return study.plot_improvement(given.outcome, against=named[0])
+    return study.plot_improvement(given.metric, against=named[0], missing=given.missing or "keep")
 
 
 def _misranking(study: "Study", given: "Namespace") -> "Axes":
@@ -105,14 +105,17 @@ def _misranking(study: "Study", given: "Namespace") -> "Axes":
     if len(pair) != 2:
         msg = f"--configuration is there {len(pair)} time(s); name the two to compare, or none for the best of all"
         raise UsageError(msg)
-    paired = False if given.unpaired else None
-    return study.plot_misranking(pair[0], pair[1], given.outcome, paired=paired, rng=given.rng or 0)
+    return study.plot_misranking(pair[0], pair[1], given.metric, **_experiments(given), rng=given.rng or 0)
 
 
 def _named(study: "Study", given: "Namespace") -> "Axes":
     from qfast.plots import named_shares
     from qfast.studies.misrankings import fine_grid
 
-    paired = False if given.unpaired else None
-    k = fine_grid(study, outcome=given.outcome, paired=paired)
-    return named_shares(study.misranking(outcome=given.outcome, k=k, paired=paired, rng=given.rng or 0))
+    k = fine_grid(study, metric=given.metric, **_experiments(given))
+    return named_shares(study.misranking(metric=given.metric, k=k, **_experiments(given), rng=given.rng or 0))
+
+
+def _experiments(given: "Namespace") -> dict[str, Any]:
+    """Which experiments are meant."""
+    return {"paired": bool(given.paired), "missing": given.missing or "keep"}

@@ -16,7 +16,7 @@ and sent. The winner is trained again on fresh seeds unless --no-rerun is given.
 
 examples:
   qfast report lake --out lake.html
-  qfast report study.nc --outcome greedy_return --out study.html
+  qfast report study.nc --metric greedy_return --out study.html
 """
 
 
@@ -25,10 +25,12 @@ def add_command(commands: Any) -> None:
     parser = add_subcommand(commands, "report", run, sentence="write a page about a study", epilog=_EPILOG)
     parser.add_argument("file", metavar="STUDY", help="a .nc or .zarr file, or a folder of qfast study --out")
     parser.add_argument("--out", metavar="FILE", required=True, help="the page, .html; an existing one is replaced")
-    parser.add_argument("--outcome", metavar="NAME", help="what configurations are judged by, auc by default")
+    parser.add_argument("--metric", metavar="NAME", help="what configurations are judged by, auc by default")
     parser.add_argument("--title", metavar="TEXT", help="by default the question, made of what was varied")
     parser.add_argument("--level", metavar="X", type=number, default=0.95, help="of the confidence intervals (0.95)")
     parser.add_argument("--no-rerun", action="store_true", help="do not train the winner again")
+    left = "drop: leave agents out whose score is undefined, and say how many are left"
+    parser.add_argument("--missing", choices=("keep", "drop"), default="keep", help=left)
     parser.add_argument("--rng", metavar="N", type=whole, default=0, help="seed of the resampling (0)")
 
 
@@ -46,8 +48,8 @@ def run(arguments: Namespace) -> None:
 
         study = load_study(arguments.file)
         study.report(
-            target, outcome=arguments.outcome, title=arguments.title, level=arguments.level,
-            rerun=not arguments.no_rerun, rng=arguments.rng,
+            target, metric=arguments.metric, title=arguments.title, level=arguments.level,
+            rerun=not arguments.no_rerun, missing=arguments.missing, rng=arguments.rng,
         )  # fmt: skip
     many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
     write(f"report of {many} written to {printable(target)}")

@@ -64,9 +64,9 @@ def add_command(commands: Any) -> None:
     )
     training.add_argument(
         "--precision",
-        metavar="[OUTCOME=]X",
+        metavar="[METRIC=]X",
         type=precision,
-        help="add agents, up to --agents, until the interval of the outcome (auc) is +-X or narrower",
+        help="add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower",
     )
     training.add_argument("--checkpoints", metavar="N", type=whole, default=20, help="measurings on the way (20)")
     add_learning(parser)
@@ -198,7 +198,7 @@ def _with_command(found: "Study") -> "Study":
     given_one = any(word == "--seed" or word.startswith("--seed=") for word in words)
     if not given_one and isinstance(seed, int):  # no other can be given here; the folder of --out has it
         words += ["--seed", str(seed)]
-    return replace(found, dataset=found.dataset.assign_attrs(command=shlex.join(words)))
+    return replace(found, dataset=found.dataset.assign_attrs(shell=shlex.join(words)))
 
 
 def _show(found: "Study", arguments: Namespace, page: Path | None) -> None:

@@ -4,6 +4,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qfast.cli.screen import Block, Facts, Line, Table
 from qfast.studies.settings import decode
 from qfast.studies.words import as_code, streams_in_words, values_in_words
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["study_json", "study_page"]
 
 _SHOWN = ("auc", "final_return", "greedy_return", "steps")
-_COLUMNS = 2  # outcomes beside each other: more do not fit a terminal
+_COLUMNS = 2  # metrics beside each other: more do not fit a terminal
 
 
 def study_page(study: "Study", *, rows: int) -> list[Block]:
@@ -68,8 +70,8 @@ def _fixed(settings: dict[str, Any]) -> str:
 
 
 def _table(study: "Study", rows: int) -> Table:
-    names = [name for name in _SHOWN if name in study.outcomes]
-    names += [name for name in study.outcomes if name not in names and name not in ("optimal", "first_optimal")]
+    names = [name for name in _SHOWN if name in study.metrics]
+    names += [name for name in study.metrics if name not in names and name not in ("optimal", "first_optimal")]
     # What is the same for every agent of every configuration, as the return of the corridor is, tells nothing.
     telling = [name for name in names if not study.is_constant(name)]
     names = (telling or names)[:_COLUMNS]
@@ -83,30 +85,34 @@ def _table(study: "Study", rows: int) -> Table:
         for name in names:
             cells += _cells(told[name])
         if "optimal" in told:
-            cells.append("-" if told["optimal"] is None else f"{100 * told['optimal']['mean']:.4g} %")
+            share = told["optimal"]["mean"]
+            cells.append("-" if share is None else f"{100 * share:.4g} %")
         lines.append((label, cells))
-    return Table("configuration", columns + ["optimal"] * ("optimal" in study.outcomes), lines)
+    return Table("configuration", columns + ["optimal"] * ("optimal" in study.metrics), lines)
 
 
-def _cells(told: dict[str, float] | None) -> list[str]:
-    if told is None:
-        return ["-", "-"]
+def _cells(told: dict[str, Any]) -> list[str]:
+    if told["mean"] is None:
+        return ["not defined" if told["n_infinite"] or told["n_undefined"] else "-", "-"]
     half = (told["mean_high"] - told["mean_low"]) / 2
     return [f"{told['mean']:.5g} +- {half:.2g}", f"{told['std']:.3g}"]
 
 
-def _numbers(study: "Study", number: int) -> dict[str, dict[str, float] | None]:
-    """Mean, its interval, and spread of each outcome; None where it has none."""
+def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:
+    """Agents, and how many of them have no finite score; mean, its interval, and spread of each metric, or None."""
     from qfast.stats import estimate_mean, estimate_share
 
-    told: dict[str, dict[str, float] | None] = {}
-    for name in study.outcomes:
+    told: dict[str, dict[str, Any]] = {}
+    for name in study.metrics:
         scores = study.scores(name, number)
-        told[name] = None
+        told[name] = {
+            "n": scores.size, "n_undefined": int(np.isnan(scores).sum()), "n_infinite": int(np.isinf(scores).sum()),
+            "mean": None, "mean_low": None, "mean_high": None, "std": None,
+        }  # fmt: skip
         if scores.size > 1 and all(map(math.isfinite, (scores.min(), scores.max()))):
             yes_or_no = bool(study.dataset[name].attrs.get("is_bool"))
             mean = estimate_share(int(scores.sum()), scores.size) if yes_or_no else estimate_mean(scores)
-            told[name] = {
+            told[name] |= {
                 "mean": mean.value, "mean_low": mean.interval.low, "mean_high": mean.interval.high,
                 "std": float(scores.std(ddof=1)),
             }  # fmt: skip
@@ -129,11 +135,12 @@ def study_json(study: "Study") -> dict[str, Any]:
         "episodes": study.episodes,
         "n_steps": int(attributes["n_steps"]),
         "seconds": float(attributes["seconds"]),
-        "command": attributes["command"],
+        "command": attributes.get("shell", ""),
+        "python": attributes["command"],
         "configurations": [
             {
                 "label": label, "values": study.configurations[number], "agents": int(run[number]),
-                "outcomes": _numbers(study, number),
+                "metrics": _numbers(study, number),
             }
             for number, label in enumerate(study.labels)
         ],

@@ -121,7 +121,7 @@ def values_of(values: list[Any]) -> list[Any]:
 
 
 def precision(text: str) -> tuple[str | None, float]:
-    """Read ``HALF-WIDTH`` or ``OUTCOME=HALF-WIDTH``.
+    """Read ``HALF-WIDTH`` or ``METRIC=HALF-WIDTH``.
 
     Examples
     --------
@@ -132,5 +132,5 @@ def precision(text: str) -> tuple[str | None, float]:
     try:
         return (name.strip() if equals else None), float(value)
     except ValueError:
-        msg = f"{text[:60]!r} is no half-width; give a number such as 0.05, or an outcome's as in optimal=0.01"
+        msg = f"{text[:60]!r} is no half-width; give a number such as 0.05, or a metric's as in optimal=0.01"
         raise argparse.ArgumentTypeError(msg) from None

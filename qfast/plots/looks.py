@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS
-from qfast.studies.asked import Outcome, StudyData, ranked
+from qfast.studies.asked import Metric, StudyData, ranked
+from qfast.studies.texts import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MOST_LINES", "Look", "agents_text", "look", "say", "shown", "thin"]
+__all__ = ["MOST_LINES", "Look", "agents_text", "axis_of", "left_out", "look", "say", "shown", "thin"]
 
 #: More lines than this cannot be told apart in one picture.
 MOST_LINES: Final = 6
@@ -40,7 +41,7 @@ def look(i: int) -> Look:
 
 
 def shown(
-    study: StudyData, configurations: Sequence[Any] | None, outcome: Outcome, most: int = MOST_LINES
+    study: StudyData, configurations: Sequence[Any] | None, metric: Metric, most: int = MOST_LINES
 ) -> tuple[list[int], str]:
     """Which configurations a picture has, and what to say if it has not all: by default the best ones.
 
@@ -54,9 +55,9 @@ def shown(
         if n <= most:
             return list(range(n)), ""
         if len({str(settings.get("problem")) for settings in study.configurations}) > 1:
-            msg = f"{n} configurations of several problems, whose outcomes have no common scale; name some to be drawn"
+            msg = f"{n} configurations of several problems, whose metrics have no common scale; name some to be drawn"
             raise InvalidInput(msg)
-        return ranked(study, outcome, range(n))[:most], f"the {most} best of {n:,} by {outcome.title}"
+        return ranked(study, metric, range(n)).order[:most], f"the {most} best of {n:,} by {metric.title}"
     if isinstance(configurations, np.ndarray):
         configurations = np.atleast_1d(configurations).tolist()
     if isinstance(configurations, str) or not isinstance(configurations, Sequence):
@@ -70,6 +71,29 @@ def shown(
         msg = f"configurations names {len(chosen)}, and {most} can be told apart in one picture; name fewer"
         raise InvalidInput(msg)
     return chosen, "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
+
+
+def left_out(label: str, scores: NDArray[np.float64]) -> str:
+    """Say which agents a picture cannot show: those with infinite or undefined scores; empty where it shows all.
+
+    Examples
+    --------
+    >>> left_out("alpha=0.1", np.array([1.0, np.inf, np.nan, 2.0]))
+    'alpha=0.1: 25 % infinite, 25 % undefined, not drawn'
+    """
+    shares = (("infinite", np.isinf(scores).mean()), ("undefined", np.isnan(scores).mean()))
+    told = [f"{percent(float(share))} {word}" for word, share in shares if share]
+    return f"{label}: {', '.join(told)}, not drawn" if told else ""
+
+
+def axis_of(metric: Metric, scores: Sequence[NDArray[np.float64]], episodes: int) -> str:
+    """Label of an axis with a metric's scores: of times also what never is, and what a checkpoint tells."""
+    texts = [metric.axis]
+    if metric.is_time and any(np.isinf(x).any() for x in scores):
+        texts.append(f"never: {episodes:,}")
+    if metric.interval_censored:
+        texts.append("at the checkpoint that saw it")
+    return texts[0] if len(texts) == 1 else f"{texts[0]}\n({'; '.join(texts[1:])})"
 
 
 def agents_text(counts: Sequence[int]) -> str:

@@ -68,7 +68,9 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
 def _subject(comparisons: AllComparisons) -> str:
     c = comparisons.pairs[0].comparison
     low = min(min(p.comparison.n_a, p.comparison.n_b) for p in comparisons.pairs)
-    return f"{comparisons.outcome.title}; {low:,} agents each, {'paired' if c.paired else 'independent'}"
+    about = next((pair.about for pair in comparisons.pairs if pair.about), "")
+    agents = f"{low:,} agents each, {'paired' if c.paired else 'independent'}"
+    return f"{comparisons.metric.title}; {agents}{'; ' if about else ''}{about}"
 
 
 def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
@@ -81,6 +83,9 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
         i, j = place[pair.a], place[pair.b]
         for row, column in ((i, j), (j, i)):
             value = float(p[row, column])
+            if np.isnan(value):
+                ax.text(column, row, "?", ha="center", va="center", fontsize="small")
+                continue
             text = percent(value, 0).removesuffix(" %")
             ax.text(
                 column, row, text if pair.better is not None else f"({text})", ha="center", va="center",
@@ -96,6 +101,7 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     percent_axis(bar.ax.yaxis)
     same = "on the same seed" if comparisons.pairs[0].comparison.paired else "agent against agent"
     brackets = "in brackets: not told apart" if comparisons.n_different < len(comparisons) else ""
+    brackets += "; ?: no verdict, scores are undefined" if any(pair.no_verdict for pair in comparisons.pairs) else ""
     say(ax, _subject(comparisons), same, "cells in %", brackets, labels=names)
     return ax
 
@@ -228,11 +234,11 @@ def _test(found: StudyMisranking) -> str:
 
 
 def _misranking_texts(found: StudyMisranking) -> tuple[str, ...]:
-    how = "paired" if found.paired else "independent"
-    truth = (f"truth: {found.n_agents:,} agents each, {how}", "bands: ± 2 standard errors")
+    how = "experiments share random numbers" if found.paired else "independent seeds"
+    truth = (f"truth: {found.n_agents:,} agents each; {how}", found.about, "bands: ± 2 standard errors")
     if found.is_pair:
-        return (f"{found.outcome.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
-    return (f"{found.outcome.title}: the best of {len(found.labels)}", *truth)
+        return (f"{found.metric.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
+    return (f"{found.metric.title}: the best of {len(found.labels)}", *truth)
 
 
 def _band(ax: "Axes", k: Any, p: Floats, error: Floats, color: str) -> None:
@@ -327,9 +333,9 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     ax.set_xlabel("seeds of each configuration in an experiment")
     ax.set_ylabel("share of experiments that name it")
     percent_axis(ax.yaxis)
-    how = "paired" if found.paired else "independent"
-    truth = f"truth: {found.n_agents:,} agents each, {how}"
-    say(ax, f"{found.outcome.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
+    how = "experiments share random numbers" if found.paired else "independent seeds"
+    truth = f"truth: {found.n_agents:,} agents each; {how}"
+    say(ax, f"{found.metric.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
     plain_frame(ax)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right", framealpha=0.9)

@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.curves import BANDS, _smooth, _wilson
 from qfast.plots.looks import agents_text, look, say, shown, thin
-from qfast.studies.asked import StudyData, outcome_of, raw_scores
+from qfast.studies.asked import StudyData, metric_of, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def study_curves(
     if not whole or not 1 <= smooth <= episodes:
         msg = f"smooth={smooth!r} is no number of episodes in [1, {episodes:,}]; use 1 to smooth nothing"
         raise InvalidInput(msg)
-    chosen, selection = shown(study, configurations, outcome_of(study))
+    chosen, selection = shown(study, configurations, metric_of(study))
     counts = [_n_agents(study, i) for i in chosen]
     ax = axes_of(ax)
     at, mean = _averaged(data["return_mean"], int(smooth))
@@ -122,7 +122,7 @@ def study_curves(
 
 def _n_agents(study: StudyData, configuration: int) -> int:
     """Agents that were run of a configuration."""
-    return raw_scores(study, outcome_of(study), configuration).size
+    return scores_of(study, metric_of(study), configuration).size
 
 
 def _averaged(curve: Any, smooth: int) -> tuple[Floats, Floats]:
@@ -189,7 +189,7 @@ def study_share_optimal(
     if "share_optimal" not in data:
         msg = "the study has no checkpoints; run it with checkpoints=20, for example"
         raise InvalidInput(msg)
-    asked = outcome_of(study, "optimal" if "optimal" in study.outcomes else None)
+    asked = metric_of(study, "optimal" if "optimal" in study.metrics else None)
     chosen, selection = shown(study, configurations, asked)
     at = data["checkpoint"].to_numpy()
     share = data["share_optimal"].to_numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Pictures of an outcome's distribution over agents: violins, empirical distribution functions, profiles."""
+"""Pictures of a metric's distribution over agents: violins, empirical distribution functions, profiles."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -9,9 +9,9 @@ from qfast.arguments import shown as in_words
 from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
-from qfast.plots.looks import MOST_LINES, agents_text, look, say, shown, thin
+from qfast.plots.looks import MOST_LINES, agents_text, axis_of, left_out, look, say, shown, thin
 from qfast.stats._check import check_open_unit
-from qfast.studies.asked import StudyData, outcome_of, scores_of
+from qfast.studies.asked import StudyData, metric_of, restricted, scores_of
 from qfast.studies.profiles import StudyProfile
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ _DARK: Final = "#222222"
 @takes("Study", "use what qfast.study or qfast.load_study gave")
 def score_distribution(
     study: StudyData,
-    outcome: str | None = None,
+    metric: str | None = None,
     configurations: Sequence[Any] | None = None,
     *,
     kind: str = "violin",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw how an outcome is distributed over the agents of each configuration.
+    """Draw how a metric is distributed over the agents of each configuration.
 
     Parameters
     ----------
     study : Study
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     configurations : sequence, optional
         Which ones, by index, label or settings; by default all, or the best: 24 violins, six functions.
     kind : {"violin", "ecdf"}, default "violin"
@@ -55,7 +55,7 @@ def score_distribution(
     Raises
     ------
     InvalidInput
-        For an unknown outcome, kind or configuration.
+        For an unknown metric, kind or configuration.
     MissingExtra
         If matplotlib is not installed.
 
@@ -70,25 +70,30 @@ def score_distribution(
     if not isinstance(kind, str) or kind not in ("violin", "ecdf"):
         msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
         raise InvalidInput(msg)
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     if kind == "violin":
         chosen, selection = shown(study, configurations, asked, _MOST_ROWS)
     else:
         chosen, selection = shown(study, configurations, asked)
-    scores = [np.sort(scores_of(study, asked, i)) for i in chosen]
-    labels = [str(study.labels[i]) for i in chosen]
+    labels, raw = [str(study.labels[i]) for i in chosen], [scores_of(study, asked, i) for i in chosen]
+    every = [np.sort(restricted(study, asked, x)) for x in raw]
+    scores = [x[np.isfinite(x)] for x in every]
+    missing = [left_out(label, x) for label, x in zip(labels, every, strict=True)]
     ax = axes_of(ax, (6.4, 1.4 + 0.45 * len(chosen)) if kind == "violin" else (6.4, 4.0))
     if kind == "violin":
         _violins(ax, scores, labels)
         text = "line: middle 90 %, box: middle half, white: median, dot: mean"
     else:
-        for place, (x, label) in enumerate(zip(scores, labels, strict=True)):
+        for place, (x, label, whole) in enumerate(zip(scores, labels, every, strict=True)):
+            if not x.size:
+                continue
             style = look(place)
             part = thin(x.size, 160)
-            height = (part + 1) / x.size
+            below, defined = int((whole == -np.inf).sum()), int((~np.isnan(whole)).sum())
+            height = (below + part + 1) / defined
             ax.step(
-                np.concatenate([x[:1], x[part]]), np.concatenate([[0], height]), where="post", color=style.color,
-                linestyle=style.linestyle, label=label, marker=style.marker, markersize=4,
+                np.concatenate([x[:1], x[part]]), np.concatenate([[below / defined], height]), where="post",
+                color=style.color, linestyle=style.linestyle, label=label, marker=style.marker, markersize=4,
                 markevery=max(1, part.size // 8),
             )  # fmt: skip
         ax.set_ylabel("share of agents up to the score")
@@ -96,23 +101,25 @@ def score_distribution(
         percent_axis(ax.yaxis)
         ax.legend(frameon=False, fontsize="small")
         text = "empirical distribution functions"
-    never = "" if asked.never is None else f" (never: {asked.never:,.0f})"
-    ax.set_xlabel(f"{asked.axis}{never}")
+    ax.set_xlabel(axis_of(asked, raw, int(study.dataset.attrs["episodes"])))
     plain_frame(ax)
-    texts = [selection, agents_text([x.size for x in scores]), text]
+    texts = [selection, agents_text([x.size for x in every]), text, *missing]
     say(ax, *texts, labels=labels if kind == "violin" else ())
     return ax
 
 
 def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
-    low, high = min(float(x[0]) for x in scores), max(float(x[-1]) for x in scores)
+    some = [x for x in scores if x.size] or [np.zeros(1)]
+    low, high = min(float(x[0]) for x in some), max(float(x[-1]) for x in some)
     # A few stray agents must not squeeze all others into three bins.
-    core = [np.quantile(x, (0.001, 0.999)) for x in scores]
+    core = [np.quantile(x, (0.001, 0.999)) for x in some]
     low, high = max(low, min(c[0] for c in core)), min(high, max(c[1] for c in core))
     room = 0.02 * (high - low) or 0.5
     edges = np.linspace(low - room, high + room, _BINS + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     for row, x in enumerate(scores):
+        if not x.size:  # all of its agents have infinite or undefined scores
+            continue
         counts, _ = np.histogram(np.clip(x, low, high), edges)
         half = 0.42 * counts / counts.max()
         color = look(row).color
@@ -168,7 +175,7 @@ def performance_profiles(
     widths = np.diff(profile.thresholds)
     area = np.array([p.share[:-1] @ widths if widths.size else p.share[0] for p in profile.profiles])
     if configurations is None:
-        order = np.argsort(-area if profile.outcome.higher_is_better else area, kind="stable")
+        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable")
         chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
     else:
         chosen = []
@@ -195,8 +202,8 @@ def performance_profiles(
             x[part], p.share[part], where="post", color=style.color, linestyle=style.linestyle, marker=style.marker,
             markersize=4, markevery=max(1, part.size // 8), label=profile.labels[i],
         )  # fmt: skip
-    better = "above" if profile.outcome.higher_is_better else "below"
-    ax.set_xlabel(f"threshold: {profile.outcome.axis}")
+    better = "above" if profile.metric.higher_is_better else "below"
+    ax.set_xlabel(f"threshold: {axis_of(profile.metric, (), 0)}")
     ax.set_ylabel(f"share of agents {better} the threshold")
     ax.set_ylim(-0.02, 1.02)
     ax.margins(x=0.01)
@@ -204,7 +211,7 @@ def performance_profiles(
     plain_frame(ax)
     some = "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
     counts = agents_text([profile.profiles[i].n for i in chosen])
-    texts = [some, counts, f"bands: {100 * level:g} % confidence for the whole curve"]
+    texts = [some, counts, profile.about, f"bands: {100 * level:g} % confidence for the whole curve"]
     say(ax, *texts)
     ax.legend(frameon=False, fontsize="small")
     return ax

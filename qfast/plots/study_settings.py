@@ -1,4 +1,4 @@
-"""Pictures of an outcome over the settings that were varied: lines over one, a map over two."""
+"""Pictures of a metric over the settings that were varied: lines over one, a map over two."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,40 +6,52 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.arguments import shown, takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
-from qfast.plots.looks import MOST_LINES, agents_text, look, say
-from qfast.stats import estimate_mean
-from qfast.studies.asked import Outcome, StudyData, full_settings, outcome_of, ranked, scores_of, select
+from qfast.plots.looks import MOST_LINES, agents_text, axis_of, look, say
+from qfast.stats import estimate_mean, estimate_quantile
+from qfast.studies.asked import (
+    Metric,
+    StudyData,
+    full_settings,
+    infinite_text,
+    metric_of,
+    ranked,
+    restricted,
+    scores_of,
+    select,
+    undefined_text,
+)
 from qfast.studies.texts import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["crossed", "crossed_pairs", "sensitivity", "sensitivity_map", "slice_of"]
+__all__ = ["centre", "crossed", "crossed_pairs", "has_means", "sensitivity", "sensitivity_map", "slice_of"]
 
 
 @takes("Study", "use what qfast.study or qfast.load_study gave")
 def sensitivity(
     study: StudyData,
     setting: str | None = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
     lines: str | None = None,
     where: Mapping[str, Any] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw an outcome over one setting: the mean with its confidence interval, and where the agents are.
+    """Draw a metric over one setting: the mean with its confidence interval, and where the agents are.
 
     Parameters
     ----------
     study : Study
     setting : str, optional
         What goes to the right; by default the setting with the most values.
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     lines : str, optional
         A second setting, with a line for each of its values (at most six); by default the next one, if there is one
         with at most six values.
@@ -57,7 +69,7 @@ def sensitivity(
     Raises
     ------
     InvalidInput
-        For an unknown setting, outcome or value.
+        For an unknown setting, metric or value.
     MissingExtra
         If matplotlib is not installed.
 
@@ -69,7 +81,7 @@ def sensitivity(
     >>> sensitivity(study, ax=Figure().add_subplot()).get_xlabel()
     'alpha'
     """
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     values = _values(study)
     if where is not None and not isinstance(where, Mapping):
         msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
@@ -95,36 +107,35 @@ def sensitivity(
         found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
         groups = [(f"{lines}={_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
     counts = []
+    by_mean, note = has_means(study, asked, chosen)
     for place, (label, group) in enumerate(groups):
         style = look(place)
         members = sorted(group, key=lambda i: axis.index(settings[i][x_name]))
         at = np.array([axis.position(settings[i][x_name]) for i in members])
-        scores = [scores_of(study, asked, i) for i in members]
+        scores = [restricted(study, asked, scores_of(study, asked, i)) for i in members]
         counts += [x.size for x in scores]
-        means = [estimate_mean(x) for x in scores]
-        value = np.array([e.value for e in means])
-        half = np.array([e.interval.half_width for e in means])
-        low, high = (np.array([np.quantile(x, p) for x in scores]) for p in (0.05, 0.95))
-        half = np.where(np.isfinite(half), half, 0.0)
+        value, down, up = (np.array(z) for z in zip(*(centre(x, by_mean=by_mean) for x in scores), strict=True))
+        low, high = (np.array([_finite(_quantile(x, p)) for x in scores]) for p in (0.05, 0.95))
         if axis.numeric:
             ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
         else:  # names have nothing between them
             at += 0.12 * (place - (len(groups) - 1) / 2)
             ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
         ax.errorbar(
-            at, value, half, color=style.color, linestyle=style.linestyle if axis.numeric else "none",
-            marker=style.marker, markersize=5, capsize=3, label=label or "mean",
+            at, value, [down, up], color=style.color, linestyle=style.linestyle if axis.numeric else "none",
+            marker=style.marker, markersize=5, capsize=3, label=label or ("mean" if by_mean else "median"),
         )  # fmt: skip
     if not axis.numeric:
         ax.set_xlim(-0.5, len(axis.values) - 0.5)
     axis.mark(ax.xaxis, ax.set_xscale)
     ax.set_xlabel(x_name)
-    ax.set_ylabel(asked.axis)
+    ax.set_ylabel(axis_of(asked, [scores_of(study, asked, i) for i in chosen], int(study.dataset.attrs["episodes"])))
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     plain_frame(ax)
     bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
-    texts = [fixed, agents_text([*counts, counts[0]]), "caps: 95 % confidence interval of the mean", bands]
+    what = "mean" if by_mean else "median"
+    texts = [fixed, agents_text([*counts, counts[0]]), f"caps: 95 % confidence interval of the {what}", bands, note]
     say(ax, *texts)
     if lines:
         ax.legend(frameon=False, fontsize="small")
@@ -135,20 +146,20 @@ def sensitivity(
 def sensitivity_map(
     study: StudyData,
     settings: Sequence[str] | None = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
     where: Mapping[str, Any] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the mean of an outcome over two settings, as a map.
+    """Draw the mean of a metric over two settings, as a map.
 
     Parameters
     ----------
     study : Study
     settings : (str, str), optional
         What goes to the right and what goes up; by default the two settings with the most values.
-    outcome : str, optional
-        One of ``study.outcomes``; by default ``"auc"``.
+    metric : str, optional
+        One of ``study.metrics``; by default ``"auc"``.
     where : mapping, optional
         As in `sensitivity`.
     ax : matplotlib.axes.Axes, optional
@@ -162,7 +173,7 @@ def sensitivity_map(
     Raises
     ------
     InvalidInput
-        For unknown settings, outcomes or values, or if only one setting was varied.
+        For unknown settings, metrics or values, or if only one setting was varied.
     MissingExtra
         If matplotlib is not installed.
 
@@ -176,7 +187,7 @@ def sensitivity_map(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('alpha', 'epsilon')
     """
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     values = _values(study)
     if where is not None and not isinstance(where, Mapping):
         msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
@@ -195,26 +206,29 @@ def sensitivity_map(
     columns, rows = (_ordered([v for v in values[n] if v in seen]) for n, seen in zip(names, ran, strict=True))
     grid = np.full((len(rows), len(columns)), np.nan)
     counts, half = [], []
+    by_mean, note = has_means(study, asked, chosen)
     for i in chosen:
-        mean = scores_of(study, asked, i)
-        counts.append(mean.size)
-        half.append(estimate_mean(mean).interval.half_width)
+        x = restricted(study, asked, scores_of(study, asked, i))
+        counts.append(x.size)
+        value, down, up = centre(x, by_mean=by_mean)
+        half.append(max(down, up))
         at = settings_of[i]
-        grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = mean.mean()
+        grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = value
     ax = axes_of(ax, (2.2 + 0.62 * len(columns), 1.4 + 0.45 * len(rows)))
     good = "cividis" if asked.higher_is_better else "cividis_r"
     image = ax.imshow(grid, cmap=colormap_of(good), origin="lower", aspect="auto")
     shade = np.asarray(image.norm(grid), dtype=np.float64)
     shade = shade if asked.higher_is_better else 1 - shade
-    error = float(np.nanmax(grid) - np.nanmin(grid)) / 10 or None
+    known_cells = grid[np.isfinite(grid)]
+    error = float(np.ptp(known_cells)) / 10 or None if known_cells.size else None
     if grid.size <= 120:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
                 color = "black" if shade[row, column] > 0.55 else "white"
                 text = number(float(value), error)
                 ax.text(column, row, text, ha="center", va="center", fontsize="small", color=color)
-    best = int(np.nanargmax(grid) if asked.higher_is_better else np.nanargmin(grid))
-    row, column = divmod(best, len(columns))
+    best = settings_of[ranked(study, asked, chosen).order[0]]
+    row, column = rows.index(best[names[1]]), columns.index(best[names[0]])
     corner = (column - 0.5, row - 0.5)
     frame = matplotlib("patches").Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)
     frame.set_clip_on(False)
@@ -223,12 +237,45 @@ def sensitivity_map(
     ax.set_yticks(range(len(rows)), [_text(v) for v in rows])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"mean of {asked.axis}", 24))
+    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{'mean' if by_mean else 'median'} of {asked.axis}", 24))
     widest = max(half)
-    known = f"means known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
-    texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best"]
+    what = "means" if by_mean else "medians"
+    known = f"{what} known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
+    texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best", note]
     say(ax, *texts, labels=[_text(v) for v in rows])
     return ax
+
+
+def has_means(study: StudyData, metric: Metric, chosen: Sequence[int]) -> tuple[bool, str]:
+    """Whether all configurations have a mean; if not the picture shows medians, and says why."""
+    undefined, infinite = undefined_text(study, metric, chosen), infinite_text(study, metric, chosen)
+    if not undefined and not infinite:
+        return True, ""
+    return False, f"medians, since {undefined.partition(';')[0] or infinite}"
+
+
+def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float, float]:
+    """A mean or a median, and how far its interval reaches down and up; NaN where there is none."""
+    scores = scores[~np.isnan(scores)]
+    if not scores.size:
+        return np.nan, 0.0, 0.0
+    e = estimate_mean(scores) if by_mean else estimate_quantile(scores, 0.5)
+    if not np.isfinite(e.value):
+        return np.nan, 0.0, 0.0
+    down, up = e.value - e.interval.low, e.interval.high - e.value
+    return e.value, down if np.isfinite(down) else 0.0, up if np.isfinite(up) else 0.0
+
+
+def _quantile(scores: NDArray[np.float64], p: float) -> float:
+    """A quantile over agents; of scores that are infinite it is one of them, and nothing in between."""
+    scores = scores[~np.isnan(scores)]
+    if not scores.size:
+        return np.nan
+    return float(np.quantile(scores, p, method="linear" if np.isfinite(scores).all() else "inverted_cdf"))
+
+
+def _finite(value: float) -> float:
+    return value if np.isfinite(value) else np.nan
 
 
 def crossed(study: StudyData, a: str, b: str) -> bool:
@@ -261,7 +308,7 @@ def _known(name: str, values: Mapping[str, Any], option: str) -> str:
 
 
 def slice_of(
-    study: StudyData, outcome: Outcome, free: Sequence[str], where: Mapping[str, Any] | None
+    study: StudyData, metric: Metric, free: Sequence[str], where: Mapping[str, Any] | None
 ) -> tuple[list[int], str]:
     """Configurations that differ in the free settings only, and how the others stand: as in the best of them."""
     settings = full_settings(study)
@@ -269,7 +316,7 @@ def slice_of(
     if not chosen:
         msg = f"where={dict(where or {})!r} leaves no configuration that has {' and '.join(free)}; name others"
         raise InvalidInput(msg)
-    best = settings[ranked(study, outcome, chosen)[0]]
+    best = settings[ranked(study, metric, chosen).order[0]]
     fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
     chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
     return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)

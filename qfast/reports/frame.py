@@ -9,7 +9,8 @@ from qfast.reports.context import Context
 from qfast.reports.html import bullets, definitions, paragraph, section, table
 from qfast.studies.asked import settings_json
 from qfast.studies.misrankings import StudyMisranking
-from qfast.studies.texts import number, percent, with_interval
+from qfast.studies.summaries import ConfigurationSummary
+from qfast.studies.texts import percent, with_interval
 from qfast.studies.winners import Winner
 
 __all__ = ["head", "methods", "reproduce", "settings"]
@@ -28,11 +29,11 @@ def head(context: Context, title: str, parts: Sequence[Part]) -> str:
     )
     steps = f"; {int(data.attrs['n_steps']):,} agent-steps" if "n_steps" in data.attrs else ""
     many = f"{n:,} configurations" if n > 1 else "1 configuration"
-    sizes = [row.summary.n for problem in context.problems for row in context.within(problem).summary.rows]
+    sizes = [row.n for problem in context.problems for row in context.within(problem).summary.rows]
     agents = agents_text(sizes).removesuffix(" each")
     lead = f"{many} of {agents} each, {int(data.attrs['episodes']):,} episodes an agent; {how}{steps}."
-    judged = f"Judged by {context.outcome.axis}: {context.outcome.description or context.outcome.name}"
-    judged = f"{judged.rstrip('.')} ({context.outcome.direction})."
+    judged = f"Judged by {context.metric.axis}: {context.metric.description or context.metric.name}"
+    judged = f"{judged.rstrip('.')} ({context.metric.direction})."
     found = [text for problem in context.problems for text in _findings(context.within(problem))]
     links = "".join(f'<li><a href="#{anchor}">{escape(heading, quote=False)}</a></li>' for anchor, heading, _ in parts)
     return "\n".join((
@@ -50,11 +51,7 @@ def _findings(context: Context) -> list[str]:
     """The findings, one sentence each."""
     prefix = "" if context.problem is None else f"{context.problem}: "
     best = context.summary.best
-    std = best.summary.std
-    low, high = (number(x, std.value / 10 or None) for x in (best.summary.tolerance.low, best.summary.tolerance.high))
-    word = "the best mean" if len(context.chosen) > 1 else "the mean"
-    text = f"{best.label} has {word}, {with_interval(best.summary.mean)}; its agents have a standard deviation of "
-    found = [f"{text}{with_interval(std)} around it, and at least 90 % of them lie between {low} and {high}."]
+    found = [_best_sentence(context, best)]
     pairs = context.comparisons
     if pairs is not None:
         found.append(pairs.pairs[0].sentence)
@@ -67,13 +64,36 @@ def _findings(context: Context) -> list[str]:
     pair = context.pair
     if isinstance(pair, StudyMisranking):
         found.append(f"How many seeds: {pair.sentence}")
-    if best.optimal is not None and context.outcome.name != "optimal":
+    if best.optimal is not None and context.metric.name != "optimal":
         share = percent(best.optimal.value)
         text = f"The greedy policy is optimal for {share} of the agents of {best.label}"
         shares = {row.label: row.optimal.value for row in context.summary.rows if row.optimal is not None}
         most = max(shares, key=shares.__getitem__)
         found.append(f"{text}." if most == best.label else f"{text}; most often for {most}, {percent(shares[most])}.")
     return [prefix + text for text in found]
+
+
+def _best_sentence(context: Context, best: ConfigurationSummary) -> str:
+    """What the best configuration has, and how its agents differ."""
+    one, time, many = best.summary, context.metric.is_time, len(context.chosen) > 1
+    if context.ranking.undecided:
+        return f"Which is the best cannot be said: {context.ranking.undecided}."
+    if one.mean.defined and context.ranking.by_mean:
+        mean = with_interval(one.mean, time=time, after=best.after.get("mean"))
+        text = f"{best.label} has {'the best mean' if many else 'the mean'}, {mean}"
+    else:
+        word = f"its {context.ranking.words}" if many else ""
+        median = with_interval(one.median, time=time, after=best.after.get("median"))
+        text = f"{best.label} {f'has {word}; its' if many else 'has the'} median is {median}" if many else (
+            f"{best.label} has the median {median}"
+        )
+    if one.std.defined:
+        text += f"; its agents have a standard deviation of {with_interval(one.std)}"
+    if best.range_known:
+        content, sure = (f"{100 * x:g} %" for x in (one.tolerance.content, one.tolerance.confidence))
+        lie = f"at least {content} of all such agents lie within {context.summary.range_text(best)}"
+        text += f"; {lie} ({sure} confidence)"
+    return f"{text}."
 
 
 def _some(labels: Sequence[str]) -> str:
@@ -141,7 +161,9 @@ def methods(context: Context) -> Part:
         "known and shrink as agents are added. The standard deviation, the quantiles and the range that holds 90 % of "
         "the agents say how much agents differ; these do not shrink."
     )
-    extra = [f"{note[0].upper()}{note[1:]}." for note in (context.outcome.note, summary.stopping) if note]
+    extra = [f"{note[0].upper()}{note[1:]}." for note in (summary.note, summary.stopping) if note]
+    if context.missing == "drop":
+        extra.append("Agents whose score is undefined are left out of every answer; each says how many are left.")
     body = [paragraph(text), *(paragraph(t) for t in extra), definitions(made)]
     return "methods", "How the intervals were made", section("methods", "How the intervals were made", *body)
 
@@ -152,6 +174,10 @@ def reproduce(context: Context) -> Part:
     command = str(attrs.get("command", "")).strip()
     parts = [paragraph("Each agent depends on the seed and its number alone, so this gives the same numbers again:")]
     parts.append(f"<pre><code>{escape(command, quote=False)}</code></pre>" if command else paragraph("(not recorded)"))
+    shell = str(attrs.get("shell", "")).strip()
+    if shell:
+        parts.append(paragraph("Or, on the command line:"))
+        parts.append(f"<pre><code>{escape(shell, quote=False)}</code></pre>")
     facts = {
         "qfast": attrs.get("qfast_version", ""), "seed": attrs.get("seed", ""),
         "agent-steps": f"{int(attrs['n_steps']):,}" if "n_steps" in attrs else "",

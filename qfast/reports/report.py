@@ -11,7 +11,7 @@ from qfast.reports.frame import head, methods, reproduce, settings
 from qfast.reports.html import page
 from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
 from qfast.reports.seeds import seeds
-from qfast.stats._check import Rng, check_open_unit, check_rng
+from qfast.stats._check import Missing, Rng, check_missing, check_open_unit, check_rng
 from qfast.text import check_printable
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ def write_report(
     study: "Rerunnable",
     path: str | os.PathLike[str],
     *,
-    outcome: str | None = None,
+    metric: str | None = None,
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
+    missing: Missing = "keep",
     rng: Rng = 0,
 ) -> Path:
     """Write a study as one HTML page: pictures inside, nothing loaded, readable on a phone and in print.
@@ -38,7 +39,7 @@ def write_report(
     path : path-like
         The file, ``*.html``; an existing one is replaced.  It is written whole or not at all, and a path that cannot be
         written is refused before any work.
-    outcome : str, optional
+    metric : str, optional
         What configurations are judged by; by default ``"auc"``.
     title : str, optional
         By default the question, made of what was varied.
@@ -46,6 +47,9 @@ def write_report(
         Confidence level of the intervals, in (0, 1).
     rerun : bool, default True
         Whether to run the winner again on fresh seeds, which takes as long as one configuration took.
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined: "keep": where they could change an answer there is none, and
+        the page says so; "drop": answers are about the others alone, and say how many that are.
     rng : int, SeedSequence, Generator or None, default 0
         Randomness where probabilities are resampled (SPEC 7).
 
@@ -57,7 +61,7 @@ def write_report(
     Raises
     ------
     InvalidInput
-        If the path cannot be written, the outcome does not exist, or level is out of range.
+        If the path cannot be written, the metric does not exist, or level is out of range.
     MissingExtra
         If matplotlib is not installed.
 
@@ -71,24 +75,27 @@ def write_report(
     ('<!DOCTYPE html>', False)
     """
     target = check_target(path)
-    return write_whole(target, render_report(study, outcome=outcome, title=title, level=level, rerun=rerun, rng=rng))
+    page_ = render_report(study, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)
+    return write_whole(target, page_)
 
 
 def render_report(
     study: "Rerunnable",
     *,
-    outcome: str | None = None,
+    metric: str | None = None,
     title: str | None = None,
     level: float = 0.95,
     rerun: bool = True,
+    missing: Missing = "keep",
     rng: Rng = 0,
 ) -> str:
     """Give the page as text; see `write_report`."""
     check_open_unit(level, "level", 0.95)
+    check_missing(missing)
     if title is not None:
         check_printable("title", str(title))
     matplotlib("figure")  # before any work: it may be missing
-    context = Context.of(study, outcome, level=level, rerun=rerun, rng=check_rng(rng))
+    context = Context.of(study, metric, level=level, rerun=rerun, missing=missing, rng=check_rng(rng))
     parts: list[tuple[str, str, str]] = [settings(context)]
     for problem in context.problems:
         here = context.within(problem)

@@ -3,11 +3,12 @@
 import numpy as np
 
 from qfast import plots
-from qfast.plots.study_settings import crossed_pairs, slice_of
+from qfast.errors import InvalidInput
+from qfast.plots.study_settings import centre, crossed_pairs, has_means, slice_of
 from qfast.reports.context import Context
-from qfast.reports.html import figure, gallery, paragraph, section, table
+from qfast.reports.html import bullets, figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
-from qfast.studies.asked import full_settings, ranked, scores_of
+from qfast.studies.asked import full_settings, ranked, restricted, scores_of
 from qfast.studies.profiles import profile_study
 from qfast.studies.texts import number, percent, with_interval
 from qfast.studies.winners import Winner
@@ -20,13 +21,15 @@ Part = tuple[str, str, str]
 def summaries(context: Context) -> Part:
     """Two tables: how well numbers are known, and how agents differ."""
     anchor, title = context.anchor("summary"), context.heading("Every configuration")
-    found, o = context.summary, context.outcome
+    found, o = context.summary, context.metric
     known = table(
         f"{o.axis}: how well it is known, {100 * found.level:g} % confidence intervals (they shrink with more agents)",
         *found.certainty(),
     )
     spread = table(f"{o.axis}: how the agents differ (this does not shrink)", *found.spread())
-    note = [paragraph(f"{o.note.capitalize()}.", kind="soft")] if o.note else []
+    note = [paragraph(f"{found.note[0].upper()}{found.note[1:]}.", kind="soft")] if found.note else []
+    for head, told in (("Not defined:", found.undefined), ("With care:", found.cautions)):
+        note += [paragraph(head, kind="soft"), bullets(told[:12])] if told else []
     return anchor, title, section(anchor, title, known, spread, *note)
 
 
@@ -78,23 +81,29 @@ def curves(context: Context) -> Part | None:
 
 
 def sensitivities(context: Context) -> Part | None:
-    """The outcome over each setting, and a map over two."""
+    """The metric over each setting, and a map over two."""
     if not context.varied or len(context.chosen) < 2:
         return None
     anchor, title = context.anchor("sensitivity"), context.heading("Sensitivity to the settings")
-    study, o = context.study, context.outcome
-    means = {i: float(scores_of(study, o, i).mean()) for i in context.chosen}
-    settings = full_settings(study)
+    study, o = context.study, context.metric
+    by_mean, _ = has_means(study, o, context.chosen)
+    scores = {i: restricted(study, o, scores_of(study, o, i)) for i in context.chosen}
+    means = {i: centre(x, by_mean=by_mean)[0] for i, x in scores.items()}
+    settings, word = full_settings(study), "mean" if by_mean else "median"
     std = context.summary.best.summary.std.value
+    std = std if np.isfinite(std) else 0.0
     parts = []
     names = [name for name in context.varied if name != "problem"]
     for name in names:
         line, others = slice_of(study, o, [name], context.where)
+        line = [i for i in line if np.isfinite(means[i])]
+        if not line:
+            continue
         low, high = min(line, key=means.__getitem__), max(line, key=means.__getitem__)
         if low == high:
             continue
         ends = [f"{number(means[i], std / 10 or None)} ({name}={_v(settings[i][name])})" for i in (low, high)]
-        text = f"Over {name} the mean goes from {ends[0]} to {ends[1]}"
+        text = f"Over {name} the {word} goes from {ends[0]} to {ends[1]}"
         text += f" with {others}" if others else ""
         ratio = (means[high] - means[low]) / std if std else 0.0
         text += f": {ratio:.2g} times the standard deviation over agents." if ratio else "."
@@ -106,7 +115,7 @@ def sensitivities(context: Context) -> Part | None:
     two = next(crossed_pairs(study), None)
     if two is not None and set(two) <= set(context.varied):
         plane, others = slice_of(study, o, two, context.where)
-        best = ranked(study, o, plane)[0]
+        best = ranked(study, o, plane).order[0]
         where = ", ".join(f"{k}={_v(settings[best][k])}" for k in two)
         text = f"The best pair is {where}" + (f", with {others}." if others else ".")
         svg = context.sketch.draw(
@@ -125,14 +134,16 @@ def _v(value: object) -> str:
 
 
 def distributions(context: Context) -> Part:
-    """How the outcome is distributed over agents, and the performance profile."""
+    """How the metric is distributed over agents, and the performance profile."""
     anchor, title = context.anchor("distributions"), context.heading("Distribution over agents")
-    study, o = context.study, context.outcome
+    study, o = context.study, context.metric
     shown = context.chosen if len(context.chosen) <= 12 else context.order[:12]
     best = context.summary.best
     std = best.summary.std
     text = f"The agents of {best.label} have a standard deviation of {with_interval(std)}"
-    if len(context.order) > 1:
+    if not std.defined:
+        text = f"The standard deviation over the agents of {best.label} is not defined"
+    elif len(context.order) > 1 and context.ranking.by_mean:
         rows = {row.configuration: row for row in context.summary.rows}
         gap = abs(best.summary.mean.value - rows[context.order[1]].summary.mean.value)
         if gap > 0:
@@ -146,17 +157,26 @@ def distributions(context: Context) -> Part:
     some = f"Shown are the {len(shown)} best of {len(context.chosen)}." if len(shown) < len(context.chosen) else ""
     parts = [figure(svg, text, some)]
     drawn = np.unique(np.concatenate([scores_of(study, o, i) for i in context.drawn]))
-    tau = np.unique(np.quantile(drawn, np.linspace(0, 1, min(1000, drawn.size))))
-    profile = profile_study(study, o.name, thresholds=tau, level=context.level, where=context.where)
-    median = best.summary.median.value
-    bar = median if np.isfinite(median) else float(o.never or 0.0)
-    sign = 1 if o.higher_is_better else -1
-    shares = {i: float((sign * scores_of(study, o, i) >= sign * bar).mean()) for i in context.drawn}
+    drawn = drawn[np.isfinite(drawn)]
+    tau = np.unique(np.quantile(drawn, np.linspace(0, 1, min(1000, drawn.size)))) if drawn.size else np.zeros(1)
+    try:
+        profile = profile_study(
+            study, o.name, thresholds=tau, level=context.level, missing=context.missing, where=context.where
+        )
+    except InvalidInput as error:
+        why = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        return anchor, title, section(anchor, title, gallery(*parts), paragraph(why))
+    bar, sign = best.summary.median.value, 1 if o.higher_is_better else -1
     word = "at or above" if o.higher_is_better else "at or below"
-    listed = "; ".join(f"{study.labels[i]}: {percent(share)}" for i, share in shares.items())
-    text = (
-        f"Share of agents {word} {number(bar, std.value / 10 or None)}, the median of the best configuration: {listed}."
-    )
+    listed = []
+    for i in context.drawn:
+        scores = scores_of(study, o, i)
+        scores = scores[~np.isnan(scores)]
+        share = percent(float((sign * scores >= sign * bar).mean())) if scores.size else "-"
+        listed.append(f"{study.labels[i]}: {share}")
+    digits = std.value / 10 if std.defined and std.value else None
+    height = number(bar, digits, time=o.is_time)
+    text = f"Share of agents {word} {height}, the median of the best configuration: {'; '.join(listed)}."
     labels = [str(study.labels[i]) for i in context.drawn]
     svg = context.sketch.draw(
         f"Performance profiles of {o.title}. {text}",
@@ -178,8 +198,8 @@ def comparisons(context: Context) -> Part | None:
         lambda ax: plots.improvement(pairs, ax=ax),
         height=1.5 + (0.34 * len(pairs.order) if len(pairs) >= len(pairs.order) else 0.26 * min(len(pairs), 20)),
     )
-    told = f"{pairs.n_different:,} of {len(pairs):,} pairs are told apart."
-    parts = [figure(svg, text), paragraph(told), table(f"Comparisons: {pairs.words}", *pairs.table(), text_columns=2)]
+    listed = table(f"Comparisons: {pairs.words}", *pairs.table(), text_columns=2)
+    parts = [figure(svg, text), paragraph(pairs.told_apart), listed]
     return anchor, title, section(anchor, title, *parts)
 
 
@@ -192,7 +212,7 @@ def winner(context: Context) -> Part | None:
     if not isinstance(best, Winner):
         return anchor, title, section(anchor, title, paragraph(best))
     why = "The best of many is best partly by luck; agents that had no part in the choice say what it is really worth."
-    body = [paragraph(why), table(f"{best.label}: {best.outcome.axis}", *best.table()), paragraph(best.sentence)]
+    body = [paragraph(why), table(f"{best.label}: {best.metric.axis}", *best.table()), paragraph(best.sentence)]
     return anchor, title, section(anchor, title, *body)
 
 

@@ -43,15 +43,15 @@ def seeds(context: Context) -> tuple[str, str, str] | None:
     rows = []
     for power in (0.8, 0.9, 0.95):
         found = find_seeds(
-            context.study, a, b, context.outcome.name, half_width=None, power=power, alpha=1 - context.level,
-            level=context.level, paired=None, where=None, rng=context.rng,
+            context.study, a, b, context.metric.name, half_width=None, power=power, alpha=1 - context.level,
+            level=context.level, paired=False, missing=context.missing, where=None, rng=context.rng,
         )  # fmt: skip
         _, [cells] = found.table()
         rows.append([percent(power), cells[1], cells[2], cells[3] if len(cells) > 3 else "-"])
         target = found.rows[0].needed
     test = target.target.split(" to find")[0]
     header = ["power asked for", "seeds of each", "range (the populations are finite)", "found by that many"]
-    parts.append(table(f"Seeds for a {test} to tell the two best apart ({target.method})", header, rows))
+    parts.append(table(f"Independent seeds for a {test} to tell the two best apart ({target.method})", header, rows))
     return anchor, title, section(anchor, title, *parts)
 
 
@@ -59,7 +59,7 @@ def _usual(found: StudyMisranking, caption: str) -> str:
     """The table at the numbers of seeds that are usual."""
     header, rows = found.table()
     kept = [row for row, k in zip(rows, found.k.tolist(), strict=True) if k in USUAL_SEEDS or k == int(found.k.max())]
-    return table(f"{caption}: {', '.join(found.labels[:2]) if found.is_pair else found.outcome.title}", header, kept)
+    return table(f"{caption}: {', '.join(found.labels[:2]) if found.is_pair else found.metric.title}", header, kept)
 
 
 def _instead(found: StudyMisranking) -> str:

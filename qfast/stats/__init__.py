@@ -8,8 +8,9 @@ Every interval says its level and how it was made.
 Importing this package needs SciPy (``pip install "qfast[study]"``).
 """
 
-from qfast.stats.best_of_many import BestMisranking, SelectionBias, misranking_of_best, selection_bias, winner
-from qfast.stats.comparison import Comparison, compare, correct, effect_size, probability_of_improvement
+from qfast.stats.best_of_many import BestMisranking, misranking_of_best
+from qfast.stats.comparison import Comparison, compare, correct
+from qfast.stats.difference import effect_size
 from qfast.stats.estimates import (
     estimate_iqm,
     estimate_mean,
@@ -18,8 +19,12 @@ from qfast.stats.estimates import (
     estimate_std,
     tolerance_interval,
 )
+from qfast.stats.improvement import probability_of_improvement
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval
+from qfast.stats.populations import seeds_for_winner
 from qfast.stats.profile import Profile, performance_profile
+from qfast.stats.ranking import Ranking, ranking, winner
+from qfast.stats.selection import SelectionBias, selection_bias
 from qfast.stats.sequential import Look, PrecisionRule, anytime_bounded_mean, anytime_mean, anytime_share
 from qfast.stats.sizes import SeedsNeeded, seeds_for_power, seeds_for_width
 from qfast.stats.summary import Quantile, Summary, summarize
@@ -35,6 +40,7 @@ __all__ = [
     "PrecisionRule",
     "Profile",
     "Quantile",
+    "Ranking",
     "SeedsNeeded",
     "SelectionBias",
     "Summary",
@@ -54,8 +60,10 @@ __all__ = [
     "misranking_of_best",
     "performance_profile",
     "probability_of_improvement",
+    "ranking",
     "seeds_for_power",
     "seeds_for_width",
+    "seeds_for_winner",
     "selection_bias",
     "summarize",
     "tolerance_interval",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +12,13 @@ from qfast.errors import InvalidInput
 __all__ = [
     "Floats",
     "Ints",
+    "Missing",
     "Rng",
     "check_count",
     "check_counts",
+    "check_finite",
     "check_half_width",
+    "check_missing",
     "check_open_unit",
     "check_rng",
     "check_scores",
@@ -27,9 +30,22 @@ Ints: TypeAlias = NDArray[np.int64]
 # SPEC 7: whatever numpy.random.default_rng takes.
 Rng: TypeAlias = np.random.Generator | np.random.SeedSequence | int | None
 
+# What to do with agents that ran and have no score.
+Missing: TypeAlias = Literal["keep", "drop"]
+
+
+def check_missing(missing: str) -> bool:
+    """Whether undefined scores stay (they might be anything) and are not left out."""
+    if missing not in get_args(Missing):
+        raise InvalidInput(f"missing={missing!r} is unknown; use 'keep' (they might be anything) or 'drop'")
+    return missing == "keep"
+
 
 def check_scores(scores: ArrayLike, name: str = "scores", *, at_least: int = 1) -> Floats:
-    """Scores of one configuration, one number an agent, as a contiguous float64 (n_agents,) array."""
+    """Scores of one configuration, one number an agent, as a contiguous float64 (n_agents,) array.
+
+    Infinite ones stay infinite; nan is the score of an agent that ran and whose score does not exist.
+    """
     try:
         array = np.asarray(scores)
     except ValueError as error:
@@ -43,13 +59,15 @@ def check_scores(scores: ArrayLike, name: str = "scores", *, at_least: int = 1) 
         )
     if array.size < at_least:
         raise InvalidInput(f"{name} has {array.size} agents, fewer than the {at_least} needed; run more agents")
-    out = np.ascontiguousarray(array, dtype=np.float64)
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def check_finite(values: ArrayLike, name: str) -> Floats:
+    """Finite numbers that are no scores, (n,)."""
+    out = check_scores(values, name)
     bad = np.flatnonzero(~np.isfinite(out))
     if bad.size:
-        raise InvalidInput(
-            f"{name} has {bad.size} values that are not finite, the first at agent {bad[0]} ({out[bad[0]]}); "
-            "leave those agents out or give them a number, and say which"
-        )
+        raise InvalidInput(f"{name}[{bad[0]}]={out[bad[0]]} is not finite; leave it out")
     return out
 
 

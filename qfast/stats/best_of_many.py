@@ -1,4 +1,4 @@
-"""More than two configurations: how often a few seeds name the best one, and the bias of having chosen it."""
+"""More than two configurations: how often a few seeds name the best one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Ints, Rng, check_count, check_counts, check_rng, check_scores
-from qfast.stats.comparison import mean_difference
-from qfast.stats.estimates import estimate_mean, mean_of
+from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_missing, check_rng
 from qfast.stats.experiment import resample_means
-from qfast.stats.interval import Estimate
 from qfast.stats.lattice import find_lattice, mass, sum_mass
+from qfast.stats.populations import best_of, population_errors, rivals_of
+from qfast.stats.ranges import power_of_two
+from qfast.stats.ranking import check_configurations, with_means
+from qfast.stats.undefined import about
+from qfast.stats.words import probability
 from qfast.stats.wrong_winner import MOST_CELLS, MOST_DRAWN
 
-__all__ = ["BestMisranking", "SelectionBias", "misranking_of_best", "selection_bias", "winner"]
+__all__ = ["BestMisranking", "misranking_of_best"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +39,17 @@ class BestMisranking:
     method : tuple of str
         How each number was computed.
     paired : bool
-        Whether seed i of all configurations shared its random numbers.
+        Whether seed i of all configurations shares its random numbers in the small experiment; if not, its seeds are
+        independent.
+    wrong_population_error : ndarray, float64 (n_k,)
+        Approximate standard error of ``wrong`` that remains because the populations themselves are finite.
+    rivals : tuple of int
+        Configurations whose mean the populations do not tell from the best: where there are any, the winner itself
+        is in doubt.
+    n, n_undefined : int
+        Agents (of all configurations; paired: of each) that the answer is about, and those that ran and have no score.
+    reason : str
+        Why there is no answer, such as infinite scores (then all arrays are nan and ``best`` is empty); else empty.
     """
 
     k: Ints
@@ -47,111 +59,43 @@ class BestMisranking:
     wrong_error: Floats
     method: tuple[str, ...]
     paired: bool
+    wrong_population_error: Floats
+    rivals: tuple[int, ...]
+    n: int
+    n_undefined: int
+    reason: str = ""
 
+    @property
+    def defined(self) -> bool:
+        """Whether the question has an answer; ``reason`` says why not."""
+        return not self.reason
 
-@dataclass(frozen=True, slots=True)
-class SelectionBias:
-    """The winner's mean where it won, and on fresh seeds.
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the populations leave it open which configuration is the best."""
+        return bool(self.rivals)
 
-    Parameters
-    ----------
-    selected : Estimate
-        Mean of the agents by which it was chosen: too good on average, and outside of its interval too often.
-    fresh : Estimate
-        Mean of agents that had no part in the choice: unbiased, with a valid interval.
-    bias : Estimate
-        selected - fresh; what the choice alone is estimated to have added.
-    """
-
-    selected: Estimate
-    fresh: Estimate
-    bias: Estimate
+    @property
+    def seeds(self) -> str:
+        """What the seeds of the small experiment are."""
+        return "shared random numbers" if self.paired else "independent seeds"
 
     def __str__(self) -> str:
-        """Three lines, one for each estimate."""
-        return f"where it won {self.selected}\non fresh seeds {self.fresh}\nbias           {self.bias}"
-
-
-def _check_configurations(scores: ArrayLike | Sequence[ArrayLike], *, paired: bool) -> list[Floats]:
-    rows = list(scores) if isinstance(scores, Sequence) else list(np.asarray(scores))
-    if len(rows) < 2:
-        raise InvalidInput(f"scores holds {len(rows)} configurations, fewer than 2; give (configuration, agent)")
-    checked = [check_scores(row, f"scores[{i}]", at_least=2) for i, row in enumerate(rows)]
-    sizes = sorted({x.size for x in checked})
-    if paired and len(sizes) > 1:
-        raise InvalidInput(f"scores have {sizes} agents, but paired=True needs agent i in all; use paired=False")
-    return checked
-
-
-def _means(populations: list[Floats]) -> tuple[Floats, float]:
-    """Means and the distance below which two of them count as equal."""
-    tie = 1e-12 * max(float(np.abs(x).max()) for x in populations)
-    return np.array([mean_of(x) for x in populations]), tie
-
-
-def winner(scores: ArrayLike | Sequence[ArrayLike], *, higher_is_better: bool = True) -> int:
-    """Configuration with the best mean over agents, the first of equals.
-
-    Parameters
-    ----------
-    scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        Scores of at least two configurations, at least two agents each.
-    higher_is_better : bool, default True
-        False for outcomes such as regret.
-
-    Returns
-    -------
-    int
-        Its index.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than two configurations, or scores that are not finite numbers.
-
-    Examples
-    --------
-    >>> winner([[1.0, 2.0], [3.0, 1.0], [2.0, 2.0]])
-    1
-    """
-    means, tie = _means(_check_configurations(scores, paired=False))
-    means = means if higher_is_better else -means
-    return int(np.flatnonzero(means >= means.max() - tie)[0])
-
-
-def selection_bias(selected: ArrayLike, fresh: ArrayLike, *, level: float = 0.95) -> SelectionBias:
-    """Put the winner's scores where it won beside its scores on fresh seeds.
-
-    The best of many means is best partly by luck: the larger the choice and the smaller the number of
-    agents, the more of it is luck.  Running the winner again with other seeds removes that part.
-
-    Parameters
-    ----------
-    selected : array_like, (n_agents,)
-        The winner's scores in the study that chose it, at least two agents.
-    fresh : array_like, (m_agents,)
-        Its scores in a run with other seeds, at least two agents.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-
-    Returns
-    -------
-    SelectionBias
-        See there.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two finite numbers, or level is outside (0, 1).
-
-    Examples
-    --------
-    >>> selection_bias([5.0, 6.0, 7.0], [4.0, 5.0, 6.0]).bias.value
-    1.0
-    """
-    x, y = check_scores(selected, "selected", at_least=2), check_scores(fresh, "fresh", at_least=2)
-    first, second = estimate_mean(x, level=level), estimate_mean(y, level=level)
-    return SelectionBias(first, second, mean_difference(x, y, paired=False, level=level)[0])
+        """One line for each k."""
+        if self.reason:
+            return f"misranking by the mean is {self.reason}"
+        doubt = f"; in doubt: not told from {', '.join(map(str, self.rivals))}" if self.rivals else ""
+        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
+        lines = [
+            f"best: {', '.join(map(str, self.best))}{doubt}; experiments with {self.seeds}{left_out}",
+            f"{'k':>8}  wrong winner  (error, population)",
+        ]
+        for i, k in enumerate(self.k.tolist()):
+            lines.append(
+                f"{k:8d}  {probability(self.wrong[i], self.wrong_error[i]):>12}  ({self.wrong_error[i]:.4f}, "
+                f"{self.wrong_population_error[i]:.4f})  {self.method[i]}"
+            )
+        return "\n".join(lines)
 
 
 def misranking_of_best(
@@ -162,6 +106,7 @@ def misranking_of_best(
     higher_is_better: bool = True,
     n_resamples: int = 10_000,
     rng: Rng = None,
+    missing: Missing = "keep",
 ) -> BestMisranking:
     r"""Probability that the best of several k-seed means is not the configuration that is truly best.
 
@@ -189,16 +134,19 @@ def misranking_of_best(
         Experiments drawn where resampling is needed.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7); not used where every number is exact.
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (paired: an
+        agent in all configurations), and the answer says so.
 
     Returns
     -------
     BestMisranking
-        See there.
+        See there.  Where scores are infinite there is no mean to rank by, and no answer.
 
     Raises
     ------
     InvalidInput
-        If all means are equal, scores are not finite numbers, sizes differ though paired, or an option is
+        If all means are equal, scores are not numbers, sizes differ though paired, or an option is
         out of its range.
 
     Examples
@@ -207,13 +155,17 @@ def misranking_of_best(
     >>> misranking_of_best(scores, [1, 5, 30]).wrong.round(3).tolist()
     [0.55, 0.414, 0.219]
     """
-    populations = _check_configurations(scores, paired=paired)
-    counts, generator = check_counts(k), check_rng(rng)
+    rows = check_configurations(scores, paired=paired)
+    counts, generator, keep = check_counts(k), check_rng(rng), check_missing(missing)
     draws = check_count(n_resamples, "n_resamples", at_least=2)
-    if not higher_is_better:
-        populations = [-x for x in populations]
-    means, tie = _means(populations)
-    best = np.flatnonzero(means >= means.max() - tie)
+    populations, n, lost, reason = with_means(rows, paired=paired, keep=keep)
+    if reason:
+        nan, c = np.full(counts.size, np.nan), len(rows)
+        named = np.full((counts.size, c), np.nan)
+        return BestMisranking(counts, (), named, nan, nan, (reason,) * counts.size, paired, nan, (), n, lost, reason)
+    unit = power_of_two(*populations)
+    populations = [(x if higher_is_better else -x) / unit for x in populations]
+    best = best_of(populations)
     if best.size == len(populations):
         raise InvalidInput("scores have the same mean in all configurations, so that no winner is wrong; vary more")
 
@@ -221,7 +173,7 @@ def misranking_of_best(
     few = sorted({m for m, found in zip(counts.tolist(), exact, strict=True) if found is None})
     if few and few[-1] > MOST_DRAWN:
         raise InvalidInput(f"k={few[-1]} is too large to be resampled; use at most {MOST_DRAWN}")
-    drawn = _named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator, tie=tie)
+    drawn = _named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator)
     named = np.array([drawn[m] if e is None else e for m, e in zip(counts.tolist(), exact, strict=True)])
     wrong = np.clip(1 - named[:, best].sum(axis=1), 0.0, 1.0)
     resampled = np.array([e is None for e in exact])
@@ -234,6 +186,10 @@ def misranking_of_best(
         wrong_error=error,
         method=tuple(f"resampled, {draws:,}" if r else "exact" for r in resampled),
         paired=paired,
+        wrong_population_error=population_errors(populations, best, counts, paired=paired),
+        rivals=rivals_of(populations, best, paired=paired),
+        n=n,
+        n_undefined=lost,
     )
 
 
@@ -281,12 +237,19 @@ def _named_by_resampling(
     paired: bool,
     n_resamples: int,
     rng: np.random.Generator,
-    tie: float,
 ) -> dict[int, Floats]:
     if not k:
         return {}
     named = np.zeros((len(k), len(populations)))
+    lattice = find_lattice(populations)
+    if lattice is not None:
+        # Whole numbers have no rounding, so that ties are ties.
+        populations = [cells.astype(np.float64) for cells in lattice]
+    # Else rounding is judged by the leading mean and by the usual score: a far outlier elsewhere merges nothing.
+    usual = 0.0 if lattice is not None else float(np.median(np.abs(np.concatenate(populations))))
+    rounding = 0.0 if lattice is not None else 1e-13
     for chunk in resample_means(populations, np.array(k), paired=paired, n_resamples=n_resamples, rng=rng):
-        first = chunk >= chunk.max(axis=0) - tie  # (configuration, experiment, k)
+        leader = chunk.max(axis=0)
+        first = chunk >= leader - rounding * (np.abs(leader) + usual)  # (configuration, experiment, k)
         named += (first / first.sum(axis=0)).sum(axis=1).T
     return dict(zip(k, named / n_resamples, strict=True))

@@ -1,19 +1,23 @@
-"""Two populations of agents: which is better, by how much, and how sure is that."""
+"""Two populations compared: difference, probability of improvement, effect size, a verdict; many tests corrected."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, check_open_unit, check_scores
-from qfast.stats._scipy import special, stats
-from qfast.stats.estimates import mean_of, spread
-from qfast.stats.interval import Estimate, Interval
+from qfast.stats._check import Floats, Missing, check_open_unit, check_scores
+from qfast.stats._scipy import stats
+from qfast.stats.difference import effect_size, mean_difference
+from qfast.stats.improvement import RankAnswer, rank_answer
+from qfast.stats.interval import Estimate, not_defined
+from qfast.stats.ranges import check_bounds
+from qfast.stats.undefined import Pair, about, check_pair, no_mean_of_pair
+from qfast.stats.words import p_text
 
-__all__ = ["Comparison", "compare", "correct", "effect_size", "probability_of_improvement"]
+__all__ = ["Comparison", "compare", "correct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Comparison:
     Parameters
     ----------
     n_a, n_b : int
-        Agents of each.
+        Agents of each that the answer is about: those whose score is defined (of pairs: both scores).
     paired : bool
         Whether agent i of a and agent i of b shared their random numbers.
     difference : Estimate
@@ -35,7 +39,18 @@ class Comparison:
     p_value : float
         Two-sided p-value of ``test``; not corrected for other comparisons, see :func:`correct`.
     test : str
-        Name of the test of equal means.
+        Name of the test: of equal means, or by ranks where means are not defined.
+    better : {"a", "b"} or None
+        The verdict at the level of the intervals; None where there is none.
+    ahead : {"a", "b"} or None
+        Whom the number that decides puts ahead, significantly or not: the verdict of a p-value that was corrected
+        and is small enough.
+    why : str
+        What decided, or why nothing did.
+    n_undefined_a, n_undefined_b : int
+        Agents of each that ran and have no score (of pairs: or whose partner has none).
+    dropped : bool
+        Whether these were left out of the answer (``missing="drop"``).
     """
 
     n_a: int
@@ -46,204 +61,54 @@ class Comparison:
     effect_size: Estimate
     p_value: float
     test: str
+    better: Literal["a", "b"] | None
+    ahead: Literal["a", "b"] | None
+    why: str
+    n_undefined_a: int = 0
+    n_undefined_b: int = 0
+    dropped: bool = False
+
+    @property
+    def n(self) -> int:
+        """Agents whose score is defined; of pairs, pairs in which both are."""
+        return self.n_a if self.paired else self.n_a + self.n_b
+
+    @property
+    def n_undefined(self) -> int:
+        """Agents that ran and have no score; of pairs, pairs in which one has none."""
+        return self.n_undefined_a if self.paired else self.n_undefined_a + self.n_undefined_b
+
+    @property
+    def about(self) -> str:
+        """How many agents the answer is about; empty where it is about all."""
+        what = "pairs of agents whose scores are defined" if self.paired else "agents whose score is defined"
+        return about(self.n, self.n_undefined, what) if self.dropped else ""
 
     def __str__(self) -> str:
-        """Five lines, one for each finding."""
+        """Print a line for each finding."""
+        lost = [f", {n:,} undefined" if n else "" for n in (self.n_undefined_a, self.n_undefined_b)]
+        sizes = f"a: {self.n_a:,} agents{lost[0]}, b: {self.n_b:,} agents{lost[1]}"
         return "\n".join(
             (
-                f"a: {self.n_a:,} agents, b: {self.n_b:,} agents, {'paired' if self.paired else 'independent'}",
+                f"{sizes}, {'paired' if self.paired else 'independent'}",
                 f"  mean(a) - mean(b)           {self.difference}",
                 f"  probability of improvement  {self.probability_of_improvement}",
                 f"  effect size                 {self.effect_size}",
-                f"  p = {self.p_value:.3g} ({self.test})",
+                f"  p {p_text(self.p_value)} ({self.test})",
+                f"  better: {self.better or 'no verdict'} ({self.why})",
             )
         )
 
 
-def check_pair(a: ArrayLike, b: ArrayLike, *, paired: bool) -> tuple[Floats, Floats]:
-    """Two populations with at least two agents each, of equal size if they are paired."""
-    x, y = check_scores(a, "a", at_least=2), check_scores(b, "b", at_least=2)
-    if paired and x.size != y.size:
-        raise InvalidInput(
-            f"a has {x.size} agents and b {y.size}, but paired=True needs agent i in both; "
-            "run them with equal n_agents and one seed, or use paired=False"
-        )
-    return x, y
-
-
-def mean_difference(x: Floats, y: Floats, *, paired: bool, level: float) -> tuple[Estimate, float, str]:
-    """Estimate of mean(x) - mean(y), p-value and name of the t-test that belongs to its interval.
-
-    Written out because ``scipy.stats.ttest_ind`` warns of precision loss where a population has no spread,
-    which a population of learners that all found the optimum has.
-    """
-    if paired:
-        difference, variance, freedom = mean_of(x - y), float(spread(x - y)) ** 2 / x.size, x.size - 1.0
-        test, name = "paired t-test", "Student's t of the pairs"
-    else:
-        parts = float(spread(x)) ** 2 / x.size, float(spread(y)) ** 2 / y.size
-        difference, variance, test, name = mean_of(x) - mean_of(y), sum(parts), "Welch's t-test", "Welch's t"
-        freedom = variance**2 / (parts[0] ** 2 / (x.size - 1) + parts[1] ** 2 / (y.size - 1)) if variance else 1.0
-    if variance == 0.0:
-        # The limit of the p-value is 1 for equal means and 0 for others.
-        flat = Interval(difference, difference, level, f"{name}; zero width: no spread over agents")
-        return Estimate(difference, flat), 1.0 if difference == 0.0 else 0.0, test
-    error = math.sqrt(variance)
-    half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
-    p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))
-    return Estimate(difference, Interval(difference - half, difference + half, level, name)), p_value, test
-
-
-def effect_size(a: ArrayLike, b: ArrayLike, *, paired: bool = False, level: float = 0.95) -> Estimate:
-    r"""Cohen's d with the average variance of both populations.
-
-    .. math:: d = \frac{\bar a-\bar b}{\sqrt{(s_a^2+s_b^2)/2}}
-
-    It measures how far the populations lie apart in units of the spread over agents, so that it does not
-    depend on whether agents were paired; only its interval does.  The interval is the delta method's, with
-    the fourth moments of the scores in place of those of a normal distribution (the estimator and its
-    variance for normal scores: D. G. Bonett, Psychological Methods 13 (2008) 99-109).
-
-    Parameters
-    ----------
-    a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
-    paired : bool, default False
-        Whether agent i of both shared its random numbers.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-
-    Returns
-    -------
-    Estimate
-        d, positive where a has the higher mean; infinite where the means differ and no agent does.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not finite numbers, sizes differ though paired, or level is outside (0, 1).
-
-    Examples
-    --------
-    >>> round(effect_size([2.0, 4.0, 6.0], [1.0, 3.0, 5.0]).value, 6)
-    0.5
-    """
-    x, y = check_pair(a, b, paired=paired)
-    level = check_open_unit(level, "level", 0.95)
-    difference = mean_of(x) - mean_of(y)
-    sigma = math.sqrt((float(spread(x)) ** 2 + float(spread(y)) ** 2) / 2)
-    name = "Cohen's d, average variance"
-    if sigma == 0.0:
-        value = math.copysign(math.inf, difference) if difference else 0.0
-        return Estimate(value, Interval(value, value, level, f"{name}; no spread over agents"))
-    d = difference / sigma
-    # Influence of each agent on d: on the mean in the numerator and on its variance in the denominator.
-    u, v = (x - x.mean()) / sigma, (y - y.mean()) / sigma
-    influence_a = u - d / 4 * (u**2 - u.var())
-    influence_b = -v - d / 4 * (v**2 - v.var())
-    if paired:
-        variance = float((influence_a + influence_b).var(ddof=1)) / x.size
-    else:
-        variance = float(influence_a.var(ddof=1)) / x.size + float(influence_b.var(ddof=1)) / y.size
-    half = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
-    return Estimate(d, Interval(d - half, d + half, level, f"{name}; delta method"))
-
-
-def probability_of_improvement(
-    a: ArrayLike, b: ArrayLike, *, paired: bool = False, higher_is_better: bool = True, level: float = 0.95
-) -> Estimate:
-    r"""Probability that an agent of a does better than an agent of b, a tie counted half.
-
-    .. math:: P(A > B) + \tfrac12 P(A = B)
-
-    Not paired, *A* and *B* are independent: the estimate is the Mann-Whitney statistic over
-    :math:`n_a n_b` (Agarwal et al., NeurIPS 2021, section 4.3).  Its standard error comes from the
-    placements of DeLong, DeLong and Clarke-Pearson (Biometrics 44 (1988) 837-845), the degrees of freedom
-    from Brunner and Munzel (Biometrical Journal 42 (2000) 17-25), and the interval is made on the logit
-    scale, so that it stays in [0, 1].  When no agent of one population reaches the other, that error is
-    zero; then the far end is :math:`(\alpha/2)^{1/\min(n_a,n_b)}` from 1, because the same would have to
-    hold for that many disjoint pairs.
-
-    Paired, *A* and *B* shared their random numbers, which is another quantity: the share of seeds on which
-    a wins.  Its interval is Wilson's score interval with the variance :math:`p(1-p)-q/4` of a win that
-    counts 1, a tie 1/2 (*q*: the share of ties, shrunk to :math:`n_{ties}/(n+z^2)`).
-
-    Parameters
-    ----------
-    a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
-    paired : bool, default False
-        Compare agent i of a with agent i of b only.
-    higher_is_better : bool, default True
-        False for outcomes such as regret.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-
-    Returns
-    -------
-    Estimate
-        The probability and its interval, in [0, 1].
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not finite numbers, sizes differ though paired, or level is outside (0, 1).
-
-    Examples
-    --------
-    >>> probability_of_improvement([1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 2.0, 2.0]).value
-    0.6875
-    >>> probability_of_improvement([1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 2.0, 2.0], paired=True).value
-    0.75
-    """
-    x, y = check_pair(a, b, paired=paired)
-    level = check_open_unit(level, "level", 0.95)
-    if not higher_is_better:
-        x, y = -x, -y
-    return _same_seed(x, y, level) if paired else _independent(x, y, level)
-
-
-def _same_seed(x: Floats, y: Floats, level: float) -> Estimate:
-    n, ties = x.size, int((x == y).sum())
-    p = (float((x > y).sum()) + ties / 2) / n
-    c = float(stats.norm.isf((1 - level) / 2)) ** 2 / n
-    # Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2); the radicand is never
-    # negative, and never zero, so that the interval does not collapse even if all pairs are ties.
-    centre, half = 2 * p + c, math.sqrt(c * (4 * p * (1 - p) - ties / n + c))
-    low, high = ((centre + sign * half) / (2 * (1 + c)) for sign in (-1, 1))
-    return Estimate(p, Interval(min(max(low, 0.0), p), max(min(high, 1.0), p), level, "same seed; Wilson, ties half"))
-
-
-def _independent(x: Floats, y: Floats, level: float) -> Estimate:
-    placed_x, placed_y = placements(x, y), 1 - placements(y, x)
-    p = float(placed_x.mean())
-    tail = (1 - level) / 2
-    far = tail ** (1 / min(x.size, y.size))
-    if p in (0.0, 1.0):
-        low, high = (0.0, 1 - far) if p == 0.0 else (far, 1.0)
-        return Estimate(p, Interval(low, high, level, "independent agents; exact bound for separated populations"))
-    parts = float(placed_x.var(ddof=1)) / x.size, float(placed_y.var(ddof=1)) / y.size
-    variance = sum(parts)
-    if variance == 0.0:
-        # All of a tie with all of b: nothing is known but that ties are common, as in the case above.
-        return Estimate(p, Interval(far / 2, 1 - far / 2, level, "independent agents; exact bound for all ties"))
-    freedom = variance**2 / (parts[0] ** 2 / (x.size - 1) + parts[1] ** 2 / (y.size - 1))
-    half = float(stats.t.isf(tail, freedom)) * math.sqrt(variance) / (p * (1 - p))
-    logit = math.log(p / (1 - p))
-    # expit is written with tanh, which does not overflow.
-    low, high = ((1 + math.tanh((logit + sign * half) / 2)) / 2 for sign in (-1, 1))
-    return Estimate(p, Interval(low, high, level, "independent agents; DeLong, logit, Brunner-Munzel df"))
-
-
-def placements(x: Floats, y: Floats) -> Floats:
-    """For each of x, the share of y below it plus half the share equal to it."""
-    y = np.sort(y)
-    below, up_to = np.searchsorted(y, x, side="left"), np.searchsorted(y, x, side="right")
-    return (below + up_to) / (2 * y.size)
-
-
 def compare(
-    a: ArrayLike, b: ArrayLike, *, paired: bool, higher_is_better: bool = True, level: float = 0.95
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    paired: bool,
+    higher_is_better: bool = True,
+    level: float = 0.95,
+    missing: Missing = "keep",
+    bounds: tuple[float, float] | None = None,
 ) -> Comparison:
     """Compare two populations of agents: difference, probability of improvement, effect size, test.
 
@@ -259,6 +124,12 @@ def compare(
         False for outcomes such as regret; it turns the probability of improvement, not the difference.
     level : float, default 0.95
         Confidence level of each interval, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        Undefined scores (nan) might be anything: with ``"keep"`` there is no difference of means where there are
+        any, and a verdict only if it holds whatever they are; ``"drop"`` leaves them out (pairs as a whole), and
+        the answer says so.
+    bounds : (float, float), optional
+        Numbers that no score can lie outside of; scores that are all at one of the two are yes or no.
 
     Returns
     -------
@@ -268,11 +139,14 @@ def compare(
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, sizes differ though paired, or level is outside (0, 1).
+        If scores are not numbers, sizes differ though paired, or level is outside (0, 1).
 
     Notes
     -----
-    The test is Welch's t-test, which does not assume equal spreads, or the paired t-test; C. Colas et al.,
+    Where a mean is not defined because scores are infinite, or undefined ones are kept, the verdict comes from the
+    probability of improvement: its interval excludes 1/2, and so says the test of Brunner and Munzel (paired: the
+    sign test).  Two values alone are compared by Fisher's exact test (paired: McNemar's).  Otherwise the test is
+    Welch's t-test, which does not assume equal spreads, or the paired t-test; C. Colas et al.,
     "A hitchhiker's guide to statistical comparisons of reinforcement learning algorithms" (2019), find
     Welch's the most robust for scores of learners.
 
@@ -284,21 +158,68 @@ def compare(
     >>> result.test, result.p_value < 0.05
     ("Welch's t-test", True)
     """
-    x, y = check_pair(a, b, paired=paired)
+    pair = check_pair(a, b, paired=paired, missing=missing)
     level = check_open_unit(level, "level", 0.95)
-    difference, p_value, test = mean_difference(x, y, paired=paired, level=level)
+    if bounds is not None:
+        bounds = check_bounds(bounds, np.concatenate([pair.a, pair.b]))
+    elif np.asarray(a).dtype == np.asarray(b).dtype == np.bool_:
+        bounds = (0.0, 1.0)
+    ranks = rank_answer(pair, higher_is_better=higher_is_better, level=level)
+    reason, instead = no_mean_of_pair(pair)
+    if reason:
+        difference, p_value, test = not_defined(reason, level, instead), ranks.p_value, ranks.test
+    else:
+        difference, p_value, test = mean_difference(pair.a, pair.b, paired=paired, level=level, bounds=bounds)
+        if pair.lost:
+            interval = difference.interval
+            difference = replace(difference, interval=replace(interval, method=f"{interval.method}; {pair.about}"))
+    ahead = _ahead(difference, ranks, higher_is_better=higher_is_better)
+    excluded = difference.defined or not ranks.chance.interval.low <= 0.5 <= ranks.chance.interval.high
+    better = ahead if p_value < 1 - level and excluded else None
     return Comparison(
-        n_a=x.size,
-        n_b=y.size,
+        n_a=pair.a.size,
+        n_b=pair.b.size,
         paired=paired,
         difference=difference,
-        probability_of_improvement=probability_of_improvement(
-            x, y, paired=paired, higher_is_better=higher_is_better, level=level
-        ),
-        effect_size=effect_size(x, y, paired=paired, level=level),
+        probability_of_improvement=ranks.chance,
+        effect_size=effect_size(a, b, paired=paired, level=level, missing=missing),
         p_value=p_value,
         test=test,
+        better=better,
+        ahead=ahead,
+        why=_why(pair, difference, ranks, p_value, test, level, decided=better is not None),
+        n_undefined_a=pair.undefined[0],
+        n_undefined_b=pair.undefined[1],
+        dropped=not pair.keep,
     )
+
+
+def _ahead(difference: Estimate, ranks: RankAnswer, *, higher_is_better: bool) -> Literal["a", "b"] | None:
+    if difference.defined:
+        lead = difference.value if higher_is_better else -difference.value
+    else:
+        lead = ranks.chance.value - 0.5 if ranks.chance.defined else 0.0
+    return None if lead == 0.0 else "a" if lead > 0 else "b"
+
+
+def _why(
+    pair: Pair, difference: Estimate, ranks: RankAnswer, p_value: float, test: str, level: float, *, decided: bool
+) -> str:
+    held = f"{test}, p {p_text(p_value)} {'<' if p_value < 1 - level else '>='} {1 - level:.2g}"
+    if pair.lost and not pair.keep:
+        held = f"{held}, {pair.about}"
+    if difference.defined:
+        return held
+    if not ranks.chance.defined:
+        return ranks.chance.reason
+    low, high = ranks.chance.interval.low, ranks.chance.interval.high
+    side = "excludes" if not low <= 0.5 <= high else "holds"
+    chance = f"the interval of the probability of improvement [{low:.3g}, {high:.3g}] {side} 1/2"
+    if not pair.bounded:
+        return f"{held}; {chance}; the difference of means is {difference.reason}"
+    if decided:
+        return f"{held}; {chance}, whatever the undefined scores are"
+    return f"{chance} with undefined scores of any kind; the difference of means is {difference.reason}"
 
 
 def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floats:
@@ -307,7 +228,7 @@ def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floa
     Parameters
     ----------
     p_values : array_like, (n_tests,)
-        P-values in [0, 1].
+        P-values in [0, 1]; nan for a test that could not be made, which stays nan and does not count.
     method : {"holm", "benjamini-hochberg", "benjamini-yekutieli"}, default "holm"
         ``"holm"`` bounds the probability of any false finding, whatever the dependence (S. Holm,
         Scandinavian Journal of Statistics 6 (1979) 65-70): the i-th smallest of m becomes
@@ -330,17 +251,23 @@ def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floa
     >>> correct([0.01, 0.04, 0.03]).round(10).tolist()
     [0.03, 0.06, 0.06]
     """
-    p = check_scores(p_values, "p_values")
+    given = check_scores(p_values, "p_values")
+    made = ~np.isnan(given)
+    p = given[made]
     if ((p < 0) | (p > 1)).any():
         bad = p[(p < 0) | (p > 1)][0]
         raise InvalidInput(f"p_values holds {bad}, which is outside [0, 1]; give p-values as tests return them")
     controls = {"benjamini-hochberg": "bh", "benjamini-yekutieli": "by"}
-    if method in controls:
-        return np.asarray(stats.false_discovery_control(p, method=controls[method]), dtype=np.float64)
-    if method != "holm":
+    if method != "holm" and method not in controls:
         raise InvalidInput(f"method={method!r} is unknown; use 'holm', " + " or ".join(map(repr, controls)))
+    out = np.full(given.size, np.nan)
+    if p.size == 0:
+        return out
+    if method in controls:
+        out[made] = stats.false_discovery_control(p, method=controls[method])
+        return out
     order = np.argsort(p, kind="stable")
-    steps = np.minimum(1.0, p[order] * np.arange(p.size, 0, -1))
-    out = np.empty_like(p)
-    out[order] = np.maximum.accumulate(steps)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, p[order] * np.arange(p.size, 0, -1)))
+    out[made] = adjusted
     return out

@@ -9,14 +9,19 @@ median) the interval is unbounded and says so, instead of being narrower than it
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, check_count, check_open_unit, check_scores
-from qfast.stats._scipy import mstats, stats
-from qfast.stats.interval import Estimate, Interval, ToleranceInterval
+from qfast.stats._check import Floats, Missing, check_count, check_missing, check_open_unit, check_scores
+from qfast.stats._scipy import special, stats
+from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
+from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.undefined import about, defined, fill, no_mean
+from qfast.stats.words import percent
 
 __all__ = [
     "estimate_iqm",
@@ -43,21 +48,67 @@ def mean_of(scores: Floats) -> float:
     return float(scores[0]) if scores.min() == scores.max() else float(scores.mean())
 
 
-def _flat(value: float, level: float, n: int) -> Interval:
-    return Interval(value, value, level, f"zero width: all {n} scores are equal")
+def exact_share(hits: int, n: int, level: float) -> tuple[float, float]:
+    """Ends of the interval of Clopper and Pearson: exact for every n, never of width zero."""
+    tail = (1 - level) / 2
+    low = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits == n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
+    return low, high
+
+
+def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
+    """What n equal scores do say."""
+    others = percent(exact_share(0, n, level)[1], 1)
+    return f"all {n:,} {what}; at {100 * level:g} % at most {others} of the population have another"
+
+
+def two_values(x: Floats, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The two scores of a population that has no others: yes or no, the bounds, or each seen again and again."""
+    low, high = float(x.min()), float(x.max())
+    if bounds is not None:
+        return bounds if ((x == bounds[0]) | (x == bounds[1])).all() else None
+    at_high = int((x == high).sum())
+    if low == high or at_high + int((x == low).sum()) < x.size:
+        return None
+    seen_twice = 2 <= at_high <= x.size - 2
+    return (low, high) if seen_twice or (low, high) == (0.0, 1.0) else None
 
 
 def _unbounded(level: float, why: str, *, low: float = -math.inf) -> Interval:
     return Interval(low, math.inf, level, f"unbounded: {why}")
 
 
-def estimate_mean(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
+def _noted(estimate: Estimate, note: str) -> Estimate:
+    """Say in the interval's method how many agents the estimate is about."""
+    return replace(estimate, interval=replace(estimate.interval, method=f"{estimate.interval.method}; {note}"))
+
+
+def _of_finite(
+    scores: ArrayLike, level: float, missing: Missing, of: Callable[[Floats, float], Estimate], *, at_least: int = 1
+) -> Estimate:
+    """An estimate that needs finite scores: of those that are defined, in a range that cannot overflow."""
+    x, level = check_scores(scores, at_least=at_least), check_open_unit(level, "level", 0.95)
+    reason, instead = no_mean(x, keep=check_missing(missing))
+    if reason:
+        return not_defined(reason, level, instead)
+    known = defined(x)
+    if known.size < at_least:
+        return not_defined(f"not defined: {known.size} agents have a defined score, {at_least} are needed", level)
+    scaled, unit = in_range(known)
+    estimate = rescaled(of(scaled, level), unit)
+    return _noted(estimate, about(known.size, x.size - known.size)) if known.size < x.size else estimate
+
+
+def estimate_mean(
+    scores: ArrayLike, *, level: float = 0.95, bounds: tuple[float, float] | None = None, missing: Missing = "keep"
+) -> Estimate:
     r"""Mean over agents with Student's t interval.
 
     .. math:: \bar x \pm t_{n-1,\,(1+\text{level})/2}\; s/\sqrt{n}
 
     Exact for normal scores, right in the limit of many agents for all scores of finite variance; with fewer
-    than about 50 agents and a strong skew its coverage falls below the level.
+    than about 50 agents and a strong skew its coverage falls below the level.  Scores that have two values
+    only (0 and 1, or the bounds) get the exact interval of Clopper and Pearson.
 
     Parameters
     ----------
@@ -65,34 +116,61 @@ def estimate_mean(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
         One number an agent, any unit.
     level : float, default 0.95
         Confidence level in (0, 1).
+    bounds : (float, float), optional
+        Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
+    missing : {"keep", "drop"}, default "keep"
+        Undefined scores (nan) might be anything, so that with ``"keep"`` no mean is defined; ``"drop"`` leaves
+        them out, and the result says so.
 
     Returns
     -------
     Estimate
-        The mean, in the unit of the scores, and its interval.
+        The mean, in the unit of the scores, and its interval; not defined where scores are infinite.  Equal
+        scores have an interval within the bounds only: nothing is known of agents that were not seen.
 
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, one an agent, or level is outside (0, 1).
+        If scores are not numbers, one an agent, a score lies outside the bounds, or level is outside (0, 1).
 
     Examples
     --------
     >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     5 [3.70077, 6.29923] (95 %, Student's t)
+    >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
+    1 [0.831567, 1] (95 %, Clopper-Pearson, two values)
+    >>> print(estimate_mean([0.0, 1.0, np.inf]))
+    not defined: 33 % of the agents have an infinite score; use the median, quantiles or the probability of improvement
     """
-    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    mean = mean_of(x)
-    if x.size == 1:
+    if np.asarray(scores).dtype == np.bool_:
+        bounds = (0.0, 1.0)
+    if bounds is not None:
+        bounds = check_bounds(bounds, scores)
+
+    def of(x: Floats, level: float) -> Estimate:
+        return _mean(x, level, bounds)
+
+    return _of_finite(scores, level, missing, of)
+
+
+def _mean(x: Floats, level: float, bounds: tuple[float, float] | None) -> Estimate:
+    mean, n = mean_of(x), x.size
+    values = two_values(x, bounds)
+    if values is not None:
+        low, high = exact_share(int((x == values[1]).sum()), n, level)
+        width = values[1] - values[0]
+        ends = min(values[0] + width * low, mean), max(values[0] + width * high, mean)
+        return Estimate(mean, Interval(*ends, level, "Clopper-Pearson, two values"))
+    if n == 1:
         return Estimate(mean, _unbounded(level, "one agent shows no spread"))
     s = float(spread(x))
     if s == 0.0:
-        return Estimate(mean, _flat(mean, level, x.size))
-    low, high = stats.t.interval(level, x.size - 1, loc=mean, scale=s / math.sqrt(x.size))
+        return Estimate(mean, _unbounded(level, all_equal(n, level)))
+    low, high = stats.t.interval(level, n - 1, loc=mean, scale=s / math.sqrt(n))
     return Estimate(mean, Interval(float(low), float(high), level, "Student's t"))
 
 
-def estimate_std(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
+def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
     r"""Standard deviation over agents (the spread) with Bonett's interval, which allows for non-normal scores.
 
     The textbook's :math:`\chi^2` interval is wrong for any number of agents unless the scores are normal.
@@ -107,16 +185,19 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
         One number an agent, any unit.
     level : float, default 0.95
         Confidence level in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        As in :func:`estimate_mean`.
 
     Returns
     -------
     Estimate
-        The sample standard deviation (divisor n - 1) and its interval; unbounded below five agents.
+        The sample standard deviation (divisor n - 1) and its interval; unbounded below five agents and
+        where all scores are equal, not defined where scores are infinite.
 
     Raises
     ------
     InvalidInput
-        If scores are not at least two finite numbers, one an agent, or level is outside (0, 1).
+        If scores are not at least two numbers, one an agent, or level is outside (0, 1).
 
     References
     ----------
@@ -128,10 +209,13 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
     >>> print(estimate_std([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 8.0, 6.0]))
     1.48805 [0.82239, 3.56621] (95 %, Bonett 2006, kurtosis estimated)
     """
-    x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
+    return _of_finite(scores, level, missing, _std, at_least=2)
+
+
+def _std(x: Floats, level: float) -> Estimate:
     n, s = x.size, float(spread(x))
     if s == 0.0:
-        return Estimate(s, _flat(s, level, n))
+        return Estimate(s, _unbounded(level, all_equal(n, level), low=0.0))
     z = float(stats.norm.isf((1 - level) / 2))
     if n < 5 or n <= z:
         return Estimate(s, _unbounded(level, f"{n} agents are too few", low=0.0))
@@ -145,11 +229,11 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
     return Estimate(s, Interval(low, high, level, "Bonett 2006, kurtosis estimated"))
 
 
-def estimate_iqm(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
+def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
     r"""Interquartile mean: the mean of the middle half of the agents, with the interval of Tukey and McLaughlin.
 
     With :math:`g=\lfloor n/4\rfloor` agents cut from either end and :math:`s_w` the standard deviation of the
-    winsorised scores (``scipy.stats.mstats.trimmed_mean_ci``) [1]_:
+    winsorised scores [1]_:
 
     .. math:: \bar x_{\mathrm{IQM}} \pm t_{n-2g-1}\; s_w / (\tfrac12\sqrt n)
 
@@ -163,16 +247,19 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
         One number an agent, any unit.
     level : float, default 0.95
         Confidence level in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        As in :func:`estimate_mean`.
 
     Returns
     -------
     Estimate
-        The interquartile mean and its interval.
+        The interquartile mean and its interval; not defined where a quarter of the scores or more are infinite on
+        one side.
 
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, one an agent, or level is outside (0, 1).
+        If scores are not numbers, one an agent, or level is outside (0, 1).
 
     References
     ----------
@@ -186,20 +273,31 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
     >>> estimate_iqm([0.0, 4.0, 5.0, 5.0, 6.0, 6.0, 7.0, 100.0]).value
     5.5
     """
-    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    if x.min() == x.max() and x.size > 1:
-        return Estimate(float(x[0]), _flat(float(x[0]), level, x.size))
-    iqm = float(stats.trim_mean(x, 0.25))
-    if x.size == 1:
+    x = check_scores(scores)
+    known = np.sort(defined(x))
+    cut = known.size // 4
+    middle = known[cut : known.size - cut]
+    if np.isfinite(middle).all() and not np.isfinite(known).all():
+        # Infinite scores are cut; any others beyond the middle half give the same.
+        x = np.where(np.isinf(x), np.clip(x, middle[0], middle[-1]), x)
+    return _of_finite(x, level, missing, _iqm)
+
+
+def _iqm(x: Floats, level: float) -> Estimate:
+    n, x = x.size, np.sort(x)
+    cut = n // 4
+    middle = x[cut : n - cut]
+    iqm = mean_of(middle)
+    if n == 1:
         return Estimate(iqm, _unbounded(level, "one agent shows no spread"))
-    low, high = mstats.trimmed_mean_ci(x, limits=(0.25, 0.25), alpha=1 - level)
-    # Rounding must not leave the estimate a hair outside a very narrow interval.
-    low, high = min(float(low), iqm), max(float(high), iqm)
-    width = "" if low < high else "; zero width: the middle half is one score"
-    return Estimate(iqm, Interval(low, high, level, f"Tukey-McLaughlin trimmed t{width}"))
+    if x[0] == x[-1]:
+        return Estimate(iqm, _unbounded(level, all_equal(n, level)))
+    error = float(spread(np.clip(x, middle[0], middle[-1]))) / (0.5 * math.sqrt(n))
+    half = float(special.stdtrit(n - 2 * cut - 1, (1 + level) / 2)) * error
+    return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t"))
 
 
-def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95) -> Estimate:
+def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
     r"""Quantile over agents with an interval between two order statistics (``p=0.5``: the median).
 
     The number of agents at or below the true quantile is binomial whatever the distribution, so that
@@ -215,6 +313,9 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95) -> Es
         Which quantile, in (0, 1).
     level : float, default 0.95
         Confidence level in (0, 1); half of the rest on either side.
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` the quantile is that of the defined scores, and its interval holds whatever the
+        undefined ones (nan) are; ``"drop"`` leaves them out.
 
     Returns
     -------
@@ -225,7 +326,7 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95) -> Es
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, one an agent, or p or level is outside (0, 1).
+        If scores are not numbers, one an agent, or p or level is outside (0, 1).
 
     Examples
     --------
@@ -233,17 +334,42 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95) -> Es
     50.5 [40, 61] (95 %, order statistics)
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    p = check_open_unit(p, "p", 0.5)
-    value = float(np.quantile(x, p))
-    found = stats.quantile_test(x, q=value, p=p).confidence_interval(level)
+    p, keep = check_open_unit(p, "p", 0.5), check_missing(missing)
+    known = np.sort(defined(x))
+    lost = x.size - known.size
+    if known.size == 0:
+        return not_defined("not defined: no agent has a defined score", level)
+    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if lost and keep else (known, known)
+    value = _quantile_of(known, p)
+    # The ranks of the ends: those of the scores 1, 2, ..., n.
+    n = lowest.size
+    found = stats.quantile_test(np.arange(1, n + 1), q=1, p=p).confidence_interval(level)
     # SciPy says nan where no order statistic lies far enough out.
-    low = -math.inf if math.isnan(found.low) else min(float(found.low), value)
-    high = math.inf if math.isnan(found.high) else max(float(found.high), value)
-    few = "" if math.isfinite(high - low) else f"; {x.size} agents are too few for both ends"
-    return Estimate(value, Interval(low, high, level, f"order statistics{few}"))
+    few = math.isnan(found.low) or math.isnan(found.high)
+    low = -math.inf if math.isnan(found.low) else float(lowest[int(found.low) - 1])
+    high = math.inf if math.isnan(found.high) else float(highest[int(found.high) - 1])
+    method = f"order statistics; {n} agents are too few for both ends" if few else "order statistics"
+    if lost:
+        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
+    interval = Interval(min(low, value), max(high, value), level, method) if value == value else None  # noqa: PLR0124
+    if interval is None:
+        return not_defined("not defined: it lies between -inf and inf", level)
+    return Estimate(value, interval)
 
 
-def estimate_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+def _quantile_of(x: Floats, p: float) -> float:
+    """Quantile of sorted scores, linear between neighbours; infinite scores stay infinite."""
+    place = p * (x.size - 1)
+    below = min(int(place), x.size - 1)
+    low, high = float(x[below]), float(x[min(below + 1, x.size - 1)])
+    if low == high or place == below:
+        return low
+    if math.isinf(low) or math.isinf(high):
+        return low + high
+    return float(np.quantile(x[below : below + 2], place - below))
+
+
+def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:
     r"""Share of agents for which something holds, with Wilson's score interval.
 
     .. math:: \frac{\hat p + z^2/2n}{1+z^2/n} \pm \frac{z}{1+z^2/n}\sqrt{\frac{\hat p(1-\hat p)}{n}+\frac{z^2}{4n^2}}
@@ -257,9 +383,11 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     successes : int
         Agents for which it holds, in 0..n.
     n : int
-        Agents in all, at least 1.
+        Agents of which it is known, at least 1.
     level : float, default 0.95
         Confidence level in (0, 1).
+    undefined : int, default 0
+        Further agents of which it is not known: the interval holds whatever they did.
 
     Returns
     -------
@@ -281,11 +409,15 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     level = check_open_unit(level, "level", 0.95)
     if hits > agents:
         raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
-    low, high = stats.binomtest(hits, agents).proportion_ci(level, method="wilson")
-    return Estimate(hits / agents, Interval(float(low), float(high), level, "Wilson"))
+    unknown = check_count(undefined, "undefined", at_least=0)
+    ends = [stats.binomtest(k, agents + unknown).proportion_ci(level, method="wilson") for k in (hits, hits + unknown)]
+    method = "Wilson; whatever the undefined scores are" if unknown else "Wilson"
+    return Estimate(hits / agents, Interval(float(ends[0].low), float(ends[1].high), level, method))
 
 
-def tolerance_interval(scores: ArrayLike, *, content: float = 0.9, confidence: float = 0.95) -> ToleranceInterval:
+def tolerance_interval(
+    scores: ArrayLike, *, content: float = 0.9, confidence: float = 0.95, missing: Missing = "keep"
+) -> ToleranceInterval:
     r"""Range that holds at least ``content`` of all agents with probability ``confidence``, for any distribution.
 
     The range [x_(r), x_(n+1-r)] holds a share of the population that follows Beta(n + 1 - 2r, 2r) when scores
@@ -301,6 +433,8 @@ def tolerance_interval(scores: ArrayLike, *, content: float = 0.9, confidence: f
         Share of the population, in (0, 1).
     confidence : float, default 0.95
         Probability that the range holds it, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` the range holds whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
 
     Returns
     -------
@@ -310,19 +444,27 @@ def tolerance_interval(scores: ArrayLike, *, content: float = 0.9, confidence: f
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, one an agent, or content or confidence is outside (0, 1).
+        If scores are not numbers, one an agent, or content or confidence is outside (0, 1).
 
     Examples
     --------
     >>> print(tolerance_interval(range(1, 101)))
-    [2, 99] holds 90 % of agents (confidence 95 %, order statistics, Wilks 1941)
+    [2, 99] holds at least 90 % of the agents, with confidence 95 % (order statistics, Wilks 1941)
     """
-    x = np.sort(check_scores(scores))
+    x = check_scores(scores)
     content = check_open_unit(content, "content", 0.9)
     confidence = check_open_unit(confidence, "confidence", 0.95)
+    known = defined(x)
+    lost = x.size - known.size
+    keep = check_missing(missing) and lost > 0
+    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if keep else 2 * (np.sort(known),)
     # P(share >= content) = P(Binomial(n, content) <= n - 2r), see the reference.
-    r = int(x.size - stats.binom.ppf(confidence, x.size, content)) // 2
+    n = lowest.size
+    r = int(n - stats.binom.ppf(confidence, n, content)) // 2 if n else 0
     if r == 0:
-        why = f"unbounded: {x.size} agents are too few"
+        why = f"unbounded: {n} agents are too few"
         return ToleranceInterval(-math.inf, math.inf, content, confidence, why)
-    return ToleranceInterval(float(x[r - 1]), float(x[-r]), content, confidence, "order statistics, Wilks 1941")
+    method = "order statistics, Wilks 1941"
+    if lost:
+        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
+    return ToleranceInterval(float(lowest[r - 1]), float(highest[-r]), content, confidence, method)

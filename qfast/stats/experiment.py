@@ -9,6 +9,7 @@ import numpy as np
 from qfast.stats._check import Floats, Ints
 from qfast.stats._scipy import special
 from qfast.stats.lattice import compositions, n_compositions
+from qfast.stats.sizes import p_without_spread
 
 __all__ = ["Sample", "enumerate_samples", "resample", "resample_means", "verdict"]
 
@@ -28,17 +29,18 @@ def verdict(difference: Floats, a: Floats, b: Floats | None, k: int, alpha: floa
     """Sign of a significant difference of means, 0 where the t-test at alpha finds none.
 
     ``a`` and ``b`` are the standard deviations of k seeds each (Welch's test); without ``b``, ``a`` is that
-    of k differences (paired test).  Where no seed differs from another, any difference is significant,
-    as it is for SciPy's tests.
+    of k differences (paired test).  Where no seed differs from another, a t-test knows nothing (SciPy's says p = 0);
+    then the exact test decides: it takes four seeds of each (six pairs) at 5 %.
     """
     if k == 1:
         return np.zeros(difference.shape, dtype=np.int64)
+    flat = p_without_spread(k, paired=b is None) < alpha
     variances = (a**2, a * 0.0) if b is None else (a**2, b**2)
     total = variances[0] + variances[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(difference) / np.sqrt(total / k)
         freedom = k - 1 if b is None else (k - 1) * total**2 / (variances[0] ** 2 + variances[1] ** 2)
-        significant = np.where(total > 0, 2 * special.stdtr(freedom, -t) < alpha, difference != 0)
+        significant = np.where(total > 0, 2 * special.stdtr(freedom, -t) < alpha, flat & (difference != 0))
     return np.where(significant, np.sign(difference), 0).astype(np.int64)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Estimate", "Interval", "ToleranceInterval"]
+__all__ = ["Estimate", "Interval", "ToleranceInterval", "not_defined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class Interval:
         Confidence level in (0, 1).
     method : str
         How the ends were found.
+    caution : str, default ""
+        Why the interval may hold the truth less often than its level says, where the scores give reason to
+        think so; else empty.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class Interval:
     high: float
     level: float
     method: str
+    caution: str = ""
 
     def __post_init__(self) -> None:
         """Refuse ends that are not numbers in order."""
@@ -60,7 +64,8 @@ class Interval:
 
     def __str__(self) -> str:
         """Print the ends with what they stand for."""
-        return f"[{self.low:.6g}, {self.high:.6g}] ({100 * self.level:g} %, {self.method})"
+        caution = f"; {self.caution}" if self.caution else ""
+        return f"[{self.low:.6g}, {self.high:.6g}] ({100 * self.level:g} %, {self.method}{caution})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +75,65 @@ class Estimate:
     Parameters
     ----------
     value : float
-        The estimate, in the unit of the scores.
+        The estimate, in the unit of the scores; nan where it is not defined.
     interval : Interval
-        Its confidence interval.
+        Its confidence interval; from ``-inf`` to ``inf`` where the number is not defined.
+    reason : str, default ""
+        Why it is not defined, such as ``"not defined: 12 % of the agents have an infinite score"``; empty where it is.
+    instead : str, default ""
+        What to use instead.
 
     Examples
     --------
     >>> print(Estimate(2.0, Interval(1.5, 2.5, 0.95, "Student's t")))
     2 [1.5, 2.5] (95 %, Student's t)
+    >>> print(not_defined("not defined: 12 % of the agents have an infinite score", 0.95, "use the median"))
+    not defined: 12 % of the agents have an infinite score; use the median
     """
 
     value: float
     interval: Interval
+    reason: str = ""
+    instead: str = ""
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is such a number; ``reason`` says why not."""
+        return not self.reason
+
+    @property
+    def caution(self) -> str:
+        """Why the interval may be too narrow; empty where nothing speaks for it."""
+        return self.interval.caution
+
+    def reason_for(self, noun: str) -> str:
+        """Say the reason of a quantity that has a name.
+
+        Parameters
+        ----------
+        noun : str
+            Its name, such as ``"regret"``.
+
+        Examples
+        --------
+        >>> not_defined("not defined: 12 % of the agents have an infinite score", 0.95).reason_for("regret")
+        'not defined: 12 % of the agents have infinite regret'
+        """
+        text = self.reason
+        for kind in ("infinite", "undefined"):
+            text = text.replace(f"an {kind} score", f"{kind} {noun}")
+        return text
 
     def __str__(self) -> str:
-        """Print the ends with what they stand for."""
+        """Print the number with its interval, or why there is none and what to use instead."""
+        if self.reason:
+            return f"{self.reason}; {self.instead}" if self.instead else self.reason
         return f"{self.value:.6g} {self.interval}"
+
+
+def not_defined(reason: str, level: float, instead: str = "") -> Estimate:
+    """Make the estimate of a number that does not exist."""
+    return Estimate(math.nan, Interval(-math.inf, math.inf, level, "not defined"), reason, instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +160,7 @@ class ToleranceInterval:
     >>> 5.0 in interval
     True
     >>> print(interval)
-    [0, 6] holds 90 % of agents (confidence 95 %, order statistics)
+    [0, 6] holds at least 90 % of the agents, with confidence 95 % (order statistics)
     """
 
     low: float
@@ -128,6 +176,6 @@ class ToleranceInterval:
     def __str__(self) -> str:
         """Print the ends with what they stand for."""
         return (
-            f"[{self.low:.6g}, {self.high:.6g}] holds {100 * self.content:g} % of agents "
-            f"(confidence {100 * self.confidence:g} %, {self.method})"
+            f"[{self.low:.6g}, {self.high:.6g}] holds at least {100 * self.content:g} % of the agents, "
+            f"with confidence {100 * self.confidence:g} % ({self.method})"
         )

@@ -17,6 +17,8 @@ __all__ = ["compositions", "find_lattice", "mass", "sum_mass"]
 # A step finer than this part of the range is taken for rounding, not for a lattice.
 _MOST_STEPS = 2**16
 _TOLERANCE = 1e-9
+# Neighbours that differ by less of their size differ by the rounding of sums of some hundred rewards.
+_ROUNDING = 1e-13
 
 
 def find_lattice(populations: Sequence[Floats]) -> list[Ints] | None:
@@ -29,12 +31,19 @@ def find_lattice(populations: Sequence[Floats]) -> list[Ints] | None:
     if values.size > _MOST_STEPS:
         return None
     low, extent = values[0], float(values[-1] - values[0])
-    tolerance = max(_TOLERANCE * extent, 4 * np.finfo(np.float64).eps * float(np.abs(values).max()))
-    differences = values - low
-    # Smaller ones are rounding: 0.1 + 0.2 against 0.3.
-    differences = differences[differences > tolerance]
-    if differences.size == 0:
+    if extent == 0.0:
         return [np.zeros(x.size, dtype=np.int64) for x in populations]
+    # What is rounding, 0.1 + 0.2 against 0.3, is judged by the two values themselves: one far outlier makes no
+    # rounding of the differences between others.
+    gaps = np.diff(values)
+    rounding = gaps <= _ROUNDING * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+    if rounding.all():
+        return None
+    tolerance = max(_TOLERANCE * extent, 4 * np.finfo(np.float64).eps * float(np.abs(values).max()))
+    if gaps[~rounding].min() <= 1e3 * tolerance:
+        return None
+    differences = values - low
+    differences = differences[differences > tolerance]
     step = float(differences[0])
     while True:
         if extent > _MOST_STEPS * step or step < 1e3 * tolerance:

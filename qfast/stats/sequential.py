@@ -16,7 +16,9 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import check_count, check_half_width, check_open_unit, check_scores
 from qfast.stats._scipy import special
 from qfast.stats.estimates import mean_of, spread
-from qfast.stats.interval import Estimate, Interval
+from qfast.stats.interval import Estimate, Interval, not_defined
+from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.undefined import defined, fill, no_mean
 
 __all__ = ["Look", "PrecisionRule", "anytime_bounded_mean", "anytime_mean", "anytime_share"]
 
@@ -54,12 +56,13 @@ def anytime_mean(
     -------
     Estimate
         The mean and its interval; unbounded, too, while all scores are equal, because scores without
-        any spread give nothing to go by (``anytime_bounded_mean`` does, with bounds).
+        any spread give nothing to go by (``anytime_bounded_mean`` does, with bounds).  Not defined while scores
+        are infinite or undefined (nan).
 
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, or an option is out of its range.
+        If scores are not numbers, or an option is out of its range.
 
     Examples
     --------
@@ -69,22 +72,26 @@ def anytime_mean(
     4.97536 [4.91501, 5.03572] (95 %, asymptotic confidence sequence, tuned at 10000)
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
+    reason, instead = no_mean(x, keep=True)
+    if reason:
+        return not_defined(reason, level, instead)
+    x, unit = in_range(x)
     start = check_count(first_look, "first_look", at_least=2)
     tuned = check_count(tune_at, "tune_at")
     n, mean, alpha = x.size, mean_of(x), 1 - level
     s = float(spread(x)) if n > 1 else 0.0
     if n < start or s == 0.0:
         why = f"unbounded: {n} agents, first look at {start}" if n < start else f"unbounded: all {n} scores are equal"
-        return Estimate(mean, Interval(-math.inf, math.inf, level, why))
+        return rescaled(Estimate(mean, Interval(-math.inf, math.inf, level, why)), unit)
     rho2 = (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1) / tuned
     # log of sqrt(n rho^2 + 1) / alpha.
     excess = math.log1p(n * rho2) / 2 - math.log(alpha)
     half = s * math.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * excess)
     method = f"asymptotic confidence sequence, tuned at {tuned}"
-    return Estimate(mean, Interval(mean - half, mean + half, level, method))
+    return rescaled(Estimate(mean, Interval(mean - half, mean + half, level, method)), unit)
 
 
-def anytime_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+def anytime_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:
     r"""Share with an exact confidence sequence: valid under repeated looking, for every number of agents.
 
     All *p* against which the bet mixed over Beta(1/2, 1/2) has not won :math:`1/\alpha`:
@@ -101,9 +108,11 @@ def anytime_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     successes : int
         Agents for which it holds, in 0..n.
     n : int
-        Agents seen so far, at least 1.
+        Agents seen so far of which it is known, at least 1.
     level : float, default 0.95
         Probability that the interval holds the share at every look.
+    undefined : int, default 0
+        Further agents of which it is not known: the interval holds whatever they did.
 
     Returns
     -------
@@ -125,16 +134,26 @@ def anytime_share(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     level = check_open_unit(level, "level", 0.95)
     if hits > agents:
         raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
-    share = hits / agents
+    unknown = check_count(undefined, "undefined", at_least=0)
+    low, high = (_share_end(k, agents + unknown, level, end) for k, end in ((hits, 0.0), (hits + unknown, 1.0)))
+    method = "exact confidence sequence, beta mixture"
+    if unknown:
+        method += "; whatever the undefined scores are"
+    return Estimate(hits / agents, Interval(low, high, level, method))
+
+
+def _share_end(hits: int, n: int, level: float, end: float) -> float:
+    """Lower (``end=0``) or upper (``end=1``) end of the sequence for a share."""
+    share = hits / n
+    if share == end:
+        return end
     # The log-likelihood may fall this far below; it is concave in p with its maximum at the share.
-    floor = float(special.betaln(hits + 0.5, agents - hits + 0.5) - special.betaln(0.5, 0.5)) + math.log(1 - level)
+    floor = float(special.betaln(hits + 0.5, n - hits + 0.5) - special.betaln(0.5, 0.5)) + math.log(1 - level)
 
     def inside(p: float) -> bool:
-        return float(special.xlogy(hits, p) + special.xlog1py(agents - hits, -p)) > floor
+        return float(special.xlogy(hits, p) + special.xlog1py(n - hits, -p)) > floor
 
-    low = 0.0 if hits == 0 else _last_outside(inside, 0.0, share)
-    high = 1.0 if hits == agents else _last_outside(inside, 1.0, share)
-    return Estimate(share, Interval(low, high, level, "exact confidence sequence, beta mixture"))
+    return _last_outside(inside, end, share)
 
 
 def _last_outside(inside: Callable[[float], bool], outer: float, inner: float) -> float:
@@ -185,11 +204,17 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     6 [5.92616, 6.07384] (95 %, exact confidence sequence, empirical Bernstein)
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    low, high = _check_bounds(bounds)
-    outside = np.flatnonzero((x < low) | (x > high))
-    if outside.size:
-        raise InvalidInput(f"scores[{outside[0]}]={x[outside[0]]} is outside bounds={bounds!r}; give bounds that hold")
-    y = (x - low) / (high - low)
+    low, high = check_bounds(bounds, x)
+    known = defined(x)
+    if known.size == 0:
+        return not_defined("not defined: no agent has a defined score", level)
+    if known.size < x.size:
+        # Undefined scores lie within the bounds, too.
+        first, last = (anytime_bounded_mean(fill(x, end), bounds, level=level).interval for end in (low, high))
+        method = f"{first.method}; whatever the undefined scores are"
+        return Estimate(mean_of(known), Interval(first.low, last.high, level, method))
+    # Halves: the width of bounds near 1e308 is no float.
+    y = (x / 2 - low / 2) / (high / 2 - low / 2)
     i = np.arange(1, y.size + 1)
     stake = math.log(2 / (1 - level))
     mean = (0.5 + np.cumsum(y)) / (i + 1)
@@ -201,20 +226,15 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     cost = (y - mean_before) ** 2 * (-np.log1p(-bet) - bet)
     total = float(bet.sum())
     centre, half = float((bet * y).sum()) / total, (stake + float(cost.sum())) / total
-    ends = [low + (high - low) * min(max(centre + sign * half, 0.0), 1.0) for sign in (-1, 1)]
-    value = mean_of(x)
+    shares = [min(max(centre + sign * half, 0.0), 1.0) for sign in (-1, 1)]
+    ends = [low * (1 - share) + high * share for share in shares]
+    scaled, unit = in_range(x)
+    value = mean_of(scaled) * unit
     # The centre is a weighted mean; the plain one is reported and kept inside, which only widens.
     interval = Interval(
         min(ends[0], value), max(ends[1], value), level, "exact confidence sequence, empirical Bernstein"
     )
     return Estimate(value, interval)
-
-
-def _check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
-    pair = np.asarray(bounds)
-    if pair.shape != (2,) or pair.dtype.kind not in "iuf" or not np.isfinite(pair).all() or pair[0] >= pair[1]:
-        raise InvalidInput(f"bounds={bounds!r} are not two finite numbers in order; use for example (0.0, 1.0)")
-    return float(pair[0]), float(pair[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +244,19 @@ class Look:
     Parameters
     ----------
     n : int
-        Agents seen.
+        Agents seen whose score is defined.
     estimate : Estimate
         The quantity with its interval, valid although one looks repeatedly.
     narrow_enough : bool
         Whether its half-width is at most the one asked for.
+    n_undefined : int
+        Agents seen that ran and have no score.
     """
 
     n: int
     estimate: Estimate
     narrow_enough: bool
+    n_undefined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,19 +310,24 @@ class PrecisionRule:
         check_count(self.first_look, "first_look", at_least=2)
         check_count(self.tune_at, "tune_at")
         if self.bounds is not None:
-            _check_bounds(self.bounds)
+            check_bounds(self.bounds)
             if self.quantity == "share":
                 raise InvalidInput(f"bounds={self.bounds!r} are given, but a share lies in (0, 1); leave them out")
 
     def look(self, scores: ArrayLike) -> Look:
         """Look at all agents run so far, (n_agents,) in the order in which they were run."""
         x = check_scores(scores)
+        known = defined(x)
+        lost = x.size - known.size
         if self.quantity == "share":
-            if not np.isin(x, (0.0, 1.0)).all():
+            if not np.isin(known, (0.0, 1.0)).all():
                 raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar")
-            estimate = anytime_share(int(x.sum()), x.size, level=self.level)
+            if known.size:
+                estimate = anytime_share(int(known.sum()), known.size, level=self.level, undefined=lost)
+            else:
+                estimate = not_defined("not defined: no agent has a defined score", self.level)
         elif self.bounds is not None:
             estimate = anytime_bounded_mean(x, self.bounds, level=self.level)
         else:
             estimate = anytime_mean(x, level=self.level, first_look=self.first_look, tune_at=self.tune_at)
-        return Look(x.size, estimate, estimate.interval.half_width <= self.half_width)
+        return Look(known.size, estimate, estimate.interval.half_width <= self.half_width, lost)

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, check_half_width, check_open_unit, check_scores
+from qfast.stats._check import Floats, Missing, check_half_width, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import special, stats
-from qfast.stats.comparison import check_pair
+from qfast.stats.difference import exact_p_of_separation, t_test_name
 from qfast.stats.estimates import estimate_share, estimate_std, mean_of, spread
+from qfast.stats.ranges import power_of_two
+from qfast.stats.undefined import about, check_pair, defined, no_mean, no_mean_of_pair
 
 __all__ = ["SeedsNeeded", "seeds_for_power", "seeds_for_width", "welch_power"]
 
@@ -34,6 +36,12 @@ class SeedsNeeded:
         What is reached with ``n`` agents.
     method : str
         How it was computed.
+    n_defined, n_undefined : int
+        Agents at hand that it was computed from, and agents that ran and have no score.
+    reason : str
+        Why there is no such number, such as infinite scores; empty where there is.
+    caution : str
+        Why the range may be too narrow; empty where nothing speaks for it.
     """
 
     n: int | None
@@ -41,11 +49,23 @@ class SeedsNeeded:
     n_high: int | None
     target: str
     method: str
+    n_defined: int = 0
+    n_undefined: int = 0
+    reason: str = ""
+    caution: str = ""
+
+    @property
+    def defined(self) -> bool:
+        """Whether the question has an answer; ``reason`` says why not."""
+        return not self.reason
 
     def __str__(self) -> str:
         """Name the number, its range, what it is for and how it was computed."""
+        if self.reason:
+            return f"the number of agents for {self.target} is {self.reason}"
+        caution = f"; {self.caution}" if self.caution else ""
         n, low, high = ("no number of" if m is None else f"{m:,}" for m in (self.n, self.n_low, self.n_high))
-        return f"{n} agents ({low} to {high}) for {self.target} ({self.method})"
+        return f"{n} agents ({low} to {high}) for {self.target} ({self.method}{caution})"
 
 
 def smallest(enough: Callable[[int], bool], start: int) -> int | None:
@@ -84,7 +104,12 @@ def _agents_for_share(share: float, half_width: float, level: float) -> int | No
 
 
 def seeds_for_width(
-    scores: ArrayLike, half_width: float, *, quantity: str = "mean", level: float = 0.95
+    scores: ArrayLike,
+    half_width: float,
+    *,
+    quantity: str = "mean",
+    level: float = 0.95,
+    missing: Missing = "keep",
 ) -> SeedsNeeded:
     r"""Number of agents for which an interval is as narrow as asked.
 
@@ -102,6 +127,9 @@ def seeds_for_width(
         What the interval is for.
     level : float, default 0.95
         Its confidence level in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` there is no answer for a mean where scores are undefined (nan), and that of a share allows
+        for either; ``"drop"`` leaves them out.
 
     Returns
     -------
@@ -123,20 +151,32 @@ def seeds_for_width(
     x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
     width = check_half_width(half_width)
     target = f"a half-width of {width:g} of the {quantity} at {100 * level:g} %"
+    keep, known = check_missing(missing), defined(x)
+    lost = x.size - known.size
+    note = f"; {about(known.size, lost)}" if lost and not keep else ""
     if quantity == "mean":
-        std = estimate_std(x, level=level)
+        reason, _ = no_mean(x, keep=keep)
+        method = f"Student's t at the spread of the population{note}"
+        if reason or known.size < 2:
+            reason = reason or "not defined: fewer than two agents have a defined score"
+            return SeedsNeeded(None, None, None, target, method, known.size, lost, reason)
+        std = estimate_std(known, level=level)
         n, low, high = (_agents_for_mean(s, width, level) for s in (std.value, std.interval.low, std.interval.high))
-        return SeedsNeeded(n, low, high, target, "Student's t at the spread of the population")
+        return SeedsNeeded(n, low, high, target, method, known.size, lost, caution=std.caution)
     if quantity != "share":
         raise InvalidInput(f"quantity={quantity!r} is unknown; use 'mean' or 'share'")
-    if not np.isin(x, (0.0, 1.0)).all():
+    if not np.isin(known, (0.0, 1.0)).all():
         raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar instead")
-    share = estimate_share(int(x.sum()), x.size, level=level)
+    method = f"Wilson at the share of the population{note}"
+    if known.size == 0:
+        reason = "not defined: no agent has a defined score"
+        return SeedsNeeded(None, None, None, target, method, 0, lost, reason)
+    share = estimate_share(int(known.sum()), known.size, level=level, undefined=lost if keep else 0)
     ends = share.interval.low, share.interval.high
     # The width is largest at 1/2: the share of the interval nearest to it needs the most agents.
     nearest, farthest = min(max(0.5, ends[0]), ends[1]), max(ends, key=lambda p: abs(p - 0.5))
     n, low, high = (_agents_for_share(p, width, level) for p in (share.value, farthest, nearest))
-    return SeedsNeeded(n, low, high, target, "Wilson at the share of the population")
+    return SeedsNeeded(n, low, high, target, method, known.size, lost)
 
 
 def welch_power(difference: float, variances: tuple[float, float], n: int, alpha: float) -> float:
@@ -157,7 +197,13 @@ def _power_of_t(noncentrality: float, freedom: float, alpha: float) -> float:
 
 
 def seeds_for_power(
-    a: ArrayLike, b: ArrayLike, *, paired: bool, power: float = 0.8, alpha: float = 0.05
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    paired: bool = False,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    missing: Missing = "keep",
 ) -> SeedsNeeded:
     r"""Number of agents of each configuration to tell two populations apart.
 
@@ -171,12 +217,15 @@ def seeds_for_power(
     ----------
     a, b : array_like, (n_agents,)
         Populations that were run, at least two agents each.
-    paired : bool
-        Whether agent i of both shared its random numbers.
+    paired : bool, default False
+        Whether agents i of both will share their random numbers in the experiment that is planned; experiments
+        elsewhere have independent seeds.
     power : float, default 0.8
         Probability to find the difference, in (0, 1).
     alpha : float, default 0.05
         Level of the two-sided test, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out.
 
     Returns
     -------
@@ -187,7 +236,7 @@ def seeds_for_power(
     Raises
     ------
     InvalidInput
-        If scores are not finite numbers, sizes differ though paired, or power or alpha is outside (0, 1).
+        If scores are not numbers, sizes differ though paired, or power or alpha is outside (0, 1).
 
     Examples
     --------
@@ -200,10 +249,24 @@ def seeds_for_power(
     >>> seeds_for_power(scores + 0.5, scores, paired=False).n
     64
     """
-    x, y = check_pair(a, b, paired=paired)
+    pair = check_pair(a, b, paired=paired, missing=missing)
     power, alpha = check_open_unit(power, "power", 0.8), check_open_unit(alpha, "alpha", 0.05)
-    test = "paired t-test" if paired else "Welch's t-test"
+    seeds = "shared random numbers" if paired else "independent seeds"
+    target = f"{t_test_name(paired=paired)} at {alpha:g} to find the difference with power {power:g} ({seeds})"
+    n_defined, lost = pair.n, pair.lost
+    method = "noncentral t at the means and spreads of the populations"
+    if lost and not pair.keep:
+        method += f"; {pair.about}"
+    reason, _ = no_mean_of_pair(pair)
+    if reason:
+        return SeedsNeeded(None, None, None, target, method, n_defined, lost, reason)
+    unit = power_of_two(pair.a, pair.b)
+    x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
     effect = standardised_difference(x, y, paired=paired)
+    if math.isinf(effect[0]):
+        # No test finds anything in fewer seeds than it takes for chance to be ruled out.
+        n = smallest(lambda k: p_without_spread(k, paired=paired) < alpha, 2)
+        return SeedsNeeded(n, n, None, target, "exact test without spread", n_defined, lost)
     near, far = _closest_and_farthest(effect)
 
     if paired:
@@ -222,15 +285,14 @@ def seeds_for_power(
     def needed(size: float) -> int | None:
         if size == 0.0:
             return None
-        return 2 if math.isinf(size) else smallest(lambda n: found(size, n) >= power, 2)
+        return smallest(lambda n: found(size, n) >= power, 2)
 
-    return SeedsNeeded(
-        needed(abs(effect[0])),
-        needed(far),
-        needed(near),
-        f"{test} at {alpha:g} to find the difference with power {power:g}",
-        "noncentral t at the means and spreads of the populations",
-    )
+    return SeedsNeeded(needed(abs(effect[0])), needed(far), needed(near), target, method, n_defined, lost)
+
+
+def p_without_spread(k: int, *, paired: bool) -> float:
+    """Smallest p-value that k seeds of each can have, where no seed differs from another."""
+    return 2.0 ** (1 - k) if paired else exact_p_of_separation(k, k)
 
 
 def standardised_difference(x: Floats, y: Floats, *, paired: bool) -> tuple[float, float]:

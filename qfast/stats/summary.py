@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import check_open_unit, check_scores
+from qfast.stats._check import Missing, check_missing, check_open_unit, check_scores
 from qfast.stats.estimates import (
     estimate_iqm,
     estimate_mean,
@@ -16,7 +16,8 @@ from qfast.stats.estimates import (
     estimate_std,
     tolerance_interval,
 )
-from qfast.stats.interval import Estimate, ToleranceInterval
+from qfast.stats.interval import Estimate, ToleranceInterval, not_defined
+from qfast.stats.undefined import about, defined
 
 __all__ = ["Quantile", "Summary", "summarize"]
 
@@ -40,7 +41,7 @@ class Summary:
     Parameters
     ----------
     n : int
-        Number of agents.
+        Number of agents whose score is defined, infinite ones among them.
     mean, std, median, iqm : Estimate
         Mean, standard deviation over agents (divisor n - 1), median, interquartile mean.
     standard_error : float
@@ -53,6 +54,11 @@ class Summary:
         The bar of ``share``, in the unit of the scores.
     share : Estimate or None
         Share of agents with a score of ``at_least`` or more; None when there is no bar.
+    n_undefined : int
+        Agents that ran and have no score.  All numbers describe the other agents.
+    dropped : bool
+        Whether the intervals of quantiles, share and tolerance, too, are about the other agents alone; if not, they
+        hold whatever the undefined scores are.
     """
 
     n: int
@@ -65,6 +71,8 @@ class Summary:
     tolerance: ToleranceInterval
     at_least: float | None
     share: Estimate | None
+    n_undefined: int = 0
+    dropped: bool = False
 
     def as_dict(self) -> dict[str, float]:
         """Flat names and numbers for a table: ``mean``, ``mean_low``, ``mean_high``, and so on.
@@ -79,17 +87,27 @@ class Summary:
         estimates |= {f"q{100 * quantile.p:g}": quantile.estimate for quantile in self.quantiles}
         if self.share is not None:
             estimates["share"] = self.share
-        row = {"n": float(self.n), "standard_error": self.standard_error}
+        row = {"n": float(self.n), "n_undefined": float(self.n_undefined), "standard_error": self.standard_error}
         for name, estimate in estimates.items():
             row[name] = estimate.value
             row[f"{name}_low"], row[f"{name}_high"] = estimate.interval.low, estimate.interval.high
         row["tolerance_low"], row["tolerance_high"] = self.tolerance.low, self.tolerance.high
         return row
 
+    @property
+    def about(self) -> str:
+        """How many agents the numbers are about."""
+        if not self.n_undefined:
+            return f"{self.n:,} agents"
+        text = f"{about(self.n, self.n_undefined)}"
+        if self.dropped:
+            return text
+        return f"{text}; intervals of quantiles and shares hold whatever the others' are"
+
     def __str__(self) -> str:
         """One line for each estimate, the uncertainty of a number apart from the spread over agents."""
         lines = [
-            f"{self.n:,} agents",
+            self.about,
             f"  mean            {self.mean}",
             f"  median          {self.median}",
             f"  IQM             {self.iqm}",
@@ -110,13 +128,16 @@ def summarize(
     quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
     content: float = 0.9,
     at_least: float | None = None,
+    missing: Missing = "keep",
+    bounds: tuple[float, float] | None = None,
 ) -> Summary:
     """Describe one outcome of a population of agents, with the uncertainty of every number.
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One finite number or boolean an agent, any unit; at least two agents.
+        One number or boolean an agent, any unit; at least two agents.  Infinite scores stay infinite; nan is the
+        score of an agent that ran and has none.
     level : float, default 0.95
         Confidence level of every interval, and the confidence of the tolerance interval, in (0, 1).  Each
         interval holds at this level by itself, not all of them together.
@@ -127,6 +148,11 @@ def summarize(
     at_least : float, optional
         Report the share of agents whose score reaches this bar.  Without it, scores that are all 0 or 1
         (or boolean) get the share of ones, others none.
+    missing : {"keep", "drop"}, default "keep"
+        Whether the intervals of quantiles, shares and the tolerance interval allow for whatever undefined scores
+        are.  All other numbers describe the agents whose score is defined; the text says how many that are.
+    bounds : (float, float), optional
+        Numbers that no score can lie outside of, see :func:`estimate_mean`.
 
     Returns
     -------
@@ -136,7 +162,7 @@ def summarize(
     Raises
     ------
     InvalidInput
-        If scores are not at least two finite numbers, one an agent, or an option is out of its range.
+        If scores are not at least two numbers, one an agent, or an option is out of its range.
 
     See Also
     --------
@@ -156,20 +182,39 @@ def summarize(
     shares = tuple(check_open_unit(p, "quantiles", 0.25) for p in quantiles)
     if at_least is not None and not np.isfinite(at_least):
         raise InvalidInput(f"at_least={at_least} is not finite; use a bar in the unit of the scores")
+    keep = check_missing(missing)
+    if bounds is None and np.asarray(scores).dtype == np.bool_:
+        bounds = (0.0, 1.0)
     # Sorted once, so that the result does not depend on the order of the agents in its last bit.
     x = np.sort(x)
-    if at_least is None and np.isin(x, (0.0, 1.0)).all():
+    known = defined(x)
+    lost = x.size - known.size
+    if at_least is None and known.size and np.isin(known, (0.0, 1.0)).all():
         at_least = 1.0
-    std = estimate_std(x, level=level)
+    if known.size < 1:
+        mean = std = iqm = not_defined("not defined: no agent has a defined score", level)
+    else:
+        mean, iqm = estimate_mean(known, level=level, bounds=bounds), estimate_iqm(known, level=level)
+        std = estimate_std(x, level=level, missing="drop")
+    share = None
+    if at_least is not None:
+        hits = int((known >= at_least).sum())
+        share = (
+            estimate_share(hits, known.size, level=level, undefined=lost if keep else 0)
+            if known.size
+            else not_defined("not defined: no agent has a defined score", level)
+        )
     return Summary(
-        n=x.size,
-        mean=estimate_mean(x, level=level),
+        n=known.size,
+        mean=mean,
         std=std,
-        standard_error=std.value / x.size**0.5,
-        median=estimate_quantile(x, 0.5, level=level),
-        iqm=estimate_iqm(x, level=level),
-        quantiles=tuple(Quantile(p, estimate_quantile(x, p, level=level)) for p in shares),
-        tolerance=tolerance_interval(x, content=content, confidence=level),
+        standard_error=std.value / known.size**0.5 if std.defined else std.value,
+        median=estimate_quantile(x, 0.5, level=level, missing=missing),
+        iqm=iqm,
+        quantiles=tuple(Quantile(p, estimate_quantile(x, p, level=level, missing=missing)) for p in shares),
+        tolerance=tolerance_interval(x, content=content, confidence=level, missing=missing),
         at_least=at_least,
-        share=None if at_least is None else estimate_share(int((x >= at_least).sum()), x.size, level=level),
+        share=share,
+        n_undefined=lost,
+        dropped=not keep,
     )

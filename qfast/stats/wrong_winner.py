@@ -3,19 +3,24 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Ints, Rng, check_count, check_counts, check_open_unit, check_rng
+from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
 from qfast.stats._scipy import stats
-from qfast.stats.comparison import check_pair, mean_difference
+from qfast.stats.difference import mean_difference, t_test_name
 from qfast.stats.estimates import mean_of
 from qfast.stats.experiment import edgeworth_below_zero, enumerate_samples, resample, verdict
-from qfast.stats.interval import Estimate
+from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.lattice import find_lattice, mass, sum_mass
+from qfast.stats.populations import mean_rounding
+from qfast.stats.ranges import power_of_two
 from qfast.stats.sizes import standardised_difference, welch_power
+from qfast.stats.undefined import about, check_pair, no_mean_of_pair
+from qfast.stats.words import probability
 
 __all__ = ["Misranking", "misranking"]
 
@@ -34,8 +39,9 @@ class Misranking:
     ----------
     k : ndarray, int64 (n_k,)
         Seeds of each configuration in the small experiment.
-    better : {"a", "b"}
-        The population with the better mean: the truth that experiments are held against.
+    better : {"a", "b"} or None
+        The population with the better mean: the truth that experiments are held against; None where a mean is not
+        defined.
     difference : Estimate
         mean(a) - mean(b) of the populations.  Where its interval holds 0, so does the doubt which is better.
     wrong_winner : ndarray
@@ -58,11 +64,15 @@ class Misranking:
     alpha : float
         Its two-sided level.
     paired : bool
-        Whether seed i of both shared its random numbers.
+        Whether seed i of both shares its random numbers in the small experiment; if not, its seeds are independent.
+    n, n_undefined : int
+        Agents (of pairs: pairs) that the answer is about, and those that ran and have no score.
+    reason : str
+        Why there is no answer, such as infinite scores (then all arrays are nan); empty where there is one.
     """
 
     k: Ints
-    better: str
+    better: Literal["a", "b"] | None
     difference: Estimate
     wrong_winner: Floats
     tied: Floats
@@ -77,17 +87,41 @@ class Misranking:
     test: str
     alpha: float
     paired: bool
+    n: int
+    n_undefined: int
+    reason: str = ""
+
+    @property
+    def defined(self) -> bool:
+        """Whether the question has an answer; ``reason`` says why not."""
+        return not self.reason
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the populations leave it open which of them is better: 0 lies in the difference's interval."""
+        return self.defined and 0.0 in self.difference.interval
+
+    @property
+    def seeds(self) -> str:
+        """What the seeds of the small experiment are."""
+        return "shared random numbers" if self.paired else "independent seeds"
 
     def __str__(self) -> str:
         """One line for each k."""
+        if self.reason:
+            return f"misranking by the mean is {self.reason}"
+        doubt = " (in doubt)" if self.in_doubt else ""
+        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
         lines = [
-            f"{self.better} is better; mean(a) - mean(b) {self.difference}",
+            f"{self.better} is better{doubt}; mean(a) - mean(b) {self.difference}",
+            f"experiments with {self.seeds}{left_out}",
             f"{'k':>8}  wrong winner  (error, population)  missed at {self.alpha:g}  (error, population)  {self.test}",
         ]
         for i, k in enumerate(self.k.tolist()):
             lines.append(
-                f"{k:8d}  {self.wrong_winner[i]:12.4f}  ({self.wrong_winner_error[i]:.4f}, "
-                f"{self.wrong_winner_population_error[i]:.4f})  {self.missed[i]:12.4f}  "
+                f"{k:8d}  {probability(self.wrong_winner[i], self.wrong_winner_error[i]):>12}  "
+                f"({self.wrong_winner_error[i]:.4f}, {self.wrong_winner_population_error[i]:.4f})  "
+                f"{probability(self.missed[i], self.missed_error[i]):>12}  "
                 f"({self.missed_error[i]:.4f}, {self.missed_population_error[i]:.4f})  "
                 f"{self.wrong_winner_method[i]}; {self.missed_method[i]}"
             )
@@ -114,6 +148,7 @@ def misranking(
     higher_is_better: bool = True,
     n_resamples: int = 10_000,
     rng: Rng = None,
+    missing: Missing = "keep",
 ) -> Misranking:
     r"""Probability that an experiment with k seeds names the wrong winner, or misses the difference.
 
@@ -149,16 +184,19 @@ def misranking(
         :math:`1/(2\sqrt{n})`, 0.005 by default.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7); not used where every number is exact.
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (pairs as a
+        whole), and the answer says so.
 
     Returns
     -------
     Misranking
-        See there.
+        See there.  Where scores are infinite there is no mean to rank by, and no answer.
 
     Raises
     ------
     InvalidInput
-        If both means are equal (then no winner is wrong), scores are not finite numbers, sizes differ
+        If both means are equal (then no winner is wrong), scores are not numbers, sizes differ
         though paired, or an option is out of its range.
 
     Examples
@@ -173,18 +211,25 @@ def misranking(
     >>> result.missed.round(3).tolist()
     [1.0, 0.977, 0.88]
     """
-    x, y = check_pair(a, b, paired=paired)
+    pair = check_pair(a, b, paired=paired, missing=missing)
     counts, alpha = check_counts(k), check_open_unit(alpha, "alpha", 0.05)
     draws = check_count(n_resamples, "n_resamples", at_least=2)
     generator = check_rng(rng)
-    difference, _, test = mean_difference(x, y, paired=paired, level=0.95)
-    scale = max(float(np.abs(x).max()), float(np.abs(y).max()))
-    if abs(difference.value) <= 1e-12 * scale:
+    n, lost = pair.n, pair.lost
+    test = t_test_name(paired=paired)
+    reason, instead = no_mean_of_pair(pair)
+    if reason:
+        difference = not_defined(reason, 0.95, instead)
+        return _no_answer(counts, difference, test, alpha, paired=paired, n=n, n_undefined=lost)
+    difference, _, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
+    unit = power_of_two(pair.a, pair.b)
+    x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
+    if abs(mean_of(x) - mean_of(y)) <= mean_rounding(x, y):
         raise InvalidInput(
-            f"a and b have the same mean ({mean_of(x):.6g}), so that no winner is wrong; "
+            f"a and b have the same mean ({mean_of(pair.a):.6g}), so that no winner is wrong; "
             "compare configurations whose means differ"
         )
-    a_wins = (difference.value > 0) == higher_is_better
+    a_wins = (mean_of(x) > mean_of(y)) == higher_is_better
     # From here on "up" is the better population and higher is better.
     up, down = (x, y) if a_wins else (y, x)
     if not higher_is_better:
@@ -194,12 +239,11 @@ def misranking(
     if lattice is not None:
         # Nothing below depends on the unit; whole numbers have no rounding, so that ties are ties.
         up, down = (i.astype(np.float64) for i in lattice)
-        scale = max(float(up.max()), float(down.max()))
     exact = _Exact(up, down, lattice, paired=paired, alpha=alpha)
     wrong = [exact.wrong_winner(m) for m in counts.tolist()]
     missed = [exact.missed(m) for m in counts.tolist()]
     open_k = [m for m, w, t in zip(counts.tolist(), wrong, missed, strict=True) if w is None or t is None]
-    drawn = _drawn(up, down, open_k, paired=paired, alpha=alpha, n_resamples=draws, rng=generator, tie=1e-12 * scale)
+    drawn = _drawn(up, down, open_k, paired=paired, alpha=alpha, n_resamples=draws, rng=generator)
     answers = [w or drawn[m][0] for m, w in zip(counts.tolist(), wrong, strict=True)]
     tests = [t or drawn[m][1] for m, t in zip(counts.tolist(), missed, strict=True)]
 
@@ -224,6 +268,35 @@ def misranking(
         test=test,
         alpha=alpha,
         paired=paired,
+        n=n,
+        n_undefined=lost,
+    )
+
+
+def _no_answer(
+    k: Ints, difference: Estimate, test: str, alpha: float, *, paired: bool, n: int, n_undefined: int
+) -> Misranking:
+    nan, method = np.full(k.size, np.nan), (difference.reason,) * k.size
+    return Misranking(
+        k=k,
+        better=None,
+        difference=difference,
+        wrong_winner=nan,
+        tied=nan,
+        missed=nan,
+        opposite=nan,
+        wrong_winner_error=nan,
+        missed_error=nan,
+        wrong_winner_population_error=nan,
+        missed_population_error=nan,
+        wrong_winner_method=method,
+        missed_method=method,
+        test=test,
+        alpha=alpha,
+        paired=paired,
+        n=n,
+        n_undefined=n_undefined,
+        reason=difference.reason,
     )
 
 
@@ -311,7 +384,6 @@ def _drawn(
     alpha: float,
     n_resamples: int,
     rng: np.random.Generator,
-    tie: float,
 ) -> dict[int, tuple[_Answer, _Answer]]:
     """(wrong winner, missed) for each k by resampling, or by the limit of many seeds."""
     few = np.array(sorted({m for m in k if m <= MOST_DRAWN}), dtype=np.int64)
@@ -324,7 +396,9 @@ def _drawn(
     for chunk in resample(populations, few, paired=paired, n_resamples=n_resamples, rng=rng):
         for i, (m, sample) in enumerate(zip(few.tolist(), chunk, strict=True)):
             gap = sample[0][0] if paired else sample[0][0] - sample[1][0]
-            ties = np.abs(gap) <= tie
+            # Rounding of the sums, which are as large as the largest score that was drawn.
+            size = sum(np.abs(mean) + math.sqrt(m) * std for mean, std in sample)
+            ties = np.abs(gap) <= 16 * np.finfo(np.float64).eps * size
             wrong = np.where(ties, 0.5, gap < 0)
             signs = verdict(gap, sample[0][1], None if paired else sample[1][1], m, alpha)
             sums[i] += [wrong.sum(), (wrong**2).sum(), ties.sum(), (signs > 0).sum(), (signs < 0).sum()]

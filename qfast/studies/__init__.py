@@ -1,8 +1,8 @@
 """Seed-variance studies: many settings, thousands of agents of each, and what they say about one another."""
 
 from qfast.studies.comparisons import AllComparisons, PairComparison
+from qfast.studies.metrics import AgentBlock, Metric
 from qfast.studies.misrankings import StudyMisranking
-from qfast.studies.outcomes import AgentBlock
 from qfast.studies.profiles import StudyProfile
 from qfast.studies.result import Study
 from qfast.studies.running import study
@@ -14,6 +14,7 @@ from qfast.studies.winners import Winner
 __all__ = [
     "AgentBlock",
     "AllComparisons",
+    "Metric",
     "PairComparison",
     "SeedTable",
     "Study",

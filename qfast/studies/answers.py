@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from qfast.stats._check import Rng
+from qfast.stats._check import Missing, Rng
 from qfast.studies.asked import StudyData
 from qfast.studies.comparisons import AllComparisons, PairComparison, compare_all, compare_pair
 from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking, misrank
@@ -28,22 +28,23 @@ class Answers:
 
     def summary(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         level: float = 0.95,
         quantiles: Sequence[float] = (0.05, 0.25, 0.75, 0.95),
         content: float = 0.9,
         at_least: float | None = None,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudySummary:
-        """Describe one outcome of every configuration, the uncertainty of each number apart from the spread.
+        """Describe one metric of every configuration, the uncertainty of each number apart from the spread.
 
         With 10,000 agents the uncertainty of a mean is near zero; how far the agents lie apart is the finding.
 
         Parameters
         ----------
-        outcome : str, optional
-            One of ``study.outcomes``; by default ``"auc"``, the mean return over all episodes.
+        metric : str, optional
+            One of ``study.metrics``; by default ``"auc"``, the mean return over all episodes.
         level : float, default 0.95
             Confidence level of each interval by itself, in (0, 1).
         quantiles : sequence of float
@@ -52,6 +53,10 @@ class Answers:
             Share of agents that the tolerance interval holds, in (0, 1).
         at_least : float, optional
             Report the share of agents whose score reaches this bar, too.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": intervals
+            of quantiles and shares allow for whatever they are, and means are those of the others.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
 
@@ -63,7 +68,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If there is no such outcome, setting or value, or an option is out of its range.
+            If there is no such metric, setting or value, or an option is out of its range.
 
         Examples
         --------
@@ -79,10 +84,13 @@ class Answers:
         1      0.4  0.023     0.016      0.029  0.046
         """
         return summarize_study(
-            self, outcome, level=level, quantiles=quantiles, content=content, at_least=at_least, where=where
-        )
+            self, metric, level=level, quantiles=quantiles, content=content, at_least=at_least, missing=missing,
+            where=where,
+        )  # fmt: skip
 
-    def compare(self: StudyData, a: Any, b: Any, outcome: str | None = None, *, level: float = 0.95) -> PairComparison:
+    def compare(
+        self: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95, missing: Missing = "keep"
+    ) -> PairComparison:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
         Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
@@ -92,10 +100,13 @@ class Answers:
         ----------
         a, b : int, str or mapping
             Configurations: an index, a label, or settings such as ``{"alpha": 0.1}``.
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         level : float, default 0.95
             Confidence level of each interval, in (0, 1); the test is held against 1 - level.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": no verdict that they could change.
+            "drop": the answer is about the others alone, and says how many that are.
 
         Returns
         -------
@@ -105,7 +116,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If a configuration or outcome does not exist, a and b are the same, or level is out of range.
+            If a configuration or metric does not exist, a and b are the same, or level is out of range.
 
         Examples
         --------
@@ -116,23 +127,24 @@ class Answers:
         >>> found.better, found.comparison.test
         ('b', 'paired t-test')
         """
-        return compare_pair(self, a, b, outcome, level=level)
+        return compare_pair(self, a, b, metric, level=level, missing=missing)
 
     def compare_all(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         level: float = 0.95,
         method: str = "holm",
         against: Any = None,
         simultaneous: bool = False,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> AllComparisons:
         """Compare all pairs of configurations, with p-values corrected for their number.
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         level : float, default 0.95
             Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
@@ -142,6 +154,8 @@ class Answers:
             Compare all others with this one only, which is many fewer pairs.
         simultaneous : bool, default False
             Widen the intervals so that those of one kind hold all together (Bonferroni).
+        missing : {"keep", "drop"}, default "keep"
+            As in `compare`.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -166,27 +180,32 @@ class Answers:
         (3, 'epsilon=0.1', 1)
         """
         return compare_all(
-            self, outcome, level=level, method=method, against=against, simultaneous=simultaneous, where=where
-        )
+            self, metric, level=level, method=method, against=against, simultaneous=simultaneous,
+            missing=missing, where=where,
+        )  # fmt: skip
 
     def profile(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         thresholds: ArrayLike | None = None,
         level: float = 0.95,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> StudyProfile:
         """Give the share of agents that do better than each of many thresholds, for every configuration.
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         thresholds : array_like, (n_thresholds,), optional
-            In the outcome's unit; by default the scores that occur (1,000 quantiles of them where there are more).
+            In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
         level : float, default 0.95
             Probability that a configuration's band holds its whole curve, in (0, 1).
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -209,24 +228,27 @@ class Answers:
         >>> [p.share.tolist() for p in profile.profiles]
         [[0.545, 0.105], [0.435, 0.065]]
         """
-        return profile_study(self, outcome, thresholds=thresholds, level=level, where=where)
+        return profile_study(self, metric, thresholds=thresholds, level=level, missing=missing, where=where)
 
     def best(
         self: Rerunnable,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         n_agents: int | None = None,
         seed: "Seed" = None,
         level: float = 0.95,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
     ) -> Winner:
         """Name the configuration with the best mean, and run it again on fresh seeds.
 
         The best of many is best partly by luck; agents that had no part in the choice say what it is really worth.
+        Where some scores are infinite, so that there are no means, the best is the one whose agents most often do
+        better than those of the others (ranks in the pool of all, ties half); the answer says so.
 
         Parameters
         ----------
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         n_agents : int, optional
             Agents of the fresh run; by default as many as in the study.
@@ -234,6 +256,9 @@ class Answers:
             Of the fresh run; by default one that follows from the study's.
         level : float, default 0.95
             Confidence level of the intervals, in (0, 1).
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`; of a study of several problems, name one here.
 
@@ -256,19 +281,20 @@ class Answers:
         >>> winner.label, winner.n_fresh, winner.scores.bias.interval.method
         ('epsilon=0.1', 200, "Welch's t")
         """
-        return find_best(self, outcome, n_agents=n_agents, seed=seed, level=level, where=where)
+        return find_best(self, metric, n_agents=n_agents, seed=seed, level=level, missing=missing, where=where)
 
     def seeds_needed(
         self: StudyData,
         a: Any = None,
         b: Any = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         half_width: float | None = None,
         power: float = 0.8,
         alpha: float = 0.05,
         level: float = 0.95,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         rng: Rng = None,
     ) -> SeedTable:
@@ -283,18 +309,22 @@ class Answers:
         ----------
         a, b : int, str or mapping, optional
             Configurations, as in `compare`.
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         half_width : float, optional
-            Half the width of the interval, in the outcome's unit, above 0.
+            Half the width of the interval, in the metric's unit, above 0.
         power : float, default 0.8
             Probability to find the difference, in (0, 1).
         alpha : float, default 0.05
             Two-sided level of the test, in (0, 1).
         level : float, default 0.95
             Confidence level of the interval, in (0, 1).
-        paired : bool, optional
-            Whether the experiment that is planned shares random numbers; by default as the study did.
+        paired : bool, default False
+            Whether the experiment that is planned shares random numbers, as agents of one study do; experiments
+            elsewhere have independent seeds.
+        missing : {"keep", "drop"}, default "keep"
+            What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+            "drop": the answer is about the others alone, and says how many that are.
         where : mapping, optional
             As in `summary`.
         rng : int, SeedSequence, Generator or None
@@ -308,7 +338,7 @@ class Answers:
         Raises
         ------
         InvalidInput
-            If a configuration or outcome does not exist, or an option is out of its range.
+            If a configuration or metric does not exist, or an option is out of its range.
 
         Examples
         --------
@@ -321,19 +351,20 @@ class Answers:
         236 agents (104 to 1,012) for paired t-test at 0.05 to find the difference with power 0.9 (noncentral t ...)
         """
         return find_seeds(
-            self, a, b, outcome, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,
-            where=where, rng=rng,
+            self, a, b, metric, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,
+            missing=missing, where=where, rng=rng,
         )  # fmt: skip
 
     def misranking(
         self: StudyData,
         a: Any = None,
         b: Any = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         k: int | Sequence[int] = USUAL_SEEDS,
         alpha: float = 0.05,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: Missing = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,
@@ -347,14 +378,17 @@ class Answers:
         ----------
         a, b : int, str or mapping, optional
             Two configurations, as in `compare`; by default the experiment names the best of all (of two: of these).
-        outcome : str, optional
+        metric : str, optional
             As in `summary`.
         k : int or sequence of int, default (1, 3, 5, 10, 30, 100)
             Seeds of each configuration, each at least 1.
         alpha : float, default 0.05
             Two-sided level of the test that misses, in (0, 1).
-        paired : bool, optional
-            Whether the experiment shares random numbers; by default as the study did.
+        paired : bool, default False
+            Whether the experiment shares random numbers, as agents of one study do; experiments elsewhere have
+            independent seeds.
+        missing : {"keep", "drop"}, default "keep"
+            As in `seeds_needed`.
         n_resamples : int, default 10_000
             Experiments drawn where resampling is needed.
         rng : int, SeedSequence, Generator or None
@@ -383,17 +417,19 @@ class Answers:
         (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.37, 0.25])
         """
         return misrank(
-            self, a, b, outcome, k=k, alpha=alpha, paired=paired, n_resamples=n_resamples, rng=rng, where=where
-        )
+            self, a, b, metric, k=k, alpha=alpha, paired=paired, missing=missing, n_resamples=n_resamples, rng=rng,
+            where=where,
+        )  # fmt: skip
 
     def report(
         self: Rerunnable,
         path: "str | os.PathLike[str]",
         *,
-        outcome: str | None = None,
+        metric: str | None = None,
         title: str | None = None,
         level: float = 0.95,
         rerun: bool = True,
+        missing: Missing = "keep",
         rng: Rng = 0,
     ) -> "Path":
         """Write the study as one HTML page that needs nothing else; see `qfast.reports.write_report`.
@@ -409,4 +445,4 @@ class Answers:
         """
         from qfast.reports import write_report
 
-        return write_report(self, path, outcome=outcome, title=title, level=level, rerun=rerun, rng=rng)
+        return write_report(self, path, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)

@@ -1,39 +1,50 @@
-"""What every answer asks of a study: which outcome, of which configurations, as which numbers."""
+"""What every answer asks of a study: which metric, of which configurations, as which numbers."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import PrecisionRule
+from qfast.stats import PrecisionRule, ranking
+from qfast.stats._check import Missing, check_missing
+from qfast.studies.metrics import Metric
+from qfast.studies.texts import percent
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 __all__ = [
-    "DEFAULT_OUTCOME",
-    "Outcome",
+    "DEFAULT_METRIC",
+    "Asked",
+    "Metric",
+    "Missing",
+    "Ranked",
     "StudyData",
     "common_scores",
+    "earliest",
     "full_settings",
-    "outcome_of",
+    "infinite_text",
+    "metric_of",
+    "note_of",
     "pairing",
     "precision_of",
     "ranked",
-    "raw_scores",
+    "refuse_without_means",
+    "restricted",
     "scores_of",
     "select",
     "settings_json",
+    "undefined_text",
 ]
 
 Floats = NDArray[np.float64]
 
 #: What is asked about where nothing else is named.
-DEFAULT_OUTCOME = "auc"
+DEFAULT_METRIC = "auc"
 
 
 class StudyData(Protocol):
@@ -55,128 +66,191 @@ class StudyData(Protocol):
     def paired(self) -> bool: ...  # noqa: D102
 
     @property
-    def outcomes(self) -> Sequence[str]: ...  # noqa: D102
+    def metrics(self) -> Sequence[str]: ...  # noqa: D102
 
-    def scores(self, outcome: str, configuration: Any = None) -> NDArray[Any]: ...  # noqa: D102
+    def scores(self, metric: str, configuration: Any = None) -> NDArray[Any]: ...  # noqa: D102
 
     def find(self, configuration: Any) -> int: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One outcome of a study, and how to read it.
-
-    Parameters
-    ----------
-    name : str
-        Its name in ``study.dataset``.
-    title : str
-        Its name in words.
-    units : str
-        What one unit is, such as ``"reward"``; ``"1"`` for a pure number.
-    higher_is_better : bool
-        Which direction is good.
-    description : str
-        What it measures, in a sentence.
-    never : float or None
-        What an agent for which it never happened (an infinite score) counts as, the number of episodes trained; None
-        where all scores are finite.
-    """
-
-    name: str
-    title: str
-    units: str
-    higher_is_better: bool
-    description: str
-    never: float | None = None
-
-    @property
-    def axis(self) -> str:
-        """Label of an axis: the name in words with its unit."""
-        return self.title if self.units in ("", "1") else f"{self.title} ({self.units})"
-
-    @property
-    def direction(self) -> str:
-        """Say which direction is good."""
-        return "higher is better" if self.higher_is_better else "lower is better"
-
-    @property
-    def note(self) -> str:
-        """What to know of its mean, empty where there is nothing."""
-        if self.never is None:
-            return ""
-        return f"agents for which it never happened count as {self.never:,.0f} in means (restricted mean)"
-
-
-def outcome_of(study: StudyData, name: str | None = None) -> Outcome:
-    """Look an outcome up; by default the area under the learning curve.
+def metric_of(study: StudyData, name: str | None = None) -> Metric:
+    """Look a metric up; by default the area under the learning curve.
 
     Raises
     ------
     InvalidInput
-        If the study has no such outcome.
+        If the study has no such metric.
     """
-    names = list(study.outcomes)
+    names = list(study.metrics)
     if name is None:
-        name = DEFAULT_OUTCOME if DEFAULT_OUTCOME in names else names[0]
+        name = DEFAULT_METRIC if DEFAULT_METRIC in names else names[0]
     if name not in names:
-        msg = f"outcome={name!r} is not in the study; use one of {', '.join(map(repr, names))}"
+        msg = f"metric={name!r} is not in the study; use one of {', '.join(map(repr, names))}"
         raise InvalidInput(msg)
-    variable = study.dataset[name]
-    attributes = variable.attrs
-    censored = bool(np.isposinf(variable.to_numpy().astype(np.float64)).any())
-    return Outcome(
+    about = study.dataset[name].attrs
+    return Metric(
         name=name,
-        title=str(attributes.get("long_name", name)),
-        units=str(attributes.get("units", "1")),
-        higher_is_better=bool(int(attributes.get("higher_is_better", 1))),
-        description=str(attributes.get("description", "")),
-        never=float(study.dataset.attrs["episodes"]) if censored else None,
+        title=str(about.get("long_name", name)),
+        unit=str(about.get("units", "1")),
+        higher_is_better=bool(int(about.get("higher_is_better", 1))),
+        description=str(about.get("description", "")),
+        is_bool=bool(int(about.get("is_bool", 0))),
+        is_time=bool(int(about.get("is_time", 0))),
+        interval_censored=bool(int(about.get("interval_censored", 0))),
     )
 
 
-def raw_scores(study: StudyData, outcome: Outcome, configuration: int) -> Floats:
-    """Scores of one configuration, (n_agents,): without the agents that were not run, with infinite ones."""
-    scores = np.asarray(study.scores(outcome.name, configuration), dtype=np.float64)
-    return scores[~np.isnan(scores)]
+def scores_of(study: StudyData, metric: Metric, configuration: int) -> Floats:
+    """Scores of the agents that a configuration ran, (n,), as they are: infinite, or NaN where undefined."""
+    return np.asarray(study.scores(metric.name, configuration), dtype=np.float64)
 
 
-def scores_of(study: StudyData, outcome: Outcome, configuration: int) -> Floats:
-    """Scores of one configuration, (n_agents,), finite: what never happened counts as the end of training.
+def restricted(study: StudyData, metric: Metric, scores: Floats) -> Floats:
+    """Scores for a mean: of a time, what never happened counts as the end of training; all else stays as it is.
 
     The mean of min(T, end) is the restricted mean of survival analysis (P. Royston, M. K. B. Parmar, BMC Medical
     Research Methodology 13 (2013) 152); every agent is followed to the same end, so the plain mean estimates it.
     """
-    return _restricted(raw_scores(study, outcome, configuration), outcome)
+    return np.minimum(scores, float(study.dataset.attrs["episodes"])) if metric.is_time else scores
 
 
-def _restricted(scores: Floats, outcome: Outcome) -> Floats:
-    return scores if outcome.never is None else np.where(np.isposinf(scores), outcome.never, scores)
+def earliest(study: StudyData, metric: Metric, scores: Floats) -> Floats:
+    """Of times that are seen at checkpoints only, the last moment at which it had not happened; else the scores."""
+    if not metric.interval_censored or "checkpoint" not in study.dataset:
+        return scores
+    checkpoints = np.asarray(study.dataset["checkpoint"].to_numpy(), dtype=np.float64)
+    before = np.concatenate([[0.0], checkpoints])
+    after_last = np.inf if checkpoints[-1] >= float(study.dataset.attrs["episodes"]) else checkpoints[-1]
+    found = before[np.searchsorted(checkpoints, np.where(np.isfinite(scores), scores, checkpoints[-1]))]
+    return np.where(np.isnan(scores), np.nan, np.where(np.isposinf(scores), after_last, found))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The scores that an answer is about.
+
+    Attributes
+    ----------
+    scores : list of ndarray of float64, (n_agents,)
+        As they are, infinite or NaN; with ``missing="drop"`` without NaN.  Paired, element i is agent i of each.
+    n : list of int
+        Agents of each configuration that were run (paired: everywhere).
+    n_undefined : list of int
+        How many of them have no score.
+    about : str
+        How many agents the answer is about, where it is not about all; else empty.
+    """
+
+    scores: list[Floats]
+    n: list[int]
+    n_undefined: list[int]
+    about: str
 
 
 def common_scores(
-    study: StudyData, outcome: Outcome, configurations: Sequence[int], *, paired: bool | None = None
-) -> list[Floats]:
-    """Scores of several configurations; of paired studies, of the agents that all of them ran.
+    study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool | None = None,
+    missing: Missing = "keep",
+) -> Asked:  # fmt: skip
+    """Scores of several configurations; paired, of the agents that all of them ran.
 
     Parameters
     ----------
-    study, outcome
+    study, metric
         As above.
     configurations : sequence of int
         Which ones.
     paired : bool, optional
         By default what the study was.
-
-    Returns
-    -------
-    list of ndarray, float64 (n_agents,)
+    missing : {"keep", "drop"}
+        What becomes of agents whose score is undefined; paired, an agent goes from all configurations.
     """
-    if not (study.paired if paired is None else paired):
-        return [scores_of(study, outcome, i) for i in configurations]
-    rows = np.asarray(study.scores(outcome.name), dtype=np.float64)[list(configurations)]
-    rows = rows[:, ~np.isnan(rows).any(axis=0)]
-    return [_restricted(row, outcome) for row in rows]
+    check_missing(missing)
+    together = study.paired if paired is None else paired
+    found = [scores_of(study, metric, i) for i in configurations]
+    if together:
+        shared = min(x.size for x in found)
+        found = [x[:shared] for x in found]
+    undefined = [np.isnan(x) for x in found]
+    n, gone = [x.size for x in found], [int(x.sum()) for x in undefined]
+    if missing == "keep" or not any(gone):
+        return Asked(found, n, gone, "")
+    if together:
+        defined = ~np.any(undefined, axis=0)
+        found = [x[defined] for x in found]
+        about = f"about {int(defined.sum()):,} of {n[0]:,} agents, for which it is defined in each"
+    else:
+        found = [x[~lost] for x, lost in zip(found, undefined, strict=True)]
+        counts = list(dict.fromkeys(f"{x.size:,} of {all_:,}" for x, all_ in zip(found, n, strict=True)))
+        about = f"about {' and '.join(counts)} agents, for which it is defined"
+        about = about if len(counts) < 4 else f"about {sum(x.size for x in found):,} of {sum(n):,} agents in all"
+    return Asked(found, n, gone, about)
+
+
+def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[int]) -> str:
+    """Say for how many agents a metric is undefined, and what to do; empty where it is for none."""
+    for i in configurations:
+        scores = scores_of(study, metric, i)
+        lost = int(np.isnan(scores).sum())
+        if lost:
+            return (
+                f"{metric.name} is undefined for {lost:,} of {scores.size:,} agents of {study.labels[i]}; "
+                "missing='drop' asks about the others"
+            )
+    return ""
+
+
+def infinite_text(study: StudyData, metric: Metric, configurations: Sequence[int], *, use: str = "") -> str:
+    """Say why means are not defined, and what is; empty where all scores are finite."""
+    found = []
+    for i in configurations:
+        scores = restricted(study, metric, scores_of(study, metric, i))
+        infinite = int(np.isinf(scores).sum())
+        if infinite:
+            found.append((infinite / scores.size, str(study.labels[i])))
+    if not found:
+        return ""
+    (share, label), *others = sorted(found, key=lambda pair: -pair[0])
+    whose = f" of {label}" if len(configurations) > 1 else ""
+    if len(others) == 1:
+        whose += f" and {percent(others[0][0])} of those of {others[0][1]}"
+    elif others:
+        whose += f" and some of those of {len(others):,} others"
+    text = f"{percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
+    return f"{text}; use {use}" if use else text
+
+
+def refuse_without_means(
+    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, *, missing: Missing
+) -> None:
+    """Refuse a question about means that do not exist.
+
+    Raises
+    ------
+    InvalidInput
+        If scores are infinite, or undefined and not to be dropped.
+    """
+    check_missing(missing)
+    undefined = "" if missing == "drop" else undefined_text(study, metric, configurations)
+    if undefined:
+        msg = f"{what} is not defined: {undefined}"
+        raise InvalidInput(msg)
+    infinite = infinite_text(
+        study, metric, configurations, use="compare, whose probability of improvement is, or the median in summary"
+    )
+    if infinite:
+        msg = f"{what} is not defined: {infinite}"
+        raise InvalidInput(msg)
+
+
+def note_of(study: StudyData, metric: Metric) -> str:
+    """What to know of a metric's mean, empty where there is nothing."""
+    texts = []
+    if metric.is_time and np.isposinf(np.asarray(study.scores(metric.name), dtype=np.float64)).any():
+        never = float(study.dataset.attrs["episodes"])
+        texts.append(f"agents for which it never happened count as {never:,.0f} in means (restricted mean)")
+    if metric.interval_censored:
+        texts.append("each time is known only to lie after the checkpoint before, and not after its own")
+    return "; ".join(texts)
 
 
 def full_settings(study: StudyData) -> list[dict[str, Any]]:
@@ -185,16 +259,17 @@ def full_settings(study: StudyData) -> list[dict[str, Any]]:
     return [{name: settings.get(name) for name in names} for settings in study.configurations]
 
 
-def pairing(study: StudyData, paired: bool | None) -> bool:
-    """Whether an experiment that is planned shares random numbers; by default as the study did.
+def pairing(study: StudyData, paired: bool) -> bool:
+    """Whether an experiment that is planned shares random numbers.
 
     Raises
     ------
     InvalidInput
         If it should, and the study did not: then nothing is known of how pairs of agents differ.
     """
-    if paired is None:
-        return study.paired
+    if not isinstance(paired, (bool, np.bool_)):
+        msg = f"paired={paired!r:.40} is neither True nor False; use False for experiments with independent seeds"
+        raise InvalidInput(msg)
     if paired and not study.paired:
         msg = "paired=True, but agents of this study have random numbers of their own in each configuration; use False"
         raise InvalidInput(msg)
@@ -210,7 +285,7 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     where : mapping, optional
         Settings and the value, or the list of values, that each must have; by default all configurations.
     one_problem : bool, default False
-        Whether outcomes of different problems cannot be put side by side: then several problems are refused.
+        Whether metrics of different problems cannot be put side by side: then several problems are refused.
 
     Returns
     -------
@@ -245,7 +320,7 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in names})
     if one_problem and len(problems) > 1:
         msg = (
-            f"the study has the problems {', '.join(map(repr, problems))}, whose outcomes have no common scale; "
+            f"the study has the problems {', '.join(map(repr, problems))}, whose metrics have no common scale; "
             f'name one, for example where={{"problem": {problems[0]!r}}}'
         )
         raise InvalidInput(msg)
@@ -260,22 +335,52 @@ def _same(a: Any, b: Any) -> bool:
     return str(a) == str(b)
 
 
-def ranked(study: StudyData, outcome: Outcome, configurations: Sequence[int]) -> list[int]:
-    """Put configurations in the order of their means, the best first."""
-    means = np.array([scores_of(study, outcome, i).mean() for i in configurations])
-    order = np.argsort(-means if outcome.higher_is_better else means, kind="stable")
-    return [configurations[i] for i in order.tolist()]
+class Ranked(NamedTuple):
+    """Configurations in the order of how good they are; see `qfast.stats.ranking`.
+
+    Attributes
+    ----------
+    order : list of int
+        The configurations, the best first, as far as their defined scores tell.
+    by_mean : bool
+        Whether by their means: some have none where scores are infinite.
+    words : str
+        What the order is by, as in "the best mean".
+    undecided : str
+        Why the first is not named the best: undefined scores could change it; else empty.
+    """
+
+    order: list[int]
+    by_mean: bool
+    words: str
+    undecided: str
+
+
+def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, missing: Missing = "keep") -> Ranked:
+    """Put configurations in the order of their means, the best first; where one has no mean, in that of ranks."""
+    check_missing(missing)
+    scores = {i: restricted(study, metric, scores_of(study, metric, i)) for i in configurations}
+    known = [i for i in configurations if scores[i].size > 1]
+    few = [i for i in configurations if i not in known]  # of a study that was cut short
+    if len(known) < 2:
+        by_mean = all(bool(np.isfinite(scores[i]).all()) for i in known)
+        return Ranked([*known, *few], by_mean, "mean", "")
+    found = ranking([scores[i] for i in known], higher_is_better=metric.higher_is_better, missing=missing)
+    by_mean = found.by == "mean"
+    words = "mean" if by_mean else "agents most often better than those of the others"
+    undecided = "" if found.winner is not None else undefined_text(study, metric, configurations)
+    return Ranked([*(known[i] for i in found.order), *few], by_mean, words, undecided)
 
 
 def precision_of(study: StudyData) -> tuple[str, PrecisionRule] | None:
-    """The outcome by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
+    """The metric by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
     goal = settings_json(study, "precision")
     if not goal:
         return None
-    options = {name: value for name, value in goal.items() if name != "outcome"}
+    options = {name: value for name, value in goal.items() if name != "metric"}
     if options.get("bounds") is not None:
         options["bounds"] = tuple(options["bounds"])
-    return str(goal["outcome"]), PrecisionRule(**options)
+    return str(goal["metric"]), PrecisionRule(**options)
 
 
 def settings_json(study: StudyData, name: str) -> Any:

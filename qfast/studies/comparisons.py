@@ -8,9 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import Comparison, compare, correct
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, ranked, select
-from qfast.studies.texts import columns, number, p_text, percent, with_interval
+from qfast.stats import Comparison, Estimate, compare, correct, probability_of_improvement
+from qfast.studies.asked import (
+    Metric,
+    Missing,
+    StudyData,
+    common_scores,
+    earliest,
+    infinite_text,
+    metric_of,
+    ranked,
+    restricted,
+    select,
+    undefined_text,
+)
+from qfast.studies.texts import UNDEFINED, columns, number, p_text, percent, with_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,7 +38,7 @@ class PairComparison:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was compared.
     a, b : int
         The configurations' indices.
@@ -38,9 +50,15 @@ class PairComparison:
         The p-value corrected for the other pairs of `Study.compare_all`; of a pair alone, the p-value itself.
     alpha : float
         What the p-value is held against.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
+    no_verdict : str
+        Why there is none: scores are undefined for some agents; else empty.
+    no_mean : str
+        Why means are not defined, where scores are infinite or undefined; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     a: int
     b: int
     label_a: str
@@ -48,51 +66,63 @@ class PairComparison:
     comparison: Comparison
     adjusted_p_value: float
     alpha: float
+    about: str = ""
+    no_verdict: str = ""
+    no_mean: str = ""
 
     @property
     def better(self) -> str | None:
         """``"a"`` or ``"b"`` where the test finds a difference, else None."""
-        if self.adjusted_p_value >= self.alpha:
+        c = self.comparison
+        if self.no_verdict or not self.adjusted_p_value < self.alpha or (c.better is None and not c.difference.defined):
             return None
-        return "a" if (self.comparison.difference.value > 0) == self.outcome.higher_is_better else "b"
+        return c.ahead
 
     @property
     def sentence(self) -> str:
         """The finding in one sentence."""
-        c, o = self.comparison, self.outcome
+        c, o = self.comparison, self.metric
         how = "agents paired by their random numbers" if c.paired else "independent agents"
+        end = f"{c.test}, {how}{'; ' if self.about else ''}{self.about}"
+        if self.no_verdict:
+            return f"No verdict on {o.title} between {self.label_a} and {self.label_b}: {self.no_verdict}."
         winner = self.better
         if winner is None:
+            told = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
             return (
                 f"No difference in {o.title} is found between {self.label_a} and {self.label_b}: "
-                f"{with_interval(c.difference)} (p {p_text(self.adjusted_p_value)}, {c.test}, {how})."
+                f"{told} (p {p_text(self.adjusted_p_value)}, {end})."
             )
         first, second = (self.label_a, self.label_b) if winner == "a" else (self.label_b, self.label_a)
         chance = c.probability_of_improvement.value if winner == "a" else 1 - c.probability_of_improvement.value
+        of = "on the same seed it does better" if c.paired else "one of its agents does better than one of the other's"
+        often = f"{of} in {percent(chance)} of cases"
+        p = f"(ties count half; p {p_text(self.adjusted_p_value)}, {end})"
+        if not c.difference.defined:
+            return (
+                f"{first} is better than {second} in {o.title}: {often} {p}; a difference of means is not defined: "
+                f"{self.no_mean}."
+            )
         # By how much in the good direction, whichever that is.
         size = abs(c.difference.value)
         ends = sorted(abs(end) for end in (c.difference.interval.low, c.difference.interval.high))
         error = c.difference.interval.half_width
-        span = f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
         crossing = c.difference.interval.low <= 0 <= c.difference.interval.high
-        by = f"{number(size, error)} ± {number(error, error)}" if crossing else span
-        of = "on the same seed it does better" if c.paired else "one of its agents does better than one of the other's"
-        return (
-            f"{first} is better than {second} in {o.title} by {by} on average; {of} in {percent(chance)} of cases "
-            f"(ties count half; p {p_text(self.adjusted_p_value)}, {c.test}, {how})."
-        )
+        by = f"{number(size, error)} ± {number(error, error)}"
+        by = by if crossing else f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
+        return f"{first} is better than {second} in {o.title} by {by} on average; {often} {p}."
 
     def __str__(self) -> str:
         """Print the sentence and the numbers behind it."""
         c = self.comparison
         return "\n".join(
             (
-                f"{self.outcome.axis}; {self.outcome.direction}",
+                f"{self.metric.axis}; {self.metric.direction}",
                 f"  a: {self.label_a} ({c.n_a:,} agents)",
                 f"  b: {self.label_b} ({c.n_b:,} agents, {'paired with a' if c.paired else 'independent of a'})",
-                f"  mean(a) - mean(b)           {c.difference}",
+                f"  mean(a) - mean(b)           {c.difference if c.difference.defined else UNDEFINED}",
                 f"  probability of improvement  {c.probability_of_improvement}",
-                f"  effect size                 {c.effect_size}",
+                f"  effect size                 {c.effect_size if c.effect_size.defined else UNDEFINED}",
                 f"  p {p_text(c.p_value)} ({c.test})",
                 self.sentence,
             )
@@ -105,12 +135,12 @@ class AllComparisons:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was compared.
     pairs : tuple of PairComparison
         The better-ranked configuration of each pair is ``a``; sorted by the ranks of a, then of b.
     order : tuple of int
-        The configurations, the best mean first.
+        The configurations, the best first: by their means, or as `ranked_by` says.
     labels : tuple of str
         Their settings in words, in that order.
     method : str
@@ -121,9 +151,13 @@ class AllComparisons:
         Whether all intervals of one kind hold together at that level (Bonferroni), or each by itself.
     alpha : float
         What the corrected p-values are held against.
+    by_mean : bool
+        Whether configurations are ranked by their means: some have none where scores are infinite or undefined.
+    ranked_by : str
+        What they are ranked by, in words.
     """
 
-    outcome: Outcome
+    metric: Metric
     pairs: tuple[PairComparison, ...]
     order: tuple[int, ...]
     labels: tuple[str, ...]
@@ -131,6 +165,8 @@ class AllComparisons:
     level: float
     simultaneous: bool
     alpha: float
+    by_mean: bool = True
+    ranked_by: str = "mean"
 
     def __len__(self) -> int:
         """Count the pairs."""
@@ -144,7 +180,24 @@ class AllComparisons:
     @property
     def equals_of_best(self) -> tuple[str, ...]:
         """Labels of the configurations that cannot be told apart from the best one."""
-        return tuple(pair.label_b for pair in self.pairs if pair.a == self.order[0] and pair.better is None)
+        open_ = (pair for pair in self.pairs if pair.better is None and not pair.no_verdict)
+        return tuple(pair.label_b for pair in open_ if pair.a == self.order[0])
+
+    @property
+    def told_apart(self) -> str:
+        """How many pairs are told apart, and of how many nothing is said, in a sentence."""
+        n, silent = len(self), sum(bool(pair.no_verdict) for pair in self.pairs)
+        every = "The one pair is" if n == 1 else "Both pairs are" if n == 2 else f"All {n:,} pairs are"
+        none = "The one pair is not" if n == 1 else f"None of the {n:,} pairs is"
+        some = f"{self.n_different:,} of {n:,} pairs are"
+        text = f"{every if self.n_different == n else some if self.n_different else none} told apart"
+        return f"{text}; of {silent:,} there is no verdict: {self.reasons[0]}." if silent else f"{text}."
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What is not said and why, and how many agents the rest is about; each once."""
+        found = [text for pair in self.pairs for text in (pair.no_verdict, pair.no_mean, pair.about) if text]
+        return tuple(dict.fromkeys(found))
 
     def probability_of_improvement(self) -> Floats:
         """P(row does better than column), (n, n) in the order of ``order``; nan on the diagonal and where not asked."""
@@ -180,9 +233,12 @@ class AllComparisons:
         rows = []
         for pair in self.pairs:
             c = pair.comparison
+            effect = f"{c.effect_size.value:.3g}" if c.effect_size.defined else UNDEFINED
+            verdict = "no verdict" if pair.no_verdict else verdicts[pair.better]
+            p = "-" if np.isnan(pair.adjusted_p_value) else p_text(pair.adjusted_p_value).removeprefix("= ")
             rows.append([
                 pair.label_a, pair.label_b, with_interval(c.difference), with_interval(c.probability_of_improvement),
-                f"{c.effect_size.value:.3g}", p_text(pair.adjusted_p_value).removeprefix("= "), verdicts[pair.better],
+                effect, p, verdict,
             ])  # fmt: skip
         return header, rows
 
@@ -192,47 +248,85 @@ class AllComparisons:
         c = self.pairs[0].comparison
         how = "paired by agent" if c.paired else "independent agents"
         together = "all together (Bonferroni)" if self.simultaneous else "each by itself"
+        tests = " or ".join(dict.fromkeys(pair.comparison.test for pair in self.pairs if not pair.no_verdict)) or c.test
         return (
-            f"{c.test}, {how}; p-values corrected for {len(self):,} pairs ({self.method}), "
+            f"{tests}, {how}; p-values corrected for {len(self):,} pairs ({self.method}), "
             f"held against {self.alpha:g}; {100 * self.level:g} % intervals hold {together}"
         )
 
     def __str__(self) -> str:
         """Print a line for each pair."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", f"{self.words}", ""]
-        return "\n".join([*lines, *columns(*self.table())])
+        lines = [f"{self.metric.axis}; {self.metric.direction}", f"{self.words}", ""]
+        lines += columns(*self.table())
+        if not self.by_mean:
+            lines.append(f"ranked by which has its {self.ranked_by}")
+        return "\n".join([*lines, *(f"  {reason}" for reason in self.reasons[:12])])
 
 
-def compare_pair(study: StudyData, a: Any, b: Any, outcome: str | None, *, level: float) -> PairComparison:
+def compare_pair(
+    study: StudyData, a: Any, b: Any, metric: str | None, *, level: float, missing: Missing
+) -> PairComparison:
     """Compare two configurations; see `Study.compare`."""
-    asked, i, j = outcome_of(study, outcome), study.find(a), study.find(b)
+    asked, i, j = metric_of(study, metric), study.find(a), study.find(b)
     if i == j:
         msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
         raise InvalidInput(msg)
-    found = _compare(study, asked, i, j, level=level, alpha=1 - level)
-    return replace(found, adjusted_p_value=found.comparison.p_value)
+    return _compare(study, asked, i, j, level=level, alpha=1 - level, missing=missing)
 
 
-def _compare(study: StudyData, asked: Outcome, i: int, j: int, *, level: float, alpha: float) -> PairComparison:
-    x, y = common_scores(study, asked, [i, j])
-    found = compare(x, y, paired=study.paired, higher_is_better=asked.higher_is_better, level=level)
-    return PairComparison(asked, i, j, str(study.labels[i]), str(study.labels[j]), found, found.p_value, alpha)
+def _compare(
+    study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: Missing
+) -> PairComparison:
+    found = common_scores(study, asked, [i, j], missing=missing)
+    x, y = found.scores
+    options: dict[str, Any] = {"paired": study.paired, "higher_is_better": asked.higher_is_better, "level": level}
+    bounds = (0.0, 1.0) if asked.is_bool else None
+    result = compare(
+        restricted(study, asked, x), restricted(study, asked, y), missing=missing, bounds=bounds, **options
+    )
+    if asked.is_time and (np.isposinf(x).any() or np.isposinf(y).any()):  # what never happened is behind all else
+        chance = probability_of_improvement(x, y, missing=missing, **options)
+        result = replace(result, probability_of_improvement=chance)
+    if asked.interval_censored and result.difference.defined:
+        late = (_lateness(study, asked, z) for z in (x, y))
+        result = replace(result, difference=_between(result.difference, *late))
+    undefined = undefined_text(study, asked, [i, j]) if missing == "keep" else ""
+    silent = undefined if result.better is None else ""
+    no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
+    return PairComparison(
+        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent,
+        no_mean,
+    )  # fmt: skip
+
+
+def _lateness(study: StudyData, metric: Metric, scores: Floats) -> float:
+    """How much earlier the mean of times may be than that of the checkpoints that saw them."""
+    early = restricted(study, metric, earliest(study, metric, scores))
+    return float((restricted(study, metric, scores) - early).mean())
+
+
+def _between(difference: Estimate, late_a: float, late_b: float) -> Estimate:
+    """A difference of times that are seen at checkpoints only: each mean may be lower by so much."""
+    ends = difference.interval
+    return replace(difference, interval=replace(ends, low=ends.low - late_a, high=ends.high + late_b))
 
 
 def compare_all(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     level: float,
     method: str,
     against: Any,
     simultaneous: bool,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> AllComparisons:
     """Compare all pairs, or all with one; see `Study.compare_all`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     correct([0.5], method=method)  # an unknown method is refused before any work
-    order = ranked(study, asked, select(study, where, one_problem=True))
+    ranking = ranked(study, asked, select(study, where, one_problem=True))
+    order = ranking.order
     if len(order) < 2:
         msg = "one configuration alone cannot be compared; vary something, or name fewer settings in where"
         raise InvalidInput(msg)
@@ -243,10 +337,10 @@ def compare_all(
     wanted = [(i, j) for n, i in enumerate(order) for j in order[n + 1 :] if one is None or one in (i, j)]
     alpha = 1 - level
     inner = 1 - alpha / len(wanted) if simultaneous else level
-    pairs = [_compare(study, asked, i, j, level=inner, alpha=alpha) for i, j in wanted]
+    pairs = [_compare(study, asked, i, j, level=inner, alpha=alpha, missing=missing) for i, j in wanted]
     adjusted = correct([pair.comparison.p_value for pair in pairs], method=method)
     return AllComparisons(
-        outcome=asked,
+        metric=asked,
         pairs=tuple(replace(pair, adjusted_p_value=p) for pair, p in zip(pairs, adjusted.tolist(), strict=True)),
         order=tuple(order),
         labels=tuple(str(study.labels[i]) for i in order),
@@ -254,4 +348,6 @@ def compare_all(
         level=level,
         simultaneous=simultaneous,
         alpha=alpha,
+        by_mean=ranking.by_mean,
+        ranked_by=ranking.words,
     )

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from qfast.curve import LEVELS
 from qfast.studies.design import Configuration, coordinate
+from qfast.studies.metrics import Metric, final_window
 from qfast.studies.optional import need
-from qfast.studies.outcomes import Outcome, final_window
 from qfast.studies.totals import Totals
 
 __all__ = ["make_dataset"]
@@ -42,7 +42,7 @@ _CURVES: Final[dict[str, dict[str, Any]]] = {
 def make_dataset(
     configurations: Sequence[Configuration],
     names: Sequence[str],
-    outcomes: Sequence[Outcome],
+    metrics: Sequence[Metric],
     totals: Totals,
     *,
     episodes: int,
@@ -58,7 +58,7 @@ def make_dataset(
     configurations : sequence of Configuration
     names : sequence of str
         What varies.
-    outcomes : sequence of Outcome
+    metrics : sequence of Metric
     totals : Totals
         Whose configurations are all finished.
     episodes : int
@@ -91,11 +91,12 @@ def make_dataset(
         "configuration", totals.n_diverged.copy(), {"long_name": "agents whose Q holds inf or NaN at the end"},
     )  # fmt: skip
     data: dict[str, Any] = {}
-    for i, outcome in enumerate(outcomes):
-        values: NDArray[Any] = totals.outcomes[i]
-        if outcome.is_bool and everyone:
+    limits = {c.mdp.max_episode_steps for c in configurations}
+    for i, metric in enumerate(metrics):
+        values: NDArray[Any] = totals.metrics[i]
+        if metric.is_bool and everyone:
             values = values == 1.0
-        data[outcome.name] = (("configuration", "agent"), values, _about(outcome, episodes))
+        data[metric.name] = (("configuration", "agent"), values, _about(metric, episodes, limits))
     finished = [totals.finished[c] for c in range(len(configurations))]
     if finished[0].return_mean.size:
         coordinates["episode"] = ("episode", np.arange(1, episodes + 1), {"units": "episodes"})
@@ -115,14 +116,27 @@ def make_dataset(
     return xarray.Dataset(data, coordinates, attributes)
 
 
-def _about(outcome: Outcome, episodes: int) -> dict[str, Any]:
-    description = outcome.description
-    if outcome.function is None:
-        description = description.format(window=final_window(episodes))
+def _about(metric: Metric, episodes: int, limits: set[int | None]) -> dict[str, Any]:
+    title, description = metric.title, metric.description
+    if metric.function is None:
+        words = {"within": _within(limits), "window": final_window(episodes)}
+        words["settles"] = "; undefined, NaN, where the sum never settles" if None in limits else ""
+        title, description = title.format(**words), description.format(**words)
     return {
-        "long_name": outcome.long_name, "units": outcome.units, "higher_is_better": int(outcome.higher_is_better),
-        "description": description, "is_bool": int(outcome.is_bool),
+        "long_name": title, "units": metric.unit, "higher_is_better": int(metric.higher_is_better),
+        "description": description, "is_bool": int(metric.is_bool), "is_time": int(metric.is_time),
+        "interval_censored": int(metric.interval_censored),
     }  # fmt: skip
+
+
+def _within(limits: set[int | None]) -> str:
+    """Which return is meant: with an episode limit the one within it, which always exists."""
+    if limits == {None}:
+        return "without an episode limit"
+    if len(limits) > 1:
+        return "within the episode limit" + (" if there is one" if None in limits else "")
+    (limit,) = limits
+    return f"within {limit:,} step{'' if limit == 1 else 's'}"
 
 
 def as_json(value: Any) -> str:

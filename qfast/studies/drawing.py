@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qfast.stats._check import Rng
+from qfast.stats._check import Missing, Rng
 from qfast.studies.asked import StudyData
 from qfast.studies.comparisons import compare_all
 from qfast.studies.misrankings import fine_grid, misrank
@@ -62,13 +62,13 @@ class Drawing:
     def plot_sensitivity(
         self: StudyData,
         setting: str | None = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         lines: str | None = None,
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Draw an outcome over one setting; see `qfast.plots.sensitivity`.
+        """Draw a metric over one setting; see `qfast.plots.sensitivity`.
 
         Examples
         --------
@@ -81,17 +81,17 @@ class Drawing:
         """
         from qfast.plots import sensitivity
 
-        return sensitivity(self, setting, outcome, lines=lines, where=where, ax=ax)
+        return sensitivity(self, setting, metric, lines=lines, where=where, ax=ax)
 
     def plot_sensitivity_map(
         self: StudyData,
         settings: Sequence[str] | None = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Draw an outcome over two settings, as a map; see `qfast.plots.sensitivity_map`.
+        """Draw a metric over two settings, as a map; see `qfast.plots.sensitivity_map`.
 
         Examples
         --------
@@ -99,22 +99,22 @@ class Drawing:
         >>> from matplotlib.figure import Figure
         >>> vary = {"alpha": [0.1, 0.5], "epsilon": [0.1, 0.2]}
         >>> study = qfast.study(vary=vary, n_agents=100, episodes=50, seed=0, progress=False)
-        >>> study.plot_sensitivity_map(outcome="steps", ax=Figure().add_subplot()).get_ylabel()
+        >>> study.plot_sensitivity_map(metric="steps", ax=Figure().add_subplot()).get_ylabel()
         'epsilon'
         """
         from qfast.plots import sensitivity_map
 
-        return sensitivity_map(self, settings, outcome, where=where, ax=ax)
+        return sensitivity_map(self, settings, metric, where=where, ax=ax)
 
     def plot_distribution(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         configurations: Sequence[Any] | None = None,
         *,
         kind: str = "violin",
         ax: "Axes | None" = None,
     ) -> "Axes":
-        """Draw an outcome's distribution over agents; see `qfast.plots.score_distribution`.
+        """Draw a metric's distribution over agents; see `qfast.plots.score_distribution`.
 
         Examples
         --------
@@ -128,13 +128,14 @@ class Drawing:
         """
         from qfast.plots import score_distribution
 
-        return score_distribution(self, outcome, configurations, kind=kind, ax=ax)
+        return score_distribution(self, metric, configurations, kind=kind, ax=ax)
 
     def plot_profile(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         level: float = 0.95,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -151,15 +152,16 @@ class Drawing:
         """
         from qfast.plots import performance_profiles
 
-        found = profile_study(self, outcome, thresholds=None, level=level, where=where)
+        found = profile_study(self, metric, thresholds=None, level=level, missing=missing, where=where)
         return performance_profiles(found, ax=ax)
 
     def plot_improvement(
         self: StudyData,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         against: Any = None,
         level: float = 0.95,
+        missing: Missing = "keep",
         where: Mapping[str, Any] | None = None,
         ax: "Axes | None" = None,
     ) -> "Axes":
@@ -176,19 +178,22 @@ class Drawing:
         """
         from qfast.plots import improvement
 
-        found = compare_all(self, outcome, level=level, method="holm", against=against, simultaneous=False, where=where)
+        found = compare_all(
+            self, metric, level=level, method="holm", against=against, simultaneous=False, missing=missing, where=where
+        )
         return improvement(found, ax=ax)
 
     def plot_misranking(
         self: StudyData,
         a: Any = None,
         b: Any = None,
-        outcome: str | None = None,
+        metric: str | None = None,
         *,
         k: int | Sequence[int] | None = None,
         risk: float = 0.05,
         alpha: float = 0.05,
-        paired: bool | None = None,
+        paired: bool = False,
+        missing: Missing = "keep",
         n_resamples: int = 10_000,
         rng: Rng = None,
         where: Mapping[str, Any] | None = None,
@@ -210,8 +215,9 @@ class Drawing:
         """
         from qfast.plots import misranking_curve
 
-        counts = fine_grid(self, a, b, outcome, paired=paired, where=where) if k is None else k
+        counts = fine_grid(self, a, b, metric, paired=paired, missing=missing, where=where) if k is None else k
         found = misrank(
-            self, a, b, outcome, k=counts, alpha=alpha, n_resamples=n_resamples, rng=rng, paired=paired, where=where
-        )
+            self, a, b, metric, k=counts, alpha=alpha, n_resamples=n_resamples, rng=rng, paired=paired, missing=missing,
+            where=where,
+        )  # fmt: skip
         return misranking_curve(found, risk=risk, ax=ax)

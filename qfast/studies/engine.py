@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfast.batches import count_workers
 from qfast.blocks import Memory, in_order
@@ -52,16 +53,16 @@ def check_picklable(tasks: Sequence[Task], executor: Executor | None) -> None:
     Raises
     ------
     InvalidInput
-        If an outcome's function cannot be pickled and the executor is no thread pool.
+        If a metric's function cannot be pickled and the executor is no thread pool.
     """
     if executor is None or isinstance(executor, ThreadPoolExecutor):
         return
-    for outcome in tasks[0].outcomes:
+    for metric in tasks[0].metrics:
         try:
-            pickle.dumps(outcome.function)
+            pickle.dumps(metric.function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             msg = (
-                f"outcomes: {outcome.name} cannot be sent to another process ({error}); "
+                f"metrics: {metric.name} cannot be sent to another process ({error}); "
                 "define it at the top of a module, or use threads"
             )
             raise InvalidInput(msg) from error
@@ -196,8 +197,13 @@ def _enough(totals: Totals, goal: Goal | None, until: int, *, paired: bool) -> l
     numbers = [c for c in range(len(totals.done)) if c not in totals.finished]
     if goal is None or until >= totals.n_agents:
         return numbers
-    narrow = [c for c in numbers if goal.rule.look(totals.scores(goal.outcome, c, until)).narrow_enough]
+    narrow = [c for c in numbers if _is_narrow(goal, totals.scores(goal.metric, c, until))]
     return narrow if not paired or len(narrow) == len(numbers) else []
+
+
+def _is_narrow(goal: Goal, scores: NDArray[np.float64]) -> bool:
+    """Whether an interval is narrow enough; what is infinite or undefined for some agents has no mean, and never is."""
+    return bool(np.isfinite(scores).all()) and goal.rule.look(scores).narrow_enough
 
 
 def memory_needed(tasks: Sequence[Task], n_agents: int, *, all_open: bool, workers: int, here: bool = True) -> int:
@@ -213,13 +219,13 @@ def memory_needed(tasks: Sequence[Task], n_agents: int, *, all_open: bool, worke
     real = task.plan.learner.dtype.itemsize
     # Twice: the totals, and the dataset made of them.
     curves = 2 * 8 * (2 * episodes + len(LEVELS) * quantiles + 2 * len(task.checkpoints))
-    kept = len(tasks) * (8 * len(task.outcomes) * n_agents + curves)
+    kept = len(tasks) * (8 * len(task.metrics) * n_agents + curves)
     nodes = 1 + (n_agents // size).bit_count()
     returns = quantiles * n_agents * real
     summing_up = returns + 4 * n_agents * bool(quantiles)
     under_way = (len(tasks) if all_open else 1) * (returns + 16 * episodes * nodes) + summing_up
     waiting = min(blocks - running, max(1, workers // 2))
-    part = size * (8 * len(task.outcomes) + quantiles * real) + 16 * episodes
+    part = size * (8 * len(task.metrics) + quantiles * real) + 16 * episodes
     block = max(_block_bytes(task, n_agents, min(size, n_agents)) for task in tasks)
     return kept + under_way + waiting * part + running * (part + block) * here
 

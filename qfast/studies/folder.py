@@ -1,7 +1,7 @@
 """A study's folder: what is complete stands there in pieces, so that an interrupted study can go on.
 
 A `qfast.work_folder.WorkFolder` of the study, with its problems as parts.  Each part ``piece-…`` holds what came in
-during a few seconds: outcomes of stretches of agents; of configurations that are complete, their curves; of the others,
+during a few seconds: metrics of stretches of agents; of configurations that are complete, their curves; of the others,
 what is needed to go on.  Neither how often pieces were written nor where they begin and end changes a bit of the
 result.
 """
@@ -85,9 +85,9 @@ class Folder:
 
     def finish(self, number: int, totals: Totals) -> None:
         """Note that a configuration is complete, with the agents that it has."""
-        n_outcomes, done = totals.outcomes.shape[0], int(totals.done[number])
+        n_metrics, done = totals.metrics.shape[0], int(totals.done[number])
         n_quantiles = totals.finished[number].return_quantile.shape[1]
-        self.add(number, Part(done, 0, np.zeros((n_outcomes, 0)), 0, np.zeros((n_quantiles, 0))))
+        self.add(number, Part(done, 0, np.zeros((n_metrics, 0)), 0, np.zeros((n_quantiles, 0))))
 
     def flush(self, totals: Totals, seconds: float, *, now: bool = False) -> None:
         """Write a piece, if it is time to."""
@@ -183,12 +183,12 @@ def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
 def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> dict[str, NDArray[Any]]:
     """Turn parts into arrays for a file."""
     table, arrays = [], {}
-    outcomes, finished = [], []
+    metrics, finished = [], []
     for number, parts in waiting.items():
         complete = number in totals.finished and number not in written
         n, steps = sum(part.n for part in parts), sum(part.n_steps for part in parts)
         table.append((number, parts[0].first, n, steps, sum(part.n_diverged for part in parts), int(complete)))
-        outcomes += [part.outcomes for part in parts]
+        metrics += [part.metrics for part in parts]
         if complete:
             finished.append(totals.finished[number])
             continue
@@ -198,7 +198,7 @@ def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> 
             arrays[f"{name}_keys_{number}"] = np.array([node[:3] for node in nodes], np.int64).reshape(-1, 3)
             arrays[f"{name}_{number}"] = np.array([np.asarray(node[3]) for node in nodes])
     arrays["table"] = np.array(table, np.int64)
-    arrays["outcomes"] = np.concatenate(outcomes, axis=1)
+    arrays["metrics"] = np.concatenate(metrics, axis=1)
     for field in fields(Curves):
         if finished:
             arrays[field.name] = np.array([getattr(curves, field.name) for curves in finished])
@@ -207,17 +207,17 @@ def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> 
 
 def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
     """Give the stretches of agents in a piece: configuration, first agent, what there is, the curves; and seconds."""
-    n_outcomes = totals.outcomes.shape[0]
+    n_metrics = totals.metrics.shape[0]
     entries: list[tuple[int, int, Part, Curves | None]] = []
     at, row = 0, 0
-    if arrays["outcomes"].shape[0] != n_outcomes:
-        msg = f"a piece has {arrays['outcomes'].shape[0]} outcomes, and the study {n_outcomes}"
+    if arrays["metrics"].shape[0] != n_metrics:
+        msg = f"a piece has {arrays['metrics'].shape[0]} metrics, and the study {n_metrics}"
         raise ValueError(msg)
     for number, first, n, steps, diverged, complete in arrays["table"].tolist():
-        outcomes = arrays["outcomes"][:, at : at + n]
+        metrics = arrays["metrics"][:, at : at + n]
         at += n
         curves = None
-        part = Part(first, n, outcomes, steps, np.zeros((0, n)), diverged)
+        part = Part(first, n, metrics, steps, np.zeros((0, n)), diverged)
         if complete:
             curves = Curves(**{field.name: arrays[field.name][row] for field in fields(Curves)})
             row += 1

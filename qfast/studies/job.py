@@ -23,27 +23,23 @@ from qfast.machine import available_memory, default_threads
 from qfast.magnitudes import lost_updates
 from qfast.mdp import MDP
 from qfast.progress import Reporter
-from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_code, seed_in_words, seed_to_json
-from qfast.settings import DEFAULTS
+from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
+from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
 from qfast.studies.folder import KIND, Folder
-from qfast.studies.outcomes import TRUTH, Outcome, choose_outcomes, final_window
+from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
-from qfast.studies.settings import as_key, decode, encode
+from qfast.studies.settings import encode
 from qfast.studies.totals import Curves, Totals
 from qfast.studies.watching import Watch
-from qfast.studies.words import as_code
 from qfast.training_checks import check_problem, largest_that
 from qfast.work_folder import read_work
 
 __all__ = ["Job", "prepare"]
-
-#: Episodes whose quantiles over agents are kept, unless all are asked for.
-_QUANTILE_EPISODES: Final = 50
 
 #: Episodes that are recorded before they are summed up, at most.
 _STRETCH: Final = 128
@@ -59,7 +55,7 @@ class Job:
     Attributes
     ----------
     design : Design
-    outcomes : tuple of Outcome
+    metrics : tuple of Metric
     goal : Goal or None
     paired : bool
     tasks : tuple of Task
@@ -75,7 +71,7 @@ class Job:
     """
 
     design: Design
-    outcomes: tuple[Outcome, ...]
+    metrics: tuple[Metric, ...]
     goal: Goal | None
     paired: bool
     tasks: tuple[Task, ...]
@@ -161,11 +157,11 @@ class Job:
                 self.totals.finished[number] = self.shapes.unknown()
             self.totals.finish(number)
         dataset = make_dataset(
-            self.design.configurations, self.design.names, self.outcomes, self.totals, episodes=self.about["episodes"],
+            self.design.configurations, self.design.names, self.metrics, self.totals, episodes=self.about["episodes"],
             quantile_episodes=self.quantile_episodes, checkpoints=self.checkpoints, first_agents=self.first_agents,
             attributes=_attributes(self.design, self.totals, self.about),
         )  # fmt: skip
-        own = tuple(outcome for outcome in self.outcomes if outcome.function is not None)
+        own = tuple(metric for metric in self.metrics if metric.function is not None)
         return Study(dataset, self.design.problems, own)
 
 
@@ -179,7 +175,7 @@ def prepare(
     seed: Seed,
     first_agent: int,
     paired: bool,
-    outcomes: Any,
+    metrics: Any,
     checkpoints: Any,
     curves: Any,
     precision: Any,
@@ -191,14 +187,16 @@ def prepare(
     design = make_design(mdp, vary, fixed, n_agents=n_agents, episodes=episodes)
     for configuration in design.configurations:
         check_problem(configuration.mdp, configuration.learner)
-    chosen = choose_outcomes(outcomes, design.names)
+    chosen = choose_metrics(metrics, design.names)
     goal = make_goal(precision, chosen)
     when = _checkpoints(checkpoints, episodes)
     quantile_episodes = _quantile_episodes(curves, episodes)
     sequence = _seed(seed, out)
     firsts = first_agent + np.arange(len(design), dtype=np.int64) * (0 if paired else n_agents)
+    seeds = problem_seeds(sequence, list(design.problems))
     tasks = tuple(
-        _task(one, chosen, when, quantile_episodes, sequence, int(first), episodes, curves=curves is not False)
+        _task(one, chosen, when, quantile_episodes, seeds[one.problem], int(first), episodes,
+              curves=curves is not False)
         for one, first in zip(design.configurations, firsts, strict=True)
     )
     check_picklable(tasks, executor)
@@ -227,6 +225,16 @@ def _seed(seed: Seed, out: Any) -> SeedSequence:
     return as_seed_sequence(seed) if begun is None else seed_from_json(begun["seed"])
 
 
+def problem_seeds(seed: SeedSequence, names: Sequence[str]) -> dict[str, SeedSequence]:
+    """The seed of each problem: of one alone the study's; of several each its own, since agents are paired within one.
+
+    Shared streams would make similar problems alike, and what is averaged over them less certain than it looks.
+    """
+    if len(names) == 1:
+        return {names[0]: seed}
+    return {name: as_seed_sequence(seed_of_problem(seed, name)) for name in names}
+
+
 def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
     if checkpoints is None:
         return ()
@@ -240,7 +248,7 @@ def _checkpoints(checkpoints: Any, episodes: int) -> tuple[int, ...]:
 def _quantile_episodes(curves: Any, episodes: int) -> Any:
     """The episodes that quantiles are kept for, from 1."""
     if curves is True:
-        count = min(_QUANTILE_EPISODES, episodes)
+        count = default_quantile_episodes(episodes)
     elif curves is False:
         count = 0
     elif isinstance(curves, str) and curves == "all":
@@ -255,7 +263,7 @@ def _quantile_episodes(curves: Any, episodes: int) -> Any:
 
 def _task(
     configuration: Configuration,
-    outcomes: tuple[Outcome, ...],
+    metrics: tuple[Metric, ...],
     checkpoints: tuple[int, ...],
     quantile_episodes: Any,
     seed: SeedSequence,
@@ -268,7 +276,7 @@ def _task(
         last=final_window(episodes),
         curves=curves,
         quantile_episodes=tuple((quantile_episodes - 1).tolist()),
-        keep=any(outcome.function is not None for outcome in outcomes),
+        keep=any(metric.function is not None for metric in metrics),
     )
     plan = make_plan(
         configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
@@ -277,16 +285,16 @@ def _task(
         plan = replace(plan, spec=replace(plan.spec, records="returns"))
     stretches = _stretches(checkpoints, episodes)
     plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
-    if checkpoints or any(outcome.name in TRUTH for outcome in outcomes):
+    if checkpoints or any(metric.name in TRUTH for metric in metrics):
         from qfast.truth.judge import make_judge
 
         try:
             judge = make_judge(configuration.mdp, configuration.learner.gamma, configuration.learner.ties)
         except InvalidInput as error:
-            msg = f"{error}; or leave the truth out: outcomes=['auc', 'final_return', 'steps'], checkpoints=None"
+            msg = f"{error}; or leave the truth out: metrics=['auc', 'final_return', 'steps'], checkpoints=None"
             raise InvalidInput(msg) from error
         plan = replace(plan, checks=Watch(judge, tuple(sorted({*checkpoints, episodes}))))
-    return Task(plan, wanted, outcomes, checkpoints, configuration.arguments, configuration.mdp)
+    return Task(plan, wanted, metrics, checkpoints, configuration.arguments, configuration.mdp)
 
 
 def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, int], ...]:
@@ -321,7 +329,7 @@ def _check_memory(tasks: Sequence[Task], n_agents: int, *, all_open: bool, execu
 
 def _about(
     design: Design,
-    outcomes: tuple[Outcome, ...],
+    metrics: tuple[Metric, ...],
     goal: Goal | None,
     seed: SeedSequence,
     *,
@@ -343,8 +351,8 @@ def _about(
         "episodes": int(episodes),
         "first_agent": int(first_agent),
         "paired": paired,
-        "outcomes": [outcome.name for outcome in outcomes],
-        "own_outcomes": {outcome.name: outcome.description for outcome in outcomes if outcome.function is not None},
+        "metrics": [metric.name for metric in metrics],
+        "own_metrics": {metric.name: own_metric(metric) for metric in metrics if metric.function is not None},
         "checkpoints": list(checkpoints),
         "curves": int(quantile_episodes.size),  # episodes that have quantiles; 0 is no curve at all
         "precision": None if goal is None else goal.described(),
@@ -353,10 +361,12 @@ def _about(
 
 def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[str, Any]:
     """What the dataset says about the whole: numbers and texts, as netCDF holds them."""
+    seeds = problem_seeds(seed_from_json(about["seed"]), list(design.problems))
     return {
         "qfast_version": __version__,
         "seed": seed_in_words(about["seed"]),
         "seed_sequence": as_json(about["seed"]),
+        "problem_seeds": as_json({name: seed_to_json(seed) for name, seed in seeds.items()}),
         "paired": int(about["paired"]),
         "n_agents": about["n_agents"],
         "episodes": about["episodes"],
@@ -370,9 +380,11 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
             for one in design.configurations
         ]),
         "varied": as_json(list(design.names)),
-        "outcomes": as_json(about["outcomes"]),
+        "metrics": as_json(about["metrics"]),
         "precision": as_json(about["precision"]),
-        "command": _call(design, about),
+        "command": study_code(
+            design.problems, design.vary, design.fixed, about, list(_checkpoints(_CHECKPOINTS, about["episodes"]))
+        ),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -380,25 +392,3 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
 def _in_words(mdp: MDP) -> str:
     limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
     return f"{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}"
-
-
-def _call(design: Design, about: dict[str, Any]) -> str:
-    """The call that makes the study again, with the problems as the reader has them."""
-    names = list(design.problems)
-    problems = names[0] if len(names) == 1 else f"{{{', '.join(f'{name!r}: …' for name in names)}}}"
-    grids = [
-        "{" + ", ".join(f"{n!r}: [{', '.join(as_code(decode(v)) for v in values)}]" for n, values in grid.items()) + "}"
-        for grid in design.vary
-    ]
-    fixed = {name: decode(value) for name, value in design.fixed.items()}
-    changed = {name: value for name, value in fixed.items() if as_key(value) != as_key(DEFAULTS[name])}
-    options: dict[str, Any] = {"n_agents": about["n_agents"], "episodes": about["episodes"], **changed}
-    options |= {"first_agent": about["first_agent"]} if about["first_agent"] else {}
-    options |= {} if about["paired"] else {"paired": False}
-    texts = [f"{name}={as_code(value)}" for name, value in options.items()]
-    texts.append(f"seed={seed_in_code(about['seed'])}")
-    if about["precision"] is not None:
-        goal = about["precision"]
-        texts.append(f"precision={{{goal['outcome']!r}: {goal['half_width']!r}}}")
-    vary = grids[0] if len(grids) == 1 else f"[{', '.join(grids)}]"
-    return f"qfast.study({problems}, vary={vary}, {', '.join(texts)})"

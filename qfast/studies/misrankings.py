@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, select
+from qfast.studies.asked import (
+    Metric,
+    Missing,
+    StudyData,
+    common_scores,
+    metric_of,
+    pairing,
+    refuse_without_means,
+    restricted,
+    select,
+)
 from qfast.studies.seeds import pair_of
 from qfast.studies.texts import columns, number, percent, with_interval
 
@@ -26,6 +36,7 @@ Ints = NDArray[np.int64]
 USUAL_SEEDS = (1, 3, 5, 10, 30, 100)
 # What resampling draws seed by seed, and how far a curve is followed at most.
 _MOST_DRAWN, _MOST_SEEDS = 1000, 100_000
+_ROUNDING = 1e-12  # difference of means, as a share of them, that is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +45,7 @@ class StudyMisranking:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         By what configurations are ranked.
     configurations : tuple of int
         Their indices: the two of a pair, the better one first, or all.
@@ -46,14 +57,17 @@ class StudyMisranking:
         All numbers, with how they were computed.
     n_agents : int
         Agents of each population (of the smallest).
+    about : str
+        How many agents that is of those that were run, where it is not all of them; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
     means: Floats
     result: Misranking | BestMisranking
     n_agents: int
+    about: str = ""
 
     @property
     def is_pair(self) -> bool:
@@ -77,11 +91,11 @@ class StudyMisranking:
 
     @property
     def wrong_error(self) -> Floats:
-        """Its standard error, (n_k,): from resampling, and (of a pair) because the populations are finite."""
-        if isinstance(self.result, BestMisranking):
-            return self.result.wrong_error
-        resampling = np.nan_to_num(self.result.wrong_winner_error)
-        return np.hypot(resampling, self.result.wrong_winner_population_error)
+        """Its standard error, (n_k,): from resampling, and because the populations are finite."""
+        r = self.result
+        if isinstance(r, BestMisranking):
+            return np.hypot(np.nan_to_num(r.wrong_error), np.nan_to_num(r.wrong_population_error))
+        return np.hypot(np.nan_to_num(r.wrong_winner_error), r.wrong_winner_population_error)
 
     @property
     def missed(self) -> Floats | None:
@@ -105,8 +119,9 @@ class StudyMisranking:
     @property
     def loss(self) -> Floats:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
-        sign = 1 if self.outcome.higher_is_better else -1
+        sign = 1 if self.metric.higher_is_better else -1
         gaps = (sign * self.means).max() - sign * self.means
+        gaps[gaps <= _ROUNDING * np.abs(self.means).max()] = 0.0  # equal means that were summed in another order
         return np.asarray(self.named @ gaps, dtype=np.float64)
 
     @property
@@ -116,8 +131,10 @@ class StudyMisranking:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the study itself leaves it open which of two is better: 0 lies in the difference's interval."""
-        return isinstance(self.result, Misranking) and 0.0 in self.result.difference.interval
+        """Whether the study itself leaves it open which is the best: another one is not told from it."""
+        if isinstance(self.result, BestMisranking):
+            return self.result.in_doubt
+        return 0.0 in self.result.difference.interval
 
     def trustworthy(self, risk: float = 0.05) -> int | None:
         """Find the number of seeds, among ``k``, from which on the winner is wrong with at most this probability.
@@ -135,10 +152,36 @@ class StudyMisranking:
         if not 0 < risk < 1:
             msg = f"risk={risk!r} is outside (0, 1); use a probability such as 0.05"
             raise InvalidInput(msg)
+        return self._from_on(self.wrong, risk)
+
+    def trustworthy_range(self, risk: float = 0.05) -> tuple[int | None, int | None]:
+        """Bound the number that `trustworthy` finds: two standard errors of ``wrong`` to either side.
+
+        Parameters
+        ----------
+        risk : float, default 0.05
+            In (0, 1).
+
+        Returns
+        -------
+        tuple of two (int or None)
+            Among ``k``; None where not even the largest k is enough.
+        """
+        self.trustworthy(risk)
+        low, high = (self._from_on(self.wrong + side * self.wrong_error, risk) for side in (-2, 2))
+        return low, high
+
+    def _from_on(self, wrong: Floats, risk: float) -> int | None:
+        """The smallest k from which on a probability stays at most this high."""
         order = np.argsort(self.k, kind="stable")
-        bad = np.flatnonzero(self.wrong[order] > risk)
+        bad = np.flatnonzero(wrong[order] > risk)
         first = 0 if bad.size == 0 else int(bad[-1]) + 1
         return None if first == order.size else int(self.k[order][first])
+
+    @property
+    def how(self) -> str:
+        """Which experiments are meant, in words."""
+        return "with shared random numbers (paired)" if self.paired else "with independent seeds"
 
     @property
     def sentence(self) -> str:
@@ -146,10 +189,11 @@ class StudyMisranking:
         parts = []
         shown = [k for k in (1, 5, 30) if k in self.k] or self.k[:3].tolist()
         for n, k in enumerate(shown):
-            share = percent(float(self.wrong[self.k.tolist().index(k)]))
+            i = self.k.tolist().index(k)
+            share = _chance(float(self.wrong[i]), float(self.wrong_error[i]), None)
             seeds = f"{k:,} {'seed' if k == 1 else 'seeds'}"
-            first = f"an experiment with {seeds} of each names the wrong winner in {share} of cases"
-            parts.append(first if n == 0 else f"with {seeds} in {share}")
+            first = f"{self.how} an experiment of {seeds} of each names the wrong winner in {share} of cases"
+            parts.append(first if n == 0 else f"of {seeds} in {share}")
         least = self.trustworthy()
         fewer = [k for k in self.k.tolist() if least is not None and k < least]
         end = (
@@ -159,17 +203,25 @@ class StudyMisranking:
             if fewer
             else f"{least:,} {'is' if least == 1 else 'are'} enough to bring that to 5 %"
         )
+        low, high = self.trustworthy_range()
+        if low != high:
+            known = f"perhaps more than {self.k.max():,}" if high is None else f"between {low:,} and {high:,}"
+            end += f" ({known}, as the study is finite itself)"
         if isinstance(self.result, Misranking):
             d = self.result.difference
             by = f"{number(abs(d.value), d.interval.half_width)}"
-            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.outcome.title}"
+            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.metric.title}"
             if self.in_doubt:
                 truth += " (though the study itself leaves that open)"
         else:
             best = [self.labels[i] for i in self.result.best]
             verb = "is" if len(best) == 1 else "are"
-            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.outcome.title}"
-        return f"{truth}; {', '.join(parts)}; {end}."
+            truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.metric.title}"
+            if self.in_doubt:
+                rivals = [self.labels[i] for i in self.result.rivals]
+                more = f" and {len(rivals) - 2:,} more" if len(rivals) > 2 else ""
+                truth += f" (though the study itself does not tell it from {'; '.join(rivals[:2])}{more})"
+        return f"{truth}; {', '.join(parts)}; {end}{'; ' if self.about else ''}{self.about}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
@@ -203,15 +255,16 @@ class StudyMisranking:
     @property
     def words(self) -> str:
         """What an experiment is, and what is held for true."""
-        how = "with common random numbers" if self.paired else "with random numbers of their own"
+        how = "which share random numbers (paired)" if self.paired else "with independent seeds"
         return (
             f"an experiment runs k agents of each configuration, {how}; "
             f"the {self.n_agents:,} agents of each that were run are taken for the truth"
+            f"{'; ' if self.about else ''}{self.about}"
         )
 
     def __str__(self) -> str:
         """Print a line for each k."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", self.words]
+        lines = [f"{self.metric.axis}; {self.metric.direction}", self.words]
         if isinstance(self.result, Misranking):
             difference = with_interval(self.result.difference)
             lines.append(f"better: {self.labels[0]}; worse: {self.labels[1]}; difference {difference}")
@@ -221,26 +274,37 @@ class StudyMisranking:
         return "\n".join([*lines, *columns(*self.table())])
 
 
-def _chance(p: float, error: float) -> str:
-    """A probability; where resampling has seen none, it is small and not zero."""
-    return f"< {percent(float(error), 2)}" if p == 0.0 and error > 0 else percent(float(p), 2)
+def _chance(p: float, error: float, digits: int | None = 2) -> str:
+    """A probability; where resampling has seen none, it is small and not zero.
+
+    Examples
+    --------
+    >>> _chance(0.0, 0.0003), _chance(0.0, 0.0), _chance(0.25, 0.01, None)
+    ('< 0.03 %', '0.00 %', '25 %')
+    """
+    if p == 0.0 and error > 0:
+        return f"< {percent(error, 2).removeprefix('< ')}"
+    return percent(float(p), digits)
 
 
 def fine_grid(
     study: StudyData,
     a: Any = None,
     b: Any = None,
-    outcome: str | None = None,
+    metric: str | None = None,
     *,
-    paired: bool | None = None,
+    paired: bool = False,
+    missing: Missing = "keep",
     where: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
     together = pairing(study, paired)
     # Of the best of all, the two best are the hardest to tell apart.
-    x, y = common_scores(study, asked, list(pair_of(study, asked, a, b, where)), paired=together)
+    pair = list(pair_of(study, asked, a, b, where))
+    refuse_without_means(study, asked, pair, "a wrong winner by the mean", missing=missing)
+    x, y = populations_of(study, asked, pair, paired=together, missing=missing)[0]
     variance = float((x - y).var()) if together else float(x.var() + y.var())
     gap = abs(float(x.mean() - y.mean()))
     # The normal limit is at one in a thousand here.
@@ -257,17 +321,18 @@ def misrank(
     study: StudyData,
     a: Any,
     b: Any,
-    outcome: str | None,
+    metric: str | None,
     *,
     k: int | Sequence[int] | Ints,
     alpha: float,
     n_resamples: int,
     rng: Any,
-    paired: bool | None,
+    paired: bool,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudyMisranking:
     """Ask how often k seeds mislead; see `Study.misranking`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     together = pairing(study, paired)
     options: dict[str, Any] = {
         "paired": together, "higher_is_better": asked.higher_is_better, "n_resamples": n_resamples, "rng": rng
@@ -275,21 +340,32 @@ def misrank(
     chosen = select(study, where, one_problem=a is None)
     result: Misranking | BestMisranking
     if a is None and b is None and len(chosen) > 2:
-        populations = common_scores(study, asked, chosen, paired=together)
+        refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
+        populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         result = misranking_of_best(populations, k, **options)
     else:
         chosen = list(pair_of(study, asked, a, b, where))
-        populations = common_scores(study, asked, chosen, paired=together)
+        refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
+        populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         sign = 1 if asked.higher_is_better else -1
         if sign * float(populations[0].mean()) < sign * float(populations[1].mean()):  # the better one comes first
             chosen.reverse()
             populations.reverse()
         result = misranking(populations[0], populations[1], k, alpha=alpha, **options)
     return StudyMisranking(
-        outcome=asked,
+        metric=asked,
         configurations=tuple(chosen),
         labels=tuple(str(study.labels[i]) for i in chosen),
         means=np.array([float(x.mean()) for x in populations]),
         result=result,
         n_agents=min(x.size for x in populations),
+        about=about,
     )
+
+
+def populations_of(
+    study: StudyData, asked: Metric, configurations: Sequence[int], *, paired: bool, missing: Missing
+) -> tuple[list[Floats], str]:
+    """Scores that are taken for the truth, and how many agents they are of where it is not all."""
+    found = common_scores(study, asked, configurations, paired=paired, missing=missing)
+    return [restricted(study, asked, x) for x in found.scores], found.about

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qfast.blocks import Plan, mean_table, run_block
 from qfast.errors import InvalidInput
 from qfast.moments import LEAF, Moments, Tree, add_sums, combine_moments
-from qfast.studies.outcomes import AgentBlock, Outcome
+from qfast.studies.metrics import AgentBlock, Metric
 
 __all__ = ["Part", "Records", "Task", "run_part"]
 
@@ -34,7 +34,7 @@ class Wanted:
     quantile_episodes : tuple of int
         The episodes, from 0, whose returns are kept for quantiles over agents.
     keep : bool
-        Whether everything is kept, for outcomes of the user's own.
+        Whether everything is kept, for metrics of the user's own.
     """
 
     last: int
@@ -45,13 +45,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Task:
-    """What all blocks of a configuration have in common; picklable, if the outcomes' functions are.
+    """What all blocks of a configuration have in common; picklable, if the metrics' functions are.
 
     Attributes
     ----------
     plan : Plan
     wanted : Wanted
-    outcomes : tuple of Outcome
+    metrics : tuple of Metric
     checkpoints : tuple of int
         Those that count for curves and the first optimal episode: all that the plan checks, or all but the end.
     settings : dict
@@ -61,7 +61,7 @@ class Task:
 
     plan: Plan
     wanted: Wanted
-    outcomes: tuple[Outcome, ...]
+    metrics: tuple[Metric, ...]
     checkpoints: tuple[int, ...]
     settings: dict[str, Any]
     mdp: Any
@@ -75,7 +75,7 @@ class Part:
     ----------
     first, n : int
         Number of the first agent within its configuration, and how many they are.
-    outcomes : ndarray of float64, shape (outcomes, n)
+    metrics : ndarray of float64, shape (metrics, n)
     n_steps, n_diverged : int
     curve : Tree of moments
         Of the returns over agents, shape (episodes,) each.
@@ -87,7 +87,7 @@ class Part:
 
     first: int
     n: int
-    outcomes: NDArray[np.float64]
+    metrics: NDArray[np.float64]
     n_steps: int
     returns: NDArray[Any]
     n_diverged: int = 0
@@ -194,7 +194,7 @@ def run_part(
     BlockStopped
         If ``stop`` was set before the block was complete.
     InvalidInput
-        If an outcome of the user's own does not give a number for each agent.
+        If a metric of the user's own does not give a number for each agent.
     """
     block = run_block(task.plan, first, count, stop=stop, report=report)
     records, memory = block.summary, block.memory
@@ -202,7 +202,7 @@ def run_part(
         msg = f"the plan of a study records {task.plan.record!r} into {type(records).__name__}"
         raise TypeError(msg)
     measured = _measured(task, records, block.steps, memory.checks)
-    own = [outcome for outcome in task.outcomes if outcome.function is not None]
+    own = [metric for metric in task.metrics if metric.function is not None]
     if own:
         seen = AgentBlock(
             q=memory.q if memory.q.ndim == 3 else mean_table(memory.q),
@@ -210,9 +210,9 @@ def run_part(
             lengths=np.concatenate([lengths for _, lengths in records.kept], axis=1),
             agents=task.plan.first_agent + np.arange(first, first + count), settings=task.settings, mdp=task.mdp,
         )  # fmt: skip
-        measured |= {outcome.name: _measure(outcome, seen, count) for outcome in own if count}
+        measured |= {metric.name: _measure(metric, seen, count) for metric in own if count}
     part = Part(
-        first, count, np.array([measured.get(outcome.name, np.zeros(count)) for outcome in task.outcomes]),
+        first, count, np.array([measured.get(metric.name, np.zeros(count)) for metric in task.metrics]),
         block.n_steps, records.at_quantiles(), block.n_diverged, records.curve(),
     )  # fmt: skip
     if task.checkpoints:
@@ -225,7 +225,7 @@ def run_part(
 def _measured(
     task: Task, records: Records, steps: NDArray[np.int64], checks: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """The outcomes that are built in, by name; only those of the truth if that is known."""
+    """The metrics that are built in, by name; only those of the truth if that is known."""
     total, last = records.totals()
     used = steps.astype(np.float64)
     measured = {"auc": total / task.plan.episodes, "final_return": last / task.wanted.last, "steps": used}
@@ -244,13 +244,13 @@ def _first_optimal(optimal: NDArray[np.bool_], when: NDArray[np.int64]) -> NDArr
     return np.where(lasting > 0, when[np.minimum(when.size - lasting, when.size - 1)], np.inf)
 
 
-def _measure(outcome: Outcome, seen: AgentBlock, count: int) -> NDArray[np.float64]:
+def _measure(metric: Metric, seen: AgentBlock, count: int) -> NDArray[np.float64]:
     """Call a function of the user's, and check what it gives."""
-    assert outcome.function is not None
-    values = np.asarray(outcome.function(seen))
+    assert metric.function is not None
+    values = np.asarray(metric.function(seen))
     if values.shape != (count,) or values.dtype.kind not in "biuf":
         msg = (
-            f"outcomes: {outcome.name} gave shape {values.shape} of {values.dtype} for {count} agents; "
+            f"metrics: {metric.name} gave shape {values.shape} of {values.dtype} for {count} agents; "
             f"return one number for each of them, shape ({count},)"
         )
         raise InvalidInput(msg)

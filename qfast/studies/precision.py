@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.errors import InvalidInput
-from qfast.studies.outcomes import Outcome
+from qfast.studies.metrics import Metric
 
 if TYPE_CHECKING:
     from qfast.stats import PrecisionRule
@@ -17,7 +17,7 @@ _FIRST: Final = 1024
 _STEP: Final = 512
 _GROWTH: Final = 1.25
 
-#: The outcome that a lone number is about.
+#: The metric that a lone number is about.
 _DEFAULT: Final = "auc"
 
 
@@ -27,28 +27,28 @@ class Goal:
 
     Attributes
     ----------
-    outcome : int
-        Place of the outcome among those of the study.
+    metric : int
+        Place of the metric among those of the study.
     name : str
     rule : PrecisionRule
     """
 
-    outcome: int
+    metric: int
     name: str
     rule: "PrecisionRule"
 
     def described(self) -> dict[str, Any]:
         """The goal as JSON holds it."""
-        return {"outcome": self.name, **asdict(self.rule)}
+        return {"metric": self.name, **asdict(self.rule)}
 
 
-def make_goal(given: Any, outcomes: Sequence[Outcome]) -> Goal | None:
+def make_goal(given: Any, metrics: Sequence[Metric]) -> Goal | None:
     """Turn what the user asked for into a goal.
 
     Parameters
     ----------
-    given : None, float, PrecisionRule, or mapping of one outcome's name to a float or PrecisionRule
-    outcomes : sequence of Outcome
+    given : None, float, PrecisionRule, or mapping of one metric's name to a float or PrecisionRule
+    metrics : sequence of Metric
 
     Returns
     -------
@@ -57,7 +57,7 @@ def make_goal(given: Any, outcomes: Sequence[Outcome]) -> Goal | None:
     Raises
     ------
     InvalidInput
-        If the outcome is not one of the study's, or the half-width is no positive number.
+        If the metric is not one of the study's, or the half-width is no positive number.
     """
     if given is None:
         return None
@@ -66,22 +66,22 @@ def make_goal(given: Any, outcomes: Sequence[Outcome]) -> Goal | None:
     name, rule = _DEFAULT, given
     if isinstance(given, Mapping):
         if len(given) != 1:
-            msg = f"precision={given!r:.60} must name one outcome; use for example {{'auc': 0.05}}"
+            msg = f"precision={given!r:.60} must name one metric; use for example {{'auc': 0.05}}"
             raise InvalidInput(msg)
         ((name, rule),) = given.items()
-    names = [outcome.name for outcome in outcomes]
+    names = [metric.name for metric in metrics]
     if name not in names:
-        msg = f"precision: {name!r} is no outcome of this study; use one of {', '.join(names)}"
-        raise InvalidInput(msg)
-    if name == "first_optimal":
-        msg = "precision: first_optimal is censored and has no mean; use 'optimal', the share that got there"
+        msg = f"precision: {name!r} is no metric of this study; use one of {', '.join(names)}"
         raise InvalidInput(msg)
     number = names.index(name)
+    if metrics[number].is_time:
+        msg = f"precision: {name} is a time that may never come, and has no mean; use 'optimal', the share of agents"
+        raise InvalidInput(msg)
     if not isinstance(rule, PrecisionRule):
         if isinstance(rule, bool) or not isinstance(rule, (int, float)):
             msg = f"precision={rule!r:.60} is no half-width; use a number such as 0.05, or a qfast.stats.PrecisionRule"
             raise InvalidInput(msg)
-        rule = PrecisionRule(float(rule), quantity="share" if outcomes[number].is_bool else "mean")
+        rule = PrecisionRule(float(rule), quantity="share" if metrics[number].is_bool else "mean")
     return Goal(number, name, rule)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.errors import InvalidInput
 from qfast.stats import Profile, performance_profile
-from qfast.studies.asked import Outcome, StudyData, outcome_of, scores_of, select
+from qfast.studies.asked import Metric, Missing, StudyData, common_scores, metric_of, select, undefined_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,10 +28,10 @@ class StudyProfile:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What is profiled.
     thresholds : ndarray, float64 (n_thresholds,)
-        In the outcome's unit, ascending.
+        In the metric's unit, ascending.
     configurations : tuple of int
         Their indices.
     labels : tuple of str
@@ -40,14 +41,17 @@ class StudyProfile:
         better), with a band that holds the whole curve at once.
     level : float
         Confidence level of each band.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     thresholds: Floats
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
     profiles: tuple[Profile, ...]
     level: float
+    about: str = ""
 
     def to_dataframe(self) -> "DataFrame":
         """Give a tidy pandas table: label, threshold, share, low, high."""
@@ -62,18 +66,25 @@ class StudyProfile:
 
 def profile_study(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     thresholds: ArrayLike | None,
     level: float,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudyProfile:
     """Profile all configurations; see `Study.profile`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     chosen = select(study, where, one_problem=True)
-    scores = [scores_of(study, asked, i) for i in chosen]
+    found = common_scores(study, asked, chosen, paired=False, missing=missing)
+    undefined = undefined_text(study, asked, chosen)
+    if undefined and missing == "keep":
+        msg = f"shares of agents above a threshold are not defined: {undefined}"
+        raise InvalidInput(msg)
+    scores = found.scores
     if thresholds is None:
         tau = np.unique(np.concatenate(scores))
+        tau = tau[np.isfinite(tau)] if np.isfinite(tau).any() else np.zeros(1)
         if tau.size > _MOST_STEPS:  # quantiles of what occurs, so that no part of the curve is coarse
             tau = np.unique(np.quantile(tau, np.linspace(0, 1, _MOST_STEPS)))
     else:
@@ -81,4 +92,4 @@ def profile_study(
     sign = 1.0 if asked.higher_is_better else -1.0
     profiles = tuple(performance_profile(sign * x, sign * tau, level=level) for x in scores)
     labels = tuple(str(study.labels[i]) for i in chosen)
-    return StudyProfile(asked, tau, tuple(chosen), labels, profiles, level)
+    return StudyProfile(asked, tau, tuple(chosen), labels, profiles, level, found.about)

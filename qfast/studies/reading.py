@@ -9,8 +9,8 @@ from qfast.seeding import seed_from_json
 from qfast.settings import DEFAULTS
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
+from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
 from qfast.studies.optional import need
-from qfast.studies.outcomes import BUILT_IN, AgentBlock, Outcome
 from qfast.studies.result import Study
 from qfast.studies.settings import decode
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count
@@ -27,23 +27,26 @@ def read_folder(path: Path) -> Study:
         If the folder holds no study, is damaged, or the study is not complete.
     """
     need("xarray", "a study")
+    if (path / "study.json").is_file():
+        msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
+        raise BadFile(msg)
     there = read_begun(path)
     try:
         problems = read_problems(path, there)
         vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]
         fixed = DEFAULTS | {name: decode(value) for name, value in there["settings"].items()}
         seed = seed_from_json(there["seed"])
-        outcomes = [
-            Outcome(name, name.replace("_", " "), "1", there["own_outcomes"][name], function=_not_kept)
-            if name in there["own_outcomes"]
+        metrics = [
+            Metric(_not_kept, name, **there["own_metrics"][name])
+            if name in there["own_metrics"]
             else BUILT_IN[name]
-            for name in there["outcomes"]
+            for name in there["metrics"]
         ]
         job = prepare(
             problems, vary, fixed, n_agents=check_count("n_agents", there["n_agents"], most=MOST_AGENTS),
             episodes=check_count("episodes", there["episodes"], most=MOST_EPISODES), seed=seed,
             first_agent=check_count("first_agent", there["first_agent"], least=0, most=MOST_AGENTS),
-            paired=there["paired"], outcomes=outcomes,
+            paired=there["paired"], metrics=metrics,
             checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
             executor=None,
         )  # fmt: skip
@@ -65,6 +68,6 @@ def read_folder(path: Path) -> Study:
 
 def _not_kept(block: AgentBlock) -> Any:
     """Stand for a function of the user's own, which a folder does not hold."""
-    msg = f"outcomes of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
+    msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
     raise InvalidInput(msg)
 

@@ -9,42 +9,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.mdp import MDP
 from qfast.studies.answers import Answers
-from qfast.studies.design import PROBLEM
 from qfast.studies.drawing import Drawing
-from qfast.studies.outcomes import Outcome
+from qfast.studies.layouts import Layouts
+from qfast.studies.metrics import Metric
 from qfast.studies.settings import is_number
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 __all__ = ["Study"]
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(Answers, Drawing):
-    """What `qfast.study` gives: outcomes of every agent and curves of every configuration.
+class Study(Answers, Drawing, Layouts):
+    """What `qfast.study` gives: metrics of every agent and curves of every configuration.
 
     Attributes
     ----------
     dataset : xarray.Dataset
         Dimensions ``configuration``, ``agent``, ``episode``, ``quantile``, ``quantile_episode`` and ``checkpoint``.
-        Coordinates: ``label`` and one for each setting that varies.  Variables: the outcomes (configuration, agent),
+        Coordinates: ``label`` and one for each setting that varies.  Variables: the metrics (configuration, agent),
         and the curves ``return_mean``, ``return_std``, ``return_quantile``, ``share_optimal``, ``regret_mean``.  Each
         has attributes that say what it is.
     problems : dict of str to MDP
         The problems, by name.
-    functions : tuple of Outcome
-        Outcomes of the user's own, which a file does not hold.
+    functions : tuple of Metric
+        Metrics of the user's own, which a file does not hold.
     """
 
     dataset: "xr.Dataset"
     problems: dict[str, MDP] = field(default_factory=dict)
-    functions: tuple[Outcome, ...] = ()
+    functions: tuple[Metric, ...] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -91,9 +91,9 @@ class Study(Answers, Drawing):
         return str(self.dataset.attrs["seed"])
 
     @property
-    def outcomes(self) -> list[str]:
+    def metrics(self) -> list[str]:
         """The names of what is measured of every agent."""
-        names: list[str] = json.loads(self.dataset.attrs["outcomes"])
+        names: list[str] = json.loads(self.dataset.attrs["metrics"])
         return names
 
     @property
@@ -153,25 +153,26 @@ class Study(Answers, Drawing):
             raise InvalidInput(msg)
         return int(found[0])
 
-    def scores(self, outcome: str, configuration: Any = None) -> NDArray[np.float64]:
-        """Give an outcome as numbers.
+    def scores(self, metric: str, configuration: Any = None) -> NDArray[np.float64]:
+        """Give a metric as numbers.
 
         Parameters
         ----------
-        outcome : str
-            One of `outcomes`.
+        metric : str
+            One of `metrics`.
         configuration : int, str or mapping, optional
             See `find`; by default all.
 
         Returns
         -------
         ndarray of float64, shape (C, n_agents) or (n,)
-            Of one configuration, only the agents that were run; of all, NaN for the others.
+            As they are: infinite, or NaN where an agent's score is undefined.  Of one configuration, only the agents
+            that were run; of all, NaN stands for the others, too, which ``dataset["agents_run"]`` counts.
 
         Raises
         ------
         InvalidInput
-            If there is no such outcome or configuration.
+            If there is no such metric or configuration.
 
         Examples
         --------
@@ -180,23 +181,23 @@ class Study(Answers, Drawing):
         >>> study.scores("optimal").shape, study.scores("auc", "alpha=0.5").shape
         ((2, 64), (64,))
         """
-        values = self.variable(outcome).to_numpy().astype(np.float64)
+        values = self.variable(metric).to_numpy()
         if configuration is None:
-            return np.asarray(values)
+            return np.asarray(values, dtype=np.float64)
         number = self.find(configuration)
-        return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])])
+        return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])], dtype=np.float64)
 
-    def variable(self, outcome: str) -> "xr.DataArray":
-        """Give an outcome with its names and attributes."""
-        if outcome not in self.outcomes:
-            msg = f"outcome {outcome!r} does not exist; use one of {', '.join(self.outcomes)}"
+    def variable(self, metric: str) -> "xr.DataArray":
+        """Give a metric with its names and attributes."""
+        if metric not in self.metrics:
+            msg = f"metric {metric!r} does not exist; use one of {', '.join(self.metrics)}"
             raise InvalidInput(msg)
-        return self.dataset[outcome]
+        return self.dataset[metric]
 
-    def is_constant(self, outcome: str) -> bool:
-        """Tell whether an outcome is the same for every agent of every configuration, and tells nothing."""
-        values = self.scores(outcome)
-        return bool((values == values.flat[0]).all())
+    def is_constant(self, metric: str) -> bool:
+        """Tell whether a metric is the same for every agent of every configuration, and tells nothing."""
+        values = np.concatenate([self.scores(metric, number) for number in range(len(self))])
+        return bool(values.size and (values == values[0]).all())
 
     def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
         """Give a variable with one dimension for each setting that varies, in place of ``configuration``.
@@ -254,87 +255,50 @@ class Study(Answers, Drawing):
         others = {name: array.coords[name] for name in array.dims[1:] if name in array.coords}
         return xr.DataArray(values, {**axes, **others}, (*names, *array.dims[1:]), array.name, array.attrs)
 
-    def to_dataframe(self) -> "pd.DataFrame":
-        """Give the outcomes as a tidy table: a row for each agent that was run, a column for each outcome.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``configuration``, ``label``, what varies, ``agent``, and the outcomes.
-
-        Examples
-        --------
-        >>> import qfast
-        >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
-        >>> study.to_dataframe().groupby("alpha")["auc"].count().tolist()
-        [64, 64]
-        """
-        import pandas as pd
-
-        run = self.dataset["agents_run"].to_numpy()
-        numbers = np.repeat(np.arange(len(self)), run)
-        agents = np.concatenate([np.arange(n) for n in run])
-        columns: dict[str, Any] = {"configuration": numbers}
-        for name in ("label", *self.varied):
-            columns[name] = self.dataset[name].to_numpy()[numbers]
-        columns["agent"] = agents + self.dataset["first_agent"].to_numpy()[numbers]
-        for name in self.outcomes:
-            values = self.dataset[name].to_numpy()[numbers, agents]
-            columns[name] = values == 1.0 if self.dataset[name].attrs.get("is_bool") else values
-        return pd.DataFrame(columns)
-
-    def to_rliable(self, outcome: str = "auc") -> dict[str, NDArray[np.float64]]:
-        """Give an outcome in the layout of rliable: for each algorithm a matrix (runs, tasks).
-
-        The algorithms are the configurations, by label; where there are several problems, those are the tasks.
+    def settings(self, configuration: Any) -> dict[str, Any]:
+        """Give all settings of a configuration, as `qfast.train` takes them.
 
         Parameters
         ----------
-        outcome : str, default "auc"
-            One of `outcomes`.
+        configuration : int, str or mapping
+            See `find`.
 
         Returns
         -------
-        dict of str to ndarray of float64, shape (n_agents, n_tasks)
-            The first agents only, as many as were run everywhere.
+        dict
+        """
+        from qfast.studies.again import settings_of
+
+        return settings_of(self, self.find(configuration))
+
+    def seed_sequence(self, configuration: Any) -> SeedSequence:
+        """Give the seed of a configuration's agents; of several problems each has its own.
+
+        Parameters
+        ----------
+        configuration : int, str or mapping
+            See `find`.
+
+        Returns
+        -------
+        numpy.random.SeedSequence
+            With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
 
         Examples
         --------
         >>> import qfast
-        >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
-        >>> {label: scores.shape for label, scores in study.to_rliable().items()}
-        {'alpha=0.1': (64, 1), 'alpha=0.5': (64, 1)}
+        >>> lakes = {"dry": qfast.problems.frozen_lake(slip=0.0), "wet": qfast.problems.frozen_lake(slip=0.2)}
+        >>> study = qfast.study(lakes, vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
+        >>> c, i = study.find({"problem": "wet", "alpha": 0.5}), 7
+        >>> agent = qfast.train(
+        ...     study.problems["wet"], **study.settings(c), episodes=study.episodes, seed=study.seed_sequence(c),
+        ...     first_agent=int(study.dataset["first_agent"][c]) + i, n_agents=1, record="returns", progress=False)
+        >>> float(agent.lengths.sum()) == float(study.scores("steps", c)[i])
+        True
         """
-        n = int(self.dataset["agents_run"].min())
-        scores = self.scores(outcome)[:, :n]
-        columns: dict[str, list[NDArray[np.float64]]] = {}
-        for number, label in enumerate(self.labels):
-            name = label.partition(", ")[2] if PROBLEM in self.varied else label
-            columns.setdefault(name or outcome, []).append(scores[number])
-        return {name: np.stack(tasks, axis=1) for name, tasks in columns.items()}
+        from qfast.studies.again import seed_of
 
-    def to_rl_evaluation(self) -> "pd.DataFrame":
-        """Give the outcomes in the layout of rl-evaluation (rlai-lab): a row for each run.
-
-        ``polars.from_pandas`` of it, with ``data_definition(hyper_cols=study.varied, seed_col="seed",
-        time_col="frame")``, is what its functions take; each outcome is a metric.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns: what varies, ``seed`` (the agent's number), ``frame`` (the episodes, the same in all rows: an
-            outcome is one number of a whole run), and the outcomes as numbers.
-
-        Examples
-        --------
-        >>> import qfast
-        >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=50, seed=0, progress=False)
-        >>> study.to_rl_evaluation().columns[:4].tolist(), len(study.to_rl_evaluation())
-        (['alpha', 'seed', 'frame', 'auc'], 128)
-        """
-        frame = self.to_dataframe().drop(columns=["configuration", "label"]).rename(columns={"agent": "seed"})
-        frame.insert(len(self.varied) + 1, "frame", self.episodes)
-        return frame.astype(dict.fromkeys(self.outcomes, np.float64))
+        return seed_of(self, self.find(configuration))
 
     def rerun(
         self,
@@ -357,14 +321,15 @@ class Study(Answers, Drawing):
         n_agents : int, optional
             By default as many as here.
         seed : int, sequence of int or numpy.random.SeedSequence, optional
-            By default the seed of this study with agents beyond all of its own, so that the result can be made again.
+            By default that of the configuration (see `seed_sequence`) with agents beyond all of the study's own, so
+            that the result can be made again.
         threads, executor, progress
             As in `qfast.train`.
 
         Returns
         -------
         Study
-            Of one configuration, with the same label, and the built-in outcomes and those of ``functions``.
+            Of one configuration, with the same label, and the built-in metrics and those of ``functions``.
 
         Raises
         ------

@@ -45,7 +45,7 @@ def study(
     seed: Seed = None,
     first_agent: int = 0,
     paired: bool = True,
-    outcomes: Any = None,
+    metrics: Any = None,
     checkpoints: Any = 20,
     curves: bool | int | str = True,
     precision: Any = None,
@@ -75,22 +75,22 @@ temperature, c
     first_agent : int, default 0
         Number of the first agent in the seed.
     paired : bool, default True
-        True: agent i has the same random stream in every configuration, so that two configurations can be compared
-        agent by agent.  ``qfast.train(mdp, **settings, seed=seed, first_agent=first_agent + i, n_agents=1)`` makes
-        agent i of a configuration again, bit for bit.  False: configuration c has agents of its own, from number
-        ``first_agent + c * n_agents`` on, the ``first_agent`` coordinate of the dataset.
-    outcomes : mapping of str to callable, or sequence, optional
+        True: agent i has the same random stream in every configuration of a problem, so that two configurations can be
+        compared agent by agent; of several problems each has streams of its own, from the seed and its name.  False:
+        configuration c has agents of its own, from number ``first_agent + c * n_agents`` on, the ``first_agent``
+        coordinate of the dataset.  `Study.seed_sequence` shows how `qfast.train` makes any agent again, bit for bit.
+    metrics : str, Metric, sequence of them, or mapping of str to Metric, optional
         What is measured of every agent.  By default ``auc``, ``final_return``, ``greedy_return``, ``regret``,
-        ``optimal``, ``first_optimal`` and ``steps``.  A mapping adds to them: each function is given a
-        `qfast.studies.AgentBlock`, some agents with their ``q``, ``returns`` and ``lengths``, and returns one number
-        for each of them.  A sequence of names (and functions) keeps only those.
+        ``optimal``, ``first_optimal`` and ``steps``.  A mapping of names to `qfast.Metric` adds to them, names and
+        metrics alone or in a sequence are all that is measured.  A bare function is refused: nothing would say which
+        direction is good.
     checkpoints : sequence of int, int, "log" or None, default 20
         After how many episodes agents are measured against the truth, as in `qfast.train`.
     curves : bool, int or "all", default True
         Whether to keep mean and standard deviation over agents for each episode, and quantiles for 50 episodes evenly
         spaced from the first to the last, or so many, or "all".
     precision : float, qfast.stats.PrecisionRule, or mapping of str to one of them, optional
-        Add agents until the interval of the mean (of a share for ``optimal``) of one outcome, ``auc`` unless it is
+        Add agents until the interval of the mean (of a share for ``optimal``) of one metric, ``auc`` unless it is
         named, has at most this half-width, or there are ``n_agents``.  The interval is valid although it is looked at
         repeatedly, at numbers of agents that are fixed beforehand; its level holds for each configuration by itself.
         Paired configurations go on together until the last one is known well enough; unpaired ones stop one by one.
@@ -137,6 +137,6 @@ temperature, c
     need("scipy", "a study")
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
-        outcomes=outcomes, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
+        metrics=metrics, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
     )  # fmt: skip
     return job.run(threads=threads, executor=executor, progress=progress)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
-from qfast.studies.asked import Outcome, StudyData, common_scores, outcome_of, pairing, ranked, scores_of, select
+from qfast.studies.asked import (
+    Metric,
+    Missing,
+    StudyData,
+    common_scores,
+    metric_of,
+    pairing,
+    ranked,
+    refuse_without_means,
+    restricted,
+    select,
+)
 from qfast.studies.texts import columns, percent
 
 if TYPE_CHECKING:
@@ -44,17 +55,20 @@ class SeedTable:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What the seeds are for.
     rows : tuple of SeedsRow
         One for each configuration (a half-width), or one for the pair (a power).
     n_agents : int
         Agents of each configuration that the study ran.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     rows: tuple[SeedsRow, ...]
     n_agents: int
+    about: str = ""
 
     @property
     def n(self) -> int | None:
@@ -90,7 +104,8 @@ class SeedTable:
     def __str__(self) -> str:
         """Print a line for each row."""
         needed = self.rows[0].needed
-        lines = [f"{self.outcome.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
+        lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
+        lines += [f"  {self.about}"] if self.about else []
         return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
 
 
@@ -102,53 +117,58 @@ def find_seeds(
     study: StudyData,
     a: Any,
     b: Any,
-    outcome: str | None,
+    metric: str | None,
     *,
     half_width: float | None,
     power: float,
     alpha: float,
     level: float,
-    paired: bool | None,
+    paired: bool,
+    missing: Missing,
     where: Mapping[str, Any] | None,
     rng: Any,
 ) -> SeedTable:
     """Plan a study; see `Study.seeds_needed`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     if half_width is not None:
         if b is not None:
             msg = "half_width is about one configuration, but a and b are given; give half_width, or a and b"
             raise InvalidInput(msg)
         chosen = select(study, where) if a is None else [study.find(a)]
+        refuse_without_means(study, asked, chosen, "the width of an interval of the mean", missing=missing)
         rows = []
-        for i in chosen:
-            scores = scores_of(study, asked, i)
-            share = bool(((scores == 0) | (scores == 1)).all())
+        found = common_scores(study, asked, chosen, paired=False, missing=missing)
+        populations = [restricted(study, asked, x) for x in found.scores]
+        share = all(bool(((x == 0) | (x == 1)).all()) for x in populations)
+        for i, scores in zip(chosen, populations, strict=True):
             needed = seeds_for_width(scores, half_width, quantity="share" if share else "mean", level=level)
             rows.append(SeedsRow(str(study.labels[i]), needed, None))
-        return SeedTable(asked, tuple(rows), study.n_agents)
+        return SeedTable(asked, tuple(rows), study.n_agents, found.about)
     i, j = pair_of(study, asked, a, b, where)
     together = pairing(study, paired)
-    x, y = common_scores(study, asked, [i, j], paired=together)
+    refuse_without_means(study, asked, [i, j], "a difference of means", missing=missing)
+    found = common_scores(study, asked, [i, j], paired=together, missing=missing)
+    x, y = (restricted(study, asked, z) for z in found.scores)
     needed = seeds_for_power(x, y, paired=together, power=power, alpha=alpha)
     checked = None
     if needed.n is not None and needed.n <= _MOST_CHECKED:
-        found = misranking(
+        drawn = misranking(
             x, y, needed.n, paired=together, alpha=alpha, higher_is_better=asked.higher_is_better, rng=rng
         )
-        checked = 1 - float(found.missed[0])
+        checked = 1 - float(drawn.missed[0])
     row = SeedsRow(f"{study.labels[i]} or {study.labels[j]}", needed, checked)
-    return SeedTable(asked, (row,), study.n_agents)
+    return SeedTable(asked, (row,), study.n_agents, found.about)
 
 
 def pair_of(
-    study: StudyData, asked: Outcome, a: Any, b: Any, where: Mapping[str, Any] | None = None
+    study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None = None
 ) -> tuple[int, int]:
     """Look two configurations up; where none is named, the two with the best means."""
     if (a is None) != (b is None):
         msg = f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best"
         raise InvalidInput(msg)
     if a is None:
-        order = ranked(study, asked, select(study, where, one_problem=True))
+        order = ranked(study, asked, select(study, where, one_problem=True)).order
         if len(order) < 2:
             msg = "one configuration alone cannot be told apart from others; vary something"
             raise InvalidInput(msg)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["load_study", "save_study"]
 
 _PROBLEM: Final = "problem_file_"
-_FORMAT: Final = "qfast study 1"
+_FORMAT: Final = "qfast study 2"
+_EARLIER: Final = "qfast study 1"  # whose metrics say neither their direction nor whether they are times
 
 
 def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
@@ -198,6 +199,9 @@ def _loaded(opened: "xr.Dataset") -> "xr.Dataset":
 
 
 def _named(source: Path, dataset: "xr.Dataset") -> Study:
+    if dataset.attrs.get("format") == _EARLIER:
+        msg = f"{source} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
+        raise BadFile(msg)
     if dataset.attrs.get("format") != _FORMAT:
         msg = f"{source} holds no study (its format is {dataset.attrs.get('format')!r:.40}); give a file of Study.save"
         raise BadFile(msg)
@@ -211,10 +215,10 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         dataset = dataset.drop_vars(files)
         del dataset.attrs["format"], dataset.attrs["sha256"]
         study = Study(dataset, problems)
-        study.varied, study.n_agents, study.outcomes  # noqa: B018 - whether all of it is there
+        study.varied, study.n_agents, study.metrics  # noqa: B018 - whether all of it is there
         for text in (*study.labels, *names):
             check_printable("a name", text)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         msg = f"{source} does not hold a whole study ({error!r}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     for values in dataset.variables.values():

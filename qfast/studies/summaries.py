@@ -1,7 +1,9 @@
-"""One outcome of every configuration: where its agents are, how sure that is, and how far they lie apart."""
+"""One metric of every configuration: where its agents are, how sure that is, and how far they lie apart."""
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,17 +11,28 @@ from numpy.typing import NDArray
 
 from qfast.stats import (
     Estimate,
-    Interval,
     PrecisionRule,
     Quantile,
     Summary,
-    estimate_quantile,
+    ToleranceInterval,
     estimate_share,
     summarize,
-    tolerance_interval,
 )
-from qfast.studies.asked import Outcome, StudyData, outcome_of, precision_of, raw_scores, scores_of, select
-from qfast.studies.texts import columns, number, percent, plus_minus, with_interval
+from qfast.studies.asked import (
+    Metric,
+    Missing,
+    Ranked,
+    StudyData,
+    earliest,
+    metric_of,
+    note_of,
+    precision_of,
+    ranked,
+    restricted,
+    scores_of,
+    select,
+)
+from qfast.studies.texts import UNDEFINED, about_agents, columns, number, percent, plus_minus, with_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,18 +57,29 @@ class ConfigurationSummary:
     summary : qfast.stats.Summary
         Mean, median, interquartile mean; standard deviation, quantiles, tolerance interval; and ``share``, where a bar
         was given or the scores are 0 and 1.
+    n, n_undefined : int
+        Agents that were run, and how many of them have no score (NaN).
     optimal : Estimate or None
         Share of the agents whose greedy policy is optimal, with Wilson's interval; None if it was not measured.
     happened : Estimate or None
-        Share of the agents for which it happened at all, where the outcome is a time that may be infinite.
+        Share of the agents for which it happened at all, where the metric is a time that may be infinite.
+    after : mapping of str to float
+        Of times that are seen at checkpoints only: each number lies after this one and not after its value, and its
+        interval reaches over both.  Empty for all else.
+    range_known : bool
+        Whether there are agents enough for the range that holds most of them to have ends.
     """
 
     configuration: int
     label: str
     settings: Mapping[str, Any]
     summary: Summary
+    n: int
+    n_undefined: int
     optimal: Estimate | None
     happened: Estimate | None
+    after: Mapping[str, float] = field(default_factory=dict)
+    range_known: bool = True
 
     def estimates(self) -> Iterator[tuple[str, Estimate]]:
         """Every number that has a confidence interval, with its name."""
@@ -77,7 +101,7 @@ class StudySummary:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         What was summed up.
     rows : tuple of ConfigurationSummary
         One for each configuration.
@@ -85,14 +109,20 @@ class StudySummary:
         Confidence level of each interval by itself.
     n_configurations : int
         How many the study has in all.
+    ranking : Ranked
+        Which is better than which, and by what.
+    note : str
+        What to know of the means, empty where there is nothing.
     stopping : str
         How the number of agents was chosen, where it was by looking at an interval; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
+    ranking: Ranked
+    note: str = ""
     stopping: str = ""
 
     def __len__(self) -> int:
@@ -101,9 +131,8 @@ class StudySummary:
 
     @property
     def best(self) -> ConfigurationSummary:
-        """The configuration with the best mean."""
-        sign = 1 if self.outcome.higher_is_better else -1
-        return max(self.rows, key=lambda row: sign * row.summary.mean.value)
+        """The configuration with the best mean; where means are not defined, the one that `ranking` has first."""
+        return next(row for row in self.rows if row.configuration == self.ranking.order[0])
 
     @property
     def methods(self) -> dict[str, tuple[str, ...]]:
@@ -137,7 +166,7 @@ class StudySummary:
             if tidy:
                 table += [head | line for line in self._lines(row)]
                 continue
-            line = row.summary.as_dict()
+            line = row.summary.as_dict() | {f"{name}_after": value for name, value in row.after.items()}
             for name, estimate in (("optimal", row.optimal), ("happened", row.happened)):
                 if estimate is not None:
                     line |= {
@@ -145,16 +174,15 @@ class StudySummary:
                         f"{name}_low": estimate.interval.low,
                         f"{name}_high": estimate.interval.high,
                     }
-            table.append(head | {"n": row.summary.n} | {k: v for k, v in line.items() if k != "n"})
+            counts = {"n": row.n, "n_undefined": row.n_undefined}
+            table.append(head | counts | {k: v for k, v in line.items() if k not in counts})
         return pd.DataFrame(table)
 
     def _lines(self, row: ConfigurationSummary) -> Iterator[dict[str, Any]]:
         for name, e in row.estimates():
             ends = e.interval
-            yield {
-                "statistic": name, "value": e.value, "low": ends.low, "high": ends.high, "level": ends.level,
-                "method": ends.method,
-            }  # fmt: skip
+            line = {"statistic": name, "value": e.value, "low": ends.low, "high": ends.high, "level": ends.level}
+            yield line | {"method": ends.method if e.defined else f"{UNDEFINED}: {e.reason}"}
         t = row.summary.tolerance
         text = f"holds {100 * t.content:g} % of agents; {t.method}"
         yield {
@@ -167,10 +195,14 @@ class StudySummary:
         header = ["configuration", "agents", "mean", "median", "IQM"]
         shares = self._shares()
         header += [title for title, _ in shares]
-        rows = []
+        rows, time = [], self.metric.is_time
         for row in self.rows:
             one = row.summary
-            cells = [row.label, f"{one.n:,}", plus_minus(one.mean), with_interval(one.median), plus_minus(one.iqm)]
+            cells = [row.label, about_agents(row.n, row.n_undefined)]
+            if row.after:
+                cells += [self._between(row, name, e) for name, e in list(row.estimates())[:3]]
+            else:
+                cells += [plus_minus(one.mean), with_interval(one.median, time=time), plus_minus(one.iqm)]
             cells += [_share_text(getter(row)) for _, getter in shares]
             rows.append(cells)
         return header, rows
@@ -178,36 +210,79 @@ class StudySummary:
     def spread(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how far the agents lie apart."""
         first = self.rows[0].summary
-        content = f"{100 * first.tolerance.content:g} % of agents within"
+        content = f"at least {100 * first.tolerance.content:g} % within"
         header = ["configuration", "std over agents"]
         header += [f"{100 * quantile.p:g} %" for quantile in first.quantiles]
         header.append(content)
         rows = []
         for row in self.rows:
             one = row.summary
-            error = one.std.value / 10 if one.std.value else None
-            ends = [number(end, error) for end in (one.tolerance.low, one.tolerance.high)]
             cells = [row.label, with_interval(one.std)]
-            cells += [number(quantile.estimate.value, error) for quantile in one.quantiles]
-            cells.append(f"{ends[0]} to {ends[1]}")
+            cells += [self._between(row, f"q{100 * q.p:g}", q.estimate, ends=False) for q in one.quantiles]
+            cells.append(self.range_text(row))
             rows.append(cells)
         return header, rows
 
+    def _between(self, row: ConfigurationSummary, name: str, estimate: Estimate, *, ends: bool = True) -> str:
+        """An estimate; of a time that is known between two checkpoints only, as both of them."""
+        if not estimate.defined:
+            return UNDEFINED
+        text = with_interval(estimate, time=self.metric.is_time, after=row.after.get(name))
+        if not ends and not row.after:
+            return number(estimate.value, _digits(row), time=self.metric.is_time)
+        return text if ends else text.partition(" [")[0]
+
+    def range_text(self, row: ConfigurationSummary) -> str:
+        """The range that holds most agents, or that there are too few to name one."""
+        low, high, time = row.summary.tolerance.low, row.summary.tolerance.high, self.metric.is_time
+        if math.isnan(low) or math.isnan(high):
+            return UNDEFINED
+        if not row.range_known:
+            return f"unknown ({about_agents(row.n, row.n_undefined)} agents)"
+        return f"{number(low, _digits(row), time=time)} to {number(high, _digits(row), time=time)}"
+
     def _shares(self) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
-        bar = self.rows[0].summary.at_least
-        name = self.outcome.name
-        if any(row.summary.share is not None for row in self.rows) and name != "optimal":
-            found.append((f"share >= {bar:g}", lambda row: row.summary.share))
+        name = self.metric.name
+        bars = {row.summary.at_least for row in self.rows}
+        if None not in bars and name != "optimal":
+            found.append((f"share >= {max(bars):g}", lambda row: row.summary.share))  # type: ignore[type-var]
         if any(row.happened is not None for row in self.rows):
             found.append(("share ever", lambda row: row.happened))
         if any(row.optimal is not None for row in self.rows):
             found.append(("share optimal", lambda row: row.optimal))
         return found
 
+    @property
+    def undefined(self) -> list[str]:
+        """What is not defined, and why: a line for each reason."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            for name, e in row.estimates():
+                if not e.defined:
+                    why = e.reason_for(self.metric.name.replace("_", " ")).removeprefix("not defined: ")
+                    instead = f"; {e.instead}" if e.instead else ""
+                    found.setdefault(f"{row.label}: {why}{instead}", []).append(_NAMES.get(name, name))
+        return [f"{', '.join(names)} of {text}" for text, names in found.items()]
+
+    @property
+    def cautions(self) -> list[str]:
+        """Which intervals may hold the truth less often than their level says, and why: a line for each reason."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for row in self.rows:
+            for name, e in row.estimates():
+                if e.defined and e.caution:
+                    found.setdefault(e.caution, {}).setdefault(_NAMES.get(name, name), []).append(row.label)
+        lines = []
+        for why, names in found.items():
+            for name, labels in names.items():
+                more = f" and {len(labels) - 2:,} others" if len(labels) > 2 else ""
+                lines.append(f"{name} of {'; '.join(labels[:2])}{more}: {why}")
+        return lines
+
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
-        o, percent_level = self.outcome, f"{100 * self.level:g} %"
+        o, percent_level = self.metric, f"{100 * self.level:g} %"
         lines = [f"{o.axis}; {o.direction}"]
         if o.description:
             lines.append(f"  {o.description}")
@@ -216,87 +291,138 @@ class StudySummary:
         lines += ["", "How the agents differ: the spread over agents; it does not shrink"]
         lines += [f"  {line}" for line in columns(*self.spread())]
         lines += ["", "Intervals, each by itself:"]
-        lines += [f"  {_NAMES.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
-        lines += [f"  {text}" for text in (o.note, self.stopping) if text]
+        t = self.rows[0].summary.tolerance
+        holds = f"range that holds at least {100 * t.content:g} % of agents, with {100 * t.confidence:g} % confidence"
+        names = _NAMES | {"tolerance": holds}
+        lines += [f"  {names.get(name, name)}: {'; '.join(methods)}" for name, methods in self.methods.items()]
+        lines += [f"  {text}" for text in (self.note, self.stopping) if text]
+        for head, told in (("Not defined:", self.undefined), ("With care:", self.cautions)):
+            if told:
+                lines += ["", head, *(f"  {text}" for text in told[:_MOST_REASONS])]
+                lines += [f"  and {len(told) - _MOST_REASONS:,} more"] if len(told) > _MOST_REASONS else []
         return "\n".join(lines)
 
 
 _NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
 
 
+_MOST_REASONS = 12
+_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
+
+
+def _digits(row: ConfigurationSummary) -> float | None:
+    """The error that says how many digits a quantile gets: a tenth of the spread."""
+    std = row.summary.std
+    return std.value / 10 if std.defined and std.value else None
+
+
 def _family(method: str) -> str:
-    """Shorten what differs from row to row: the number of equal scores."""
-    return "zero width: all scores are equal" if method.startswith("zero width") else method
+    """Shorten what differs from row to row: numbers of agents, which stand in the table."""
+    if method.startswith("unbounded: all "):
+        return "unbounded where all agents have the same score"
+    return _ABOUT.sub("", method)
 
 
 def _share_text(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
+    if not estimate.defined:
+        return UNDEFINED
     low, high = (percent(end, 1) for end in (estimate.interval.low, estimate.interval.high))
     return f"{percent(estimate.value, 1)} [{low}, {high}]"
 
 
 def summarize_study(
     study: StudyData,
-    outcome: str | None,
+    metric: str | None,
     *,
     level: float,
     quantiles: Sequence[float],
     content: float,
     at_least: float | None,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> StudySummary:
     """Sum up every configuration; see `Study.summary`."""
-    asked = outcome_of(study, outcome)
+    asked = metric_of(study, metric)
     goal = precision_of(study)
+    chosen = select(study, where)
+    options: dict[str, Any] = {
+        "level": level, "quantiles": quantiles, "content": content, "at_least": at_least, "missing": missing
+    }  # fmt: skip
     rows, labels, configurations = [], list(study.labels), list(study.configurations)
-    for i in select(study, where):
+    for i in chosen:
         scores = scores_of(study, asked, i)
-        one = summarize(scores, level=level, quantiles=quantiles, content=content, at_least=at_least)
-        if goal is not None and goal[0] == asked.name:  # an interval that may be looked at repeatedly
-            look = replace(goal[1], level=level).look(scores)
+        one = _summary(study, asked, scores, options)
+        if goal is not None and goal[0] == asked.name and np.isfinite(scores).all():
+            look = replace(goal[1], level=level).look(scores)  # an interval that may be looked at repeatedly
             shared = one.share if goal[1].quantity == "mean" else look.estimate
             one = replace(one, mean=look.estimate, share=shared)
-        raw = raw_scores(study, asked, i)
-        happened = None
-        if asked.never is not None:
-            one = _with_never(one, raw)
-            happened = estimate_share(int(np.isfinite(raw).sum()), raw.size, level=level)
-        optimal = None
-        if "optimal" in study.outcomes:
-            found = raw_scores(study, outcome_of(study, "optimal"), i)
+        after: dict[str, float] = {}
+        if asked.interval_censored:
+            one, after = _between_checkpoints(one, _summary(study, asked, earliest(study, asked, scores), options))
+        happened = optimal = None
+        undefined = int(np.isnan(scores).sum())
+        if asked.is_time and undefined < scores.size:
+            happened = estimate_share(int(np.isfinite(scores).sum()), scores.size - undefined, level=level)
+        if "optimal" in study.metrics:
+            found = scores_of(study, metric_of(study, "optimal"), i)
             optimal = estimate_share(int(found.sum()), found.size, level=level)
-        rows.append(ConfigurationSummary(i, str(labels[i]), dict(configurations[i]), one, optimal, happened))
-    return StudySummary(asked, tuple(rows), float(level), len(labels), "" if goal is None else _stopped(goal))
+        rows.append(
+            ConfigurationSummary(
+                i, str(labels[i]), dict(configurations[i]), one, scores.size, undefined, optimal, happened, after,
+                _has_ends(one.tolerance, scores),
+            )
+        )
+    if any(row.summary.at_least is None for row in rows):  # that some have scores of 0 and 1 alone makes no shares
+        rows = [replace(row, summary=replace(row.summary, at_least=None, share=None)) for row in rows]
+    stopping = "" if goal is None else _stopped(goal)
+    ranking, note = ranked(study, asked, chosen, missing=missing), note_of(study, asked)
+    return StudySummary(asked, tuple(rows), float(level), len(labels), ranking, note, stopping)
+
+
+def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[str, Any]) -> Summary:
+    """Sum scores up; of times, means are restricted, and quantiles know what never happened."""
+    if asked.is_bool:
+        options = {**options, "bounds": (0.0, 1.0)}
+    one = summarize(scores, **options)
+    if not asked.is_time or not np.isposinf(scores).any():
+        return one
+    means = summarize(restricted(study, asked, scores), **options)
+    return replace(one, mean=means.mean, std=means.std, iqm=means.iqm, standard_error=means.standard_error)
+
+
+def _has_ends(found: ToleranceInterval, scores: Floats) -> bool:
+    """Whether both ends are numbers, or infinite because scores are: with few agents a range has no ends."""
+    return all(math.isfinite(end) or bool((scores == end).any()) for end in (found.low, found.high))
+
+
+def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[str, float]]:
+    """Join what holds if every agent got there as late, and as early, as its checkpoints allow."""
+    after: dict[str, float] = {}
+
+    def join(name: str, last: Estimate, first: Estimate) -> Estimate:
+        if not last.defined or not first.defined:
+            return last
+        after[name] = first.value
+        return replace(last, interval=replace(last.interval, low=first.interval.low))
+
+    mean, median, iqm = (join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm"))
+    quantiles = tuple(
+        Quantile(q.p, join(f"q{100 * q.p:g}", q.estimate, first.estimate))
+        for q, first in zip(late.quantiles, early.quantiles, strict=True)
+    )
+    tolerance = replace(late.tolerance, low=early.tolerance.low)
+    share = late.share
+    if late.share is not None and early.share is not None:
+        share = join("share", late.share, early.share)
+    found = replace(late, mean=mean, median=median, iqm=iqm, quantiles=quantiles, tolerance=tolerance, share=share)
+    return found, after
 
 
 def _stopped(goal: tuple[str, PrecisionRule]) -> str:
-    outcome, rule = goal
+    metric, rule = goal
     return (
-        f"agents were added until the interval of {outcome} was at most {rule.half_width:g} to either side, or the "
+        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
         f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
-    )
-
-
-def _with_never(summary: Summary, raw: Floats) -> Summary:
-    """Quantiles know infinity: the median of a time is infinite where it never happened for most agents."""
-    if not np.isposinf(raw).any():
-        return summary
-    finite = raw[np.isfinite(raw)]
-    last = float(finite.max()) if finite.size else 0.0
-    # A number beyond all others keeps every rank; what lies beyond the last finite score is infinite again.
-    stand_in = np.where(np.isposinf(raw), last + 1.0, raw)
-
-    def quantile(p: float, old: Estimate) -> Estimate:
-        found = estimate_quantile(stand_in, p, level=old.interval.level)
-        value, low, high = (x if x <= last else np.inf for x in (found.value, found.interval.low, found.interval.high))
-        return Estimate(value, Interval(low, high, found.interval.level, found.interval.method))
-
-    old = summary.tolerance
-    tolerance = tolerance_interval(stand_in, content=old.content, confidence=old.confidence)
-    return replace(
-        summary,
-        median=quantile(0.5, summary.median),
-        quantiles=tuple(Quantile(q.p, quantile(q.p, q.estimate)) for q in summary.quantiles),
-        tolerance=tolerance if tolerance.high <= last else replace(tolerance, high=np.inf),
     )

@@ -4,24 +4,30 @@ import math
 from collections.abc import Sequence
 
 from qfast.stats import Estimate
+from qfast.stats.words import p_text, percent
 
-__all__ = ["columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
+__all__ = ["UNDEFINED", "about_agents", "columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
 
 _MOST_DIGITS = 6
 
+#: What stands in place of a number that does not exist.
+UNDEFINED = "not defined"
 
-def number(value: float, error: float | None = None) -> str:
-    """A number, with two digits of its error where one is given.
+
+def number(value: float, error: float | None = None, *, time: bool = False) -> str:
+    """A number, with two digits of its error where one is given; an infinite time is never.
 
     Examples
     --------
     >>> number(5.12345, 0.0041), number(1234567.0), number(float("inf")), number(0.1)
-    ('5.1235', '1,234,567', 'never', '0.1')
+    ('5.1235', '1,234,567', 'inf', '0.1')
+    >>> number(float("inf"), time=True)
+    'never'
     """
     if math.isnan(value):
         return "-"
     if math.isinf(value):
-        return "never" if value > 0 else "-inf"
+        return "-inf" if value < 0 else "never" if time else "inf"
     if error is None or not math.isfinite(error) or error <= 0:
         text = f"{value:,.0f}" if abs(value) >= 1e5 and value == round(value) else f"{value:.6g}"
         return "0" if text == "-0" else text
@@ -30,55 +36,33 @@ def number(value: float, error: float | None = None) -> str:
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
 
-def percent(share: float, digits: int | None = None) -> str:
-    """A share in percent: ``0`` and ``100`` only where they are exact.
-
-    Examples
-    --------
-    >>> percent(0.25), percent(0.99999), percent(0.00002), percent(1.0), percent(0.0312)
-    ('25 %', '> 99.9 %', '< 0.1 %', '100 %', '3.1 %')
-    """
-    if digits is None:
-        digits = 0 if share in (0.0, 1.0) or 0.0995 <= share <= 0.9005 else 1
-    least = 10.0**-digits
-    if 0 < 100 * share < least / 2:
-        return f"< {least:g} %"
-    if 0 < 100 * (1 - share) < least / 2:
-        return f"> {100 - least:g} %"
-    return f"{100 * share:.{digits}f} %"
-
-
-def p_text(p: float) -> str:
-    """A p-value, with its sign of relation.
-
-    Examples
-    --------
-    >>> p_text(0.0312), p_text(0.0)
-    ('= 0.031', '< 1e-15')
-    """
-    return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
-
-
-def with_interval(estimate: Estimate) -> str:
-    """An estimate with the ends of its interval.
+def with_interval(estimate: Estimate, *, time: bool = False, after: float | None = None) -> str:
+    """An estimate with the ends of its interval; one that is only known to lie between two numbers, as both.
 
     Examples
     --------
     >>> from qfast.stats import estimate_mean
     >>> with_interval(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 [3.7, 6.3]'
+    >>> from qfast.stats import Estimate, Interval
+    >>> with_interval(Estimate(150.0, Interval(50.0, 200.0, 0.95, "")), after=100.0)
+    'between 100 and 150 [50, 200]'
     """
+    if not estimate.defined:
+        return UNDEFINED
     interval = estimate.interval
-    error = interval.half_width
-    if not math.isfinite(error):
-        ends = ("-inf" if math.isinf(interval.low) else number(interval.low), number(interval.high))
-        ends = (ends[0], "inf" if ends[1] == "never" else ends[1])
-        return f"{number(estimate.value)} [{ends[0]}, {ends[1]}]"
-    return f"{number(estimate.value, error)} [{number(interval.low, error)}, {number(interval.high, error)}]"
+    finite = math.isfinite(interval.half_width)
+    error = interval.half_width if finite else None
+    low, high = (number(end, error) for end in (interval.low, interval.high))
+    value = number(estimate.value, error, time=time)
+    if after is not None and after < estimate.value:
+        error = None if float(after).is_integer() or not finite else interval.half_width / 10
+        value = f"between {number(after, error, time=time)} and {number(estimate.value, error, time=time)}"
+    return f"{value} [{low}, {high}]"
 
 
 def plus_minus(estimate: Estimate) -> str:
-    """An estimate with half the width of its interval, for intervals that are symmetric.
+    """An estimate with half the width of its interval; with both ends where it is not symmetric.
 
     Examples
     --------
@@ -86,10 +70,26 @@ def plus_minus(estimate: Estimate) -> str:
     >>> plus_minus(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 ± 1.3'
     """
-    error = estimate.interval.half_width
+    if not estimate.defined:
+        return UNDEFINED
+    interval = estimate.interval
+    error = interval.half_width
     if not math.isfinite(error):
-        return f"{number(estimate.value)} ± ?"
+        return with_interval(estimate)
+    if abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error:
+        return with_interval(estimate)
     return f"{number(estimate.value, error)} ± {number(error, error) if error else '0'}"
+
+
+def about_agents(n: int, undefined: int) -> str:
+    """How many agents a number is about: both numbers, whenever it is not about all of them.
+
+    Examples
+    --------
+    >>> about_agents(1000, 0), about_agents(1000, 120)
+    ('1,000', '880 of 1,000')
+    """
+    return f"{n - undefined:,} of {n:,}" if undefined else f"{n:,}"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What has come in of a study: outcomes of every agent, and curves of every configuration."""
+"""What has come in of a study: metrics of every agent, and curves of every configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -102,14 +102,14 @@ class Totals:
 
     Parameters
     ----------
-    n_outcomes, n_configurations, n_agents : int
+    n_metrics, n_configurations, n_agents : int
     n_quantiles : int
         Episodes that quantiles are made for.
     """
 
-    def __init__(self, n_outcomes: int, n_configurations: int, n_agents: int, n_quantiles: int) -> None:
+    def __init__(self, n_metrics: int, n_configurations: int, n_agents: int, n_quantiles: int) -> None:
         self.n_agents, self._n_quantiles = n_agents, n_quantiles
-        self.outcomes = np.full((n_outcomes, n_configurations, n_agents), np.nan)
+        self.metrics = np.full((n_metrics, n_configurations, n_agents), np.nan)
         self.done = np.zeros(n_configurations, np.int64)
         self.n_steps = np.zeros(n_configurations, np.int64)
         self.n_diverged = np.zeros(n_configurations, np.int64)
@@ -123,9 +123,9 @@ class Totals:
         self.open.setdefault(number, Open()).add(part)
 
     def put(self, number: int, part: Part) -> None:
-        """Put in outcomes and counts alone."""
-        end = part.first + part.outcomes.shape[1]
-        self.outcomes[:, number, part.first : end] = part.outcomes
+        """Put in metrics and counts alone."""
+        end = part.first + part.metrics.shape[1]
+        self.metrics[:, number, part.first : end] = part.metrics
         self.done[number] = end
         self.n_steps[number] += part.n_steps
         self.n_diverged[number] += part.n_diverged
@@ -137,11 +137,11 @@ class Totals:
 
     def forget(self, number: int) -> None:
         """Take a configuration out again."""
-        self.outcomes[:, number] = np.nan
+        self.metrics[:, number] = np.nan
         self.done[number] = self.n_steps[number] = self.n_diverged[number] = 0
         self.open.pop(number, None)
 
-    def scores(self, outcome: int, number: int, n: int) -> Floats:
-        """One outcome of a configuration's first n agents."""
-        scores: Floats = self.outcomes[outcome, number, :n]
+    def scores(self, metric: int, number: int, n: int) -> Floats:
+        """One metric of a configuration's first n agents."""
+        scores: Floats = self.metrics[metric, number, :n]
         return scores

@@ -4,9 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from qfast.errors import InvalidInput
-from qfast.stats import SelectionBias, selection_bias
-from qfast.studies.asked import Outcome, StudyData, outcome_of, ranked, scores_of, select
+from qfast.stats import Estimate, SelectionBias, estimate_quantile, selection_bias
+from qfast.studies.asked import (
+    Metric,
+    Missing,
+    StudyData,
+    common_scores,
+    infinite_text,
+    metric_of,
+    ranked,
+    restricted,
+    select,
+)
+from qfast.studies.metrics import BUILT_IN
 from qfast.studies.texts import columns, number, with_interval
 
 if TYPE_CHECKING:
@@ -18,6 +31,9 @@ __all__ = ["Rerunnable", "Winner", "find_best"]
 class Rerunnable(StudyData, Protocol):
     """A study whose configurations can be run again."""
 
+    @property
+    def functions(self) -> tuple[Metric, ...]: ...  # noqa: D102
+
     def rerun(self, configuration: Any, *, n_agents: int | None = None, seed: Any = None) -> StudyData: ...  # noqa: D102
 
 
@@ -27,7 +43,7 @@ class Winner:
 
     Parameters
     ----------
-    outcome : Outcome
+    metric : Metric
         By what it was chosen.
     configuration : int
         Its index.
@@ -39,76 +55,97 @@ class Winner:
         From how many it was chosen.
     runner_up : str
         Label of the second best.
-    scores : qfast.stats.SelectionBias
-        The mean where it won, the mean on fresh seeds, and their difference, each with its interval.
+    scores : qfast.stats.SelectionBias or None
+        The mean where it won, the mean on fresh seeds, and their difference, each with its interval; None where scores
+        are infinite, so that there is no mean.
+    medians : (Estimate, Estimate)
+        The median where it won, and on fresh seeds.
     n_selected, n_fresh : int
         Agents behind the two.
+    chosen_by : str
+        What it has the best of: "mean", unless configurations have none.
+    no_mean : str
+        Why a configuration has no mean; else empty.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
     """
 
-    outcome: Outcome
+    metric: Metric
     configuration: int
     label: str
     settings: Mapping[str, Any]
     n_configurations: int
     runner_up: str
-    scores: SelectionBias
+    scores: SelectionBias | None
+    medians: tuple[Estimate, Estimate]
     n_selected: int
     n_fresh: int
+    chosen_by: str = "mean"
+    no_mean: str = ""
+    about: str = ""
 
     @property
     def sentence(self) -> str:
         """The finding in one sentence."""
+        of = f"of {self.n_configurations:,} configurations"
+        if self.chosen_by == "mean":
+            head = f"{self.label} has the best {self.metric.title}, on average, {of}"
+        else:
+            head = f"{self.label} is the best {of} in {self.metric.title}: it has its {self.chosen_by} ({self.no_mean})"
+        end = f"; {self.about}." if self.about else "."
+        time, fresh = self.metric.is_time, f"on {self.n_fresh:,} fresh seeds"
         s = self.scores
-        sign = 1 if self.outcome.higher_is_better else -1
-        inside = s.bias.interval.low <= 0 <= s.bias.interval.high
-        flattery = sign * s.bias.value
-        tail = (
-            "the two agree within their uncertainty"
-            if inside
-            else f"the choice flattered it by {number(flattery, s.bias.interval.half_width)}"
-            if flattery > 0
-            else f"on fresh seeds it does even better, by {number(-flattery, s.bias.interval.half_width)}"
-        )
-        return (
-            f"{self.label} has the best {self.outcome.title}, on average, of {self.n_configurations:,} configurations: "
-            f"{with_interval(s.selected)}; on {self.n_fresh:,} fresh seeds it is {with_interval(s.fresh)}: {tail}."
-        )
+        if s is None:
+            first, second = (with_interval(e, time=time) for e in self.medians)
+            return f"{head}; its median is {first} where it won, and {second} {fresh}{end}"
+        sign = 1 if self.metric.higher_is_better else -1
+        flattery, error = sign * s.bias.value, s.bias.interval.half_width
+        ends = sorted(sign * x for x in (s.bias.interval.low, s.bias.interval.high))
+        span = f"{number(flattery, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
+        tail = f"where it was chosen it looked better by {span}"
+        if not s.seen:
+            least = number(s.detectable, s.bias.interval.half_width)
+            tail += f" (to be chosen flatters, and a comparison of this size often misses a bias below {least})"
+        mean = "" if self.chosen_by == "mean" else "; its mean is"
+        return f"{head}{mean}: {with_interval(s.selected)}; {fresh} it is {with_interval(s.fresh)}: {tail}{end}"
+
+    def _rows(self) -> list[tuple[str, int | None, Estimate]]:
+        """The estimates, with their names and agents."""
+        if self.scores is None:
+            return [("selected", self.n_selected, self.medians[0]), ("fresh", self.n_fresh, self.medians[1])]
+        s = self.scores
+        return [("selected", self.n_selected, s.selected), ("fresh", self.n_fresh, s.fresh), ("bias", None, s.bias)]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
-        s = self.scores
-        header = ["", "agents", "mean over agents", "how its interval was made"]
-        rows = [
-            ["where it won (too good on average)", f"{self.n_selected:,}", s.selected],
-            ["on fresh seeds (unbiased)", f"{self.n_fresh:,}", s.fresh],
-            ["difference", "", s.bias],
-        ]
-        shown = [
-            [str(name), str(n), with_interval(e), f"{100 * e.interval.level:g} %, {e.interval.method}"]  # type: ignore[arg-type, attr-defined]
-            for name, n, e in rows
-        ]
-        return header, shown
+        what = "median" if self.scores is None else "mean"
+        header = ["", "agents", f"{what} over agents", "how its interval was made"]
+        names = {
+            "selected": "where it won (too good on average)", "fresh": "on fresh seeds (unbiased)", "bias": "difference"
+        }  # fmt: skip
+        rows = []
+        for name, n, e in self._rows():
+            made = f"{100 * e.interval.level:g} %, {e.interval.method}"
+            rows.append([names[name], "" if n is None else f"{n:,}", with_interval(e, time=self.metric.is_time), made])
+        return header, rows
 
     def to_dataframe(self) -> "DataFrame":
         """Give a pandas table with the rows selected, fresh and bias."""
         import pandas as pd
 
+        what = "median" if self.scores is None else "mean"
         rows = []
-        for name, n, e in (
-            ("selected", self.n_selected, self.scores.selected),
-            ("fresh", self.n_fresh, self.scores.fresh),
-            ("bias", None, self.scores.bias),
-        ):
+        for name, n, e in self._rows():
             ends = e.interval
             rows.append({
-                "estimate": name, "label": self.label, "n": n, "value": e.value, "low": ends.low, "high": ends.high,
-                "level": ends.level, "method": ends.method,
+                "estimate": name, "statistic": what, "label": self.label, "n": n, "value": e.value, "low": ends.low,
+                "high": ends.high, "level": ends.level, "method": ends.method,
             })  # fmt: skip
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
         """Print the winner and its numbers."""
-        lines = [f"{self.outcome.axis}; {self.outcome.direction}", f"best of {self.n_configurations:,}: {self.label}"]
+        lines = [f"{self.metric.axis}; {self.metric.direction}", f"best of {self.n_configurations:,}: {self.label}"]
         lines += [f"  {line}" for line in columns(*self.table())]
         lines.append(f"second best: {self.runner_up}")
         return "\n".join(lines)
@@ -116,31 +153,48 @@ class Winner:
 
 def find_best(
     study: Rerunnable,
-    outcome: str | None,
+    metric: str | None,
     *,
     n_agents: int | None,
     seed: Any,
     level: float,
+    missing: Missing,
     where: Mapping[str, Any] | None,
 ) -> Winner:
     """Choose, run again, and put both numbers side by side; see `Study.best`."""
-    asked = outcome_of(study, outcome)
-    order = ranked(study, asked, select(study, where, one_problem=True))
-    if len(order) < 2:
+    asked = metric_of(study, metric)
+    chosen = select(study, where, one_problem=True)
+    ranking = ranked(study, asked, chosen, missing=missing)
+    if len(ranking.order) < 2:
         msg = "one configuration alone has no winner; vary something, or name fewer settings in where"
         raise InvalidInput(msg)
-    first, second = order[:2]
-    selected = scores_of(study, asked, first)
+    if ranking.undecided:
+        msg = f"which is the best cannot be said: {ranking.undecided}"
+        raise InvalidInput(msg)
+    first, second = ranking.order[:2]
+    if asked.name not in BUILT_IN and asked.name not in {own.name for own in study.functions}:
+        msg = f"{asked.name} is a metric of your own, whose function a file does not hold; run the study here to use it"
+        raise InvalidInput(msg)
+    missing = "drop"  # what is undefined cannot change who is the best, or is not asked about
+    found = common_scores(study, asked, [first], missing=missing)
     fresh_study = study.rerun(first, n_agents=n_agents, seed=seed)
-    fresh = scores_of(fresh_study, outcome_of(fresh_study, asked.name), 0)
+    again = common_scores(fresh_study, metric_of(fresh_study, asked.name), [0], missing=missing)
+    selected, fresh = (restricted(study, asked, x.scores[0]) for x in (found, again))
+    finite = bool(np.isfinite(selected).all() and np.isfinite(fresh).all())
+    about = f"where it won {found.about}" if found.about else ""
+    about += f"{', and ' if about else ''}on fresh seeds {again.about}" if again.about else ""
     return Winner(
-        outcome=asked,
+        metric=asked,
         configuration=first,
         label=str(study.labels[first]),
         settings=dict(study.configurations[first]),
-        n_configurations=len(order),
+        n_configurations=len(ranking.order),
         runner_up=str(study.labels[second]),
-        scores=selection_bias(selected, fresh, level=level),
+        scores=selection_bias(selected, fresh, level=level) if finite else None,
+        medians=tuple(estimate_quantile(x.scores[0], 0.5, level=level) for x in (found, again)),  # type: ignore[arg-type]
         n_selected=selected.size,
         n_fresh=fresh.size,
+        chosen_by=ranking.words,
+        no_mean=infinite_text(study, asked, chosen),
+        about=about,
     )

@@ -20,7 +20,8 @@ _WIDTH = 56  # of a label
 def streams_in_words(study: "Study") -> str:
     """How the configurations' random streams belong together."""
     if study.paired:
-        return "paired: agent i has the same random stream in every configuration"
+        within = " of a problem" if "problem" in study.varied else ""
+        return f"paired: agent i has the same random stream in every configuration{within}"
     return "unpaired: every configuration has random streams of its own"
 
 
@@ -28,18 +29,21 @@ def table(study: "Study", *, rows: int = _ROWS) -> list[tuple[str, ...]]:
     """The configurations as rows of cells, with a row of headings: means, spreads, and the share of optimal agents."""
     heads = ["configuration"]
     usual = ("auc", "final_return", "greedy_return", "regret", "steps")
-    outcomes: list[str] = [name for name in usual if name in study.outcomes]
-    outcomes = ([name for name in outcomes if not study.is_constant(name)] or outcomes)[:2]
-    outcomes = outcomes or [name for name in study.outcomes if name not in ("optimal", "first_optimal")][:2]
-    for name in outcomes:
+    metrics: list[str] = [name for name in usual if name in study.metrics]
+    metrics = ([name for name in metrics if not study.is_constant(name)] or metrics)[:2]
+    metrics = metrics or [name for name in study.metrics if name not in ("optimal", "first_optimal")][:2]
+    for name in metrics:
         heads += [f"{name} mean", "std"]
-    shares = "optimal" in study.outcomes
+    shares = "optimal" in study.metrics
     lines = [tuple(heads + ["optimal"] * shares)]
     for number, label in enumerate(study.labels[:rows]):
         cells = [label if len(label) <= _WIDTH else f"{label[: _WIDTH - 1]}…"]
-        for name in outcomes:
+        for name in metrics:
             scores = study.scores(name, number)
-            cells += [f"{scores.mean():.5g}", f"{scores.std(ddof=1):.3g}"] if scores.size > 1 else ["-", "-"]
+            if np.isfinite(scores).all():
+                cells += [f"{scores.mean():.5g}", f"{scores.std(ddof=1):.3g}"] if scores.size > 1 else ["-", "-"]
+            else:
+                cells += ["not defined", "-"]
         if shares:
             scores = study.scores("optimal", number)
             cells.append(f"{100 * scores.mean():.4g} %" if scores.size else "-")
@@ -64,7 +68,7 @@ def describe_study(study: "Study") -> str:
         f"  varied     {', '.join(values_in_words(study, name) for name in study.varied) or 'nothing'}",
         f"  streams    seed {study.seed}; {streams_in_words(study)}",
         f"  steps      {steps:,} in {seconds:.3g} s{speed}",
-        f"  outcomes   {', '.join(study.outcomes)}",
+        f"  metrics   {', '.join(study.metrics)}",
     ]
     cells = table(study)
     widths = [max(len(line[j]) for line in cells) for j in range(len(cells[0]))]

@@ -205,7 +205,8 @@ class Census:
 
     def __repr__(self) -> str:
         """Show the sentence, the table and the most frequent policies on one screen."""
-        within = "" if self.limit is None else f"; return and success within {self.limit:,} steps"
+        limit = "without an episode limit" if self.limit is None else f"within {self.limit:,} steps"
+        within = f"; return and success {limit}"
         lines = [
             f"Census: {self.sentence()}",
             f"  gamma {self.gamma:g}, best value {self.best_value:.6g}; * is optimal{within}",
@@ -246,7 +247,7 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
     >>> run = qfast.train(n_agents=1000, episodes=20, seed=0, progress=False)
     >>> run.census()
     Census: 1,000 agents, 1 greedy policy, 100 % of the agents optimal
-      gamma 0.9, best value 4.168; * is optimal
+      gamma 0.9, best value 4.168; * is optimal; return and success without an episode limit
       policy  agents  share  value  regret  return  success  example
           0*   1,000  100 %  4.168       0       5   1.0000        0
     <BLANKLINE>

@@ -78,13 +78,18 @@ class FirstOptimal:
         enough = np.flatnonzero(self.share >= level - 1e-12)
         return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
 
+    def between(self, checkpoint: float) -> str:
+        """Say what a checkpoint tells of a time: it lies after the checkpoint before, and not after this one."""
+        before = int(self.checkpoints[self.checkpoints < checkpoint].max(initial=0))
+        return f"from an episode after {before:,} and up to {int(checkpoint):,} on"
+
     def __repr__(self) -> str:
         """Sum up over agents."""
         share, last = percent(float(self.share[-1])), self.checkpoints[-1]
         lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share} optimal at the end, episode {last:,}"]
         for level, name in _LEVELS:
             at = self.quantile(level)
-            told = "not by then" if np.isnan(at) else f"from episode {int(at):,} on"
+            told = "not by then" if np.isnan(at) else self.between(at)
             lines.append(f"  {name:<15} {told}")
         return "\n".join(lines)
 

@@ -70,9 +70,11 @@ def test_out_save_and_json(command, tmp_path):
     assert kept.dataset.equals(saved.dataset)
     assert told["out"] == "here"
     assert [one["values"] for one in told["configurations"]] == [{"alpha": 0.1}, {"alpha": 0.5}]
-    assert told["configurations"][1]["outcomes"]["steps"]["mean"] == pytest.approx(kept.scores("steps", 1).mean())
+    assert told["configurations"][1]["metrics"]["steps"]["mean"] == pytest.approx(kept.scores("steps", 1).mean())
     words = "qfast study --vary alpha=0.1,0.5 --agents 70 --episodes 40 --seed 5"
-    assert saved.dataset.attrs["command"] == told["command"]
+    assert saved.dataset.attrs["shell"] == told["command"]
+    assert saved.dataset.attrs["command"] == told["python"]
+    assert told["python"].startswith("import qfast\n\nproblem = qfast.corridor()\n")
     assert told["command"].startswith(words)
     again = command(*SMALL[:-2], "--out", "here", "--json")  # without --seed: that of the folder
     assert json.loads(again.stdout)["configurations"] == told["configurations"]
@@ -102,7 +104,7 @@ def test_several_problems_unpaired_and_precise(command, tmp_path):
         (["corridor", "corridor"], "'corridor' is there twice"),
         (["nowhere"], "problem 'nowhere' is unknown"),
         (["--precision", "fine"], "is no half-width"),
-        (["--precision", "speed=1"], "'speed' is no outcome"),
+        (["--precision", "speed=1"], "'speed' is no metric"),
         (["--report"], "--report without a FILE goes into the folder of --out"),
         (["--save", "study.csv"], "has no ending of a study's file"),
         (["--out", "taken"], "is a file"),

@@ -33,8 +33,8 @@ def test_every_kind_is_drawn(study_file, tmp_path, capsys, kind):
     "options",
     [
         ["--kind", "curve", "--configuration", "alpha=0.1, epsilon=0.2", "--band", "none", "--smooth", "5"],
-        ["--kind", "misranking", "--configuration", "0", "--configuration", "3", "--outcome", "regret", "--unpaired"],
-        ["--kind", "sensitivity", "--setting", "epsilon", "--setting", "alpha", "--outcome", "optimal"],
+        ["--kind", "misranking", "--configuration", "0", "--configuration", "3", "--metric", "regret", "--paired"],
+        ["--kind", "sensitivity", "--setting", "epsilon", "--setting", "alpha", "--metric", "optimal"],
         ["--kind", "map", "--setting", "epsilon", "--setting", "alpha"],
         ["--kind", "improvement", "--configuration", "2"],
     ],
@@ -54,7 +54,7 @@ def test_options_reach_the_picture(study_file, tmp_path, options):
         (["--kind", "sensitivity", *["--setting", "alpha"] * 3], "--setting is there 3 times"),
         (["--kind", "misranking", "--configuration", "0"], "name the two to compare"),
         (["--kind", "improvement", *["--configuration", "0"] * 2], "name the one to compare with"),
-        (["--kind", "violin", "--outcome", "speed"], "outcome='speed' is not in the study"),
+        (["--kind", "violin", "--metric", "speed"], "metric='speed' is not in the study"),
         (["--kind", "curve", "--configuration", "9"], "configuration=9 does not exist"),
     ],
 )
@@ -69,7 +69,7 @@ def test_mistakes_are_told_in_one_line(study_file, tmp_path, capsys, options, me
 
 
 def test_a_page_about_a_study(command, study_file, tmp_path):
-    options = ["--outcome", "final_return", "--title", "Which?", "--no-rerun"]
+    options = ["--metric", "final_return", "--title", "Which?", "--no-rerun"]
     done = command("report", study_file, "--out", "study.html", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "report of 4 configurations written to study.html\n"

@@ -22,7 +22,7 @@ def test_simultaneous_intervals_of_differences_hold_together(paired):
     for _ in range(N_STUDIES):
         scores = truth[:, None] + rng.normal(size=(3, 60)) * [[1.0], [2.0], [0.5]] + paired * rng.normal(size=60)
         vary = {"alpha": [0.1, 0.2, 0.3]}
-        study = made_study(vary, n_agents=60, outcomes={"auc": scores}, paired=paired, curves=False)
+        study = made_study(vary, n_agents=60, metrics={"auc": scores}, paired=paired, curves=False)
         pairs = study.compare_all(simultaneous=True).pairs
         hits += all(truth[p.a] - truth[p.b] in p.comparison.difference.interval for p in pairs)
     assert_coverage(hits, (0.95, 1.0))
@@ -36,7 +36,7 @@ def test_times_that_may_never_come():
     for _ in range(N_STUDIES):
         times = rng.exponential(80, size=(1, 120))
         times[times > 100] = np.inf
-        study = made_study({"alpha": [0.1]}, n_agents=120, outcomes={"first_optimal": times}, curves=False)
+        study = made_study({"alpha": [0.1]}, n_agents=120, metrics={"first_optimal": times}, curves=False)
         row = study.summary("first_optimal").rows[0]
         ends = row.summary.mean.interval, row.summary.median.interval, row.happened.interval
         hits += [value in interval for value, interval in zip((mean, median, share), ends, strict=True)]

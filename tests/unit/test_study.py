@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import qfast
+from qfast import Metric
 from qfast.errors import InvalidInput
 from qfast.studies.totals import quantiles_of
 
@@ -35,6 +36,9 @@ def run():
     return train(checkpoints=20)
 
 
+HIGH = {"higher_is_better": True}
+
+
 def last_return(block):
     """Return of the last episode."""
     return block.returns[:, -1]
@@ -55,7 +59,7 @@ def test_configurations_are_the_product(study):
     }  # fmt: skip
 
 
-def test_outcomes_are_those_of_train(study, run):
+def test_metrics_are_those_of_train(study, run):
     returns = run.returns.astype(float)
     np.testing.assert_allclose(study.scores("auc", 0), returns.mean(axis=1), rtol=1e-15)
     np.testing.assert_allclose(study.scores("final_return", 0), returns[:, -30:].mean(axis=1), rtol=1e-15)
@@ -124,23 +128,23 @@ def test_the_number_of_agents_does_not_matter(study):
     np.testing.assert_array_equal(make(n_agents=70).scores("regret"), study.scores("regret")[:, :70])
 
 
-def test_outcomes_of_the_users_own(run):
-    mine = make(outcomes={"last_return": last_return, "number": n_agent}, first_agent=0)
+def test_metrics_of_the_users_own(run):
+    mine = make(metrics={"last_return": Metric(last_return, **HIGH), "number": Metric(n_agent, **HIGH)}, first_agent=0)
     np.testing.assert_array_equal(mine.scores("last_return", 0), run.returns[:, -1])
     np.testing.assert_array_equal(mine.scores("number", 3), np.arange(150))
     assert mine.dataset["last_return"].attrs["description"] == "Return of the last episode."
-    few = make(outcomes=["steps", last_return], checkpoints=None, curves=False)
-    assert few.outcomes == ["steps", "last_return"]
+    few = make(metrics=["steps", Metric(last_return, **HIGH)], checkpoints=None, curves=False)
+    assert few.metrics == ["steps", "last_return"]
     assert set(few.dataset.sizes) == {"configuration", "agent"}
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("metric", "told"),
     [(lambda block: block.returns, "gave shape"), (lambda block: "x", "gave shape"), (lambda block: 1.0, "gave shape")],
 )
-def test_outcomes_must_be_one_number_an_agent(outcome, told):
+def test_metrics_must_be_one_number_an_agent(metric, told):
     with pytest.raises(InvalidInput, match=told):
-        make(outcomes={"mine": outcome})
+        make(metrics={"mine": Metric(metric, **HIGH)})
 
 
 def test_all_quantiles_and_short_studies():
@@ -210,7 +214,7 @@ def test_layouts(study):
     assert table.query("label == 'alpha=0.5, epsilon=0.05'")["auc"].tolist() == study.scores("auc", 2).tolist()
     assert study.to_rliable("auc")["alpha=0.5, epsilon=0.05"][:, 0].tolist() == study.scores("auc", 2).tolist()
     rows = study.to_rl_evaluation()
-    assert rows.columns.tolist() == ["alpha", "epsilon", "seed", "frame", *study.outcomes]
+    assert rows.columns.tolist() == ["alpha", "epsilon", "seed", "frame", *study.metrics]
     assert rows["frame"].unique().tolist() == [EPISODES]
 
 
@@ -226,9 +230,9 @@ def test_rerun_takes_agents_that_were_not_used(study):
 def test_attributes_say_how_it_was_made(study):
     about = study.dataset.attrs
     assert (study.seed, study.n_agents, study.episodes) == ("3", 150, EPISODES)
-    space = {"qfast": qfast, "problem": LAKE}
-    made = eval(about["command"].replace("seed=3", "seed=3, progress=False"), space)
-    assert made.dataset.equals(study.dataset)
+    space = {}
+    exec(about["command"], space)
+    assert space["study"].dataset.equals(study.dataset)
     for name in study.dataset.data_vars:
         assert set(study.dataset[name].attrs) >= {"long_name", "units", "higher_is_better", "description"}
 

@@ -10,7 +10,7 @@ from made_studies import Again, made_dataset, made_study
 from qfast import stats
 from qfast.errors import InvalidInput
 from qfast.stats.experiment import _draw, resample, resample_means
-from qfast.studies.asked import full_settings, outcome_of, scores_of, select
+from qfast.studies.asked import full_settings, metric_of, restricted, scores_of, select
 from qfast.studies.misrankings import fine_grid
 
 LABELS = [f"alpha={a:g}, epsilon={e:g}" for a in (0.1, 0.3, 0.5) for e in (0.05, 0.2)]
@@ -23,7 +23,7 @@ def study():
 
 def two(a, b, *, paired=True, name="auc", **about):
     """A study of two configurations with scores that are given."""
-    found = made_study({"alpha": [0.1, 0.2]}, n_agents=len(a), outcomes={name: [a, b]}, paired=paired)
+    found = made_study({"alpha": [0.1, 0.2]}, n_agents=len(a), metrics={name: [a, b]}, paired=paired)
     found.dataset[name].attrs.update(about)
     return found
 
@@ -81,24 +81,22 @@ def test_what_never_happened_is_no_number():
 
 
 def test_without_infinite_scores_nothing_is_censored(study):
-    asked = outcome_of(study, "auc")
-    assert asked.never is None
-    assert asked.note == ""
+    assert study.summary().note == ""
     assert study.summary().rows[0].happened is None
-    assert outcome_of(study, "first_optimal").never == 100.0
+    assert "count as 100 in means" in study.summary("first_optimal").note
 
 
 def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
     study = made_study()
     rule = stats.PrecisionRule(0.05)
-    study.dataset.attrs["precision"] = json.dumps({"outcome": "auc", **asdict(rule)})
+    study.dataset.attrs["precision"] = json.dumps({"metric": "auc", **asdict(rule)})
     found = study.summary()
     assert found.rows[0].summary.mean == stats.anytime_mean(study.scores("auc", 0))
     assert "asymptotic confidence sequence" in found.methods["mean"][0]
     assert "agents were added until the interval of auc was at most 0.05" in str(found)
     assert study.summary("regret").methods["mean"] == ("Student's t",)
     share = stats.PrecisionRule(0.05, quantity="share", level=0.9)
-    study.dataset.attrs["precision"] = json.dumps({"outcome": "optimal", **asdict(share)})
+    study.dataset.attrs["precision"] = json.dumps({"metric": "optimal", **asdict(share)})
     row = study.summary("optimal").rows[0].summary
     hits = int(study.scores("optimal", 0).sum())
     assert row.mean == row.share == stats.anytime_share(hits, 400)
@@ -108,14 +106,14 @@ def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-@pytest.mark.parametrize("outcome", ["auc", "regret"])
-def test_a_comparison_is_what_the_statistics_say(paired, outcome):
+@pytest.mark.parametrize("metric", ["auc", "regret"])
+def test_a_comparison_is_what_the_statistics_say(paired, metric):
     study = made_study(paired=paired)
-    found = study.compare(LABELS[0], {"alpha": 0.5, "epsilon": 0.05}, outcome, level=0.9)
-    x, y = study.scores(outcome)[[0, 4]]
-    assert found.comparison == stats.compare(x, y, paired=paired, higher_is_better=outcome == "auc", level=0.9)
-    assert found.better == ("b" if outcome == "auc" else "a")
-    winner, other = (LABELS[4], LABELS[0]) if outcome == "auc" else (LABELS[0], LABELS[4])
+    found = study.compare(LABELS[0], {"alpha": 0.5, "epsilon": 0.05}, metric, level=0.9)
+    x, y = study.scores(metric)[[0, 4]]
+    assert found.comparison == stats.compare(x, y, paired=paired, higher_is_better=metric == "auc", level=0.9)
+    assert found.better == ("b" if metric == "auc" else "a")
+    winner, other = (LABELS[4], LABELS[0]) if metric == "auc" else (LABELS[0], LABELS[4])
     assert found.sentence.startswith(f"{winner} is better than {other} in ")
     assert ("on the same seed" in found.sentence) == paired
 
@@ -159,7 +157,7 @@ def test_simultaneous_intervals_are_wider_by_bonferroni(study):
 def test_the_holm_correction_can_lose_a_finding():
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(6, 50)) + np.array([0, 0, 0, 0, 0, 0.45])[:, None]
-    study = made_study(n_agents=50, outcomes={"auc": scores}, paired=False)
+    study = made_study(n_agents=50, metrics={"auc": scores}, paired=False)
     alone, together = study.compare(5, 1), study.compare_all()
     pair = next(p for p in together.pairs if {p.a, p.b} == {1, 5})
     assert alone.adjusted_p_value == alone.comparison.p_value == pair.comparison.p_value
@@ -188,14 +186,14 @@ def test_fresh_seeds_take_the_luck_away():
     """Forty settings that make no difference: the best looks better than it is, and its fresh run does not."""
     rng = np.random.default_rng(1)
     vary = {"alpha": [round(0.01 * i, 2) for i in range(1, 41)]}
-    study = made_study(vary, n_agents=20, outcomes={"auc": rng.normal(size=(40, 20))})
+    study = made_study(vary, n_agents=20, metrics={"auc": rng.normal(size=(40, 20))})
 
     class Null(type(study)):
         mean = 0.0
 
         def rerun(self, configuration, n_agents=None, seed=None, **_):
             scores = self.mean + np.random.default_rng(2).normal(size=(1, 400))
-            one = made_dataset({"alpha": [0.1]}, n_agents=400, outcomes={"auc": scores})
+            one = made_dataset({"alpha": [0.1]}, n_agents=400, metrics={"auc": scores})
             return type(study)(one)
 
     class Worse(Null):
@@ -207,9 +205,9 @@ def test_fresh_seeds_take_the_luck_away():
     found = Null(study.dataset).best()
     assert found.scores.bias.value > 0.2
     assert 0 in found.scores.fresh.interval
-    assert "the two agree within their uncertainty" in found.sentence
-    assert "the choice flattered it by 1.4" in Worse(study.dataset).best().sentence
-    assert "on fresh seeds it does even better, by 1.59" in Better(study.dataset).best().sentence
+    assert "where it was chosen it looked better by 0.41 [0.00, 0.83] (to be chosen flatters, and" in found.sentence
+    assert "it looked better by 1.4" in Worse(study.dataset).best().sentence
+    assert "it looked better by -1.59" in Better(study.dataset).best().sentence
 
 
 # --- how many seeds --------------------------------------------------------------------------------------------------
@@ -219,18 +217,18 @@ def test_seeds_needed_are_what_the_statistics_say(study):
     found = study.seeds_needed(half_width=0.01)
     assert [row.needed for row in found.rows] == [stats.seeds_for_width(x, 0.01) for x in study.scores("auc")]
     assert found.n == max(row.needed.n for row in found.rows)
-    share = study.seeds_needed(LABELS[1], outcome="optimal", half_width=0.02).rows
+    share = study.seeds_needed(LABELS[1], metric="optimal", half_width=0.02).rows
     assert share[0].needed == stats.seeds_for_width(study.scores("optimal", 1), 0.02, quantity="share")
     x, y = study.scores("auc")[[4, 2]]
     pair = study.seeds_needed(power=0.9, rng=0).rows[0]
     assert pair.label == f"{LABELS[4]} or {LABELS[2]}"
-    assert pair.needed == stats.seeds_for_power(x, y, paired=True, power=0.9)
-    direct = stats.misranking(x, y, pair.needed.n, paired=True, rng=0)
+    assert pair.needed == stats.seeds_for_power(x, y, paired=False, power=0.9)
+    direct = stats.misranking(x, y, pair.needed.n, paired=False, rng=0)
     assert pair.checked_power == 1 - direct.missed[0]
     assert pair.checked_power == pytest.approx(0.9, abs=0.03)
-    free = study.seeds_needed(power=0.9, paired=False, rng=0).rows[0].needed
-    assert free == stats.seeds_for_power(x, y, paired=False, power=0.9)
-    assert free.n > pair.needed.n  # these agents share a part of their luck
+    shared = study.seeds_needed(power=0.9, paired=True, rng=0).rows[0].needed
+    assert shared == stats.seeds_for_power(x, y, paired=True, power=0.9)
+    assert shared.n < pair.needed.n  # these agents share a part of their luck
 
 
 def test_equal_populations_need_no_number_of_seeds():
@@ -243,7 +241,7 @@ def test_equal_populations_need_no_number_of_seeds():
 def test_misranking_of_two_is_what_the_statistics_say(study):
     found = study.misranking(2, 4, k=[1, 5, 20], rng=7, n_resamples=500)
     x, y = study.scores("auc")[[4, 2]]
-    direct = stats.misranking(x, y, [1, 5, 20], paired=True, rng=7, n_resamples=500)
+    direct = stats.misranking(x, y, [1, 5, 20], paired=False, rng=7, n_resamples=500)
     assert found.labels == (LABELS[4], LABELS[2])  # the better one first
     np.testing.assert_array_equal(found.wrong, direct.wrong_winner)
     np.testing.assert_array_equal(found.missed, direct.missed)
@@ -271,14 +269,15 @@ def test_misranking_where_lower_is_better(study):
 
 def test_misranking_of_the_best_is_what_the_statistics_say(study):
     found = study.misranking(k=[1, 4, 9], rng=3, n_resamples=300)
-    direct = stats.misranking_of_best(list(study.scores("auc")), [1, 4, 9], paired=True, rng=3, n_resamples=300)
+    direct = stats.misranking_of_best(list(study.scores("auc")), [1, 4, 9], paired=False, rng=3, n_resamples=300)
     np.testing.assert_array_equal(found.named, direct.named)
     means = study.scores("auc").mean(axis=1)
     np.testing.assert_allclose(found.loss, direct.named @ (means.max() - means))
     assert found.missed is None
     assert "best of 6: alpha=0.5, epsilon=0.05" in str(found)
-    free = study.misranking(k=[4], rng=3, n_resamples=300, paired=False)
-    assert free.wrong[0] == stats.misranking_of_best(list(study.scores("auc")), 4, rng=3, n_resamples=300).wrong[0]
+    shared = study.misranking(k=[4], rng=3, n_resamples=300, paired=True)
+    same = stats.misranking_of_best(list(study.scores("auc")), 4, paired=True, rng=3, n_resamples=300)
+    assert shared.wrong[0] == same.wrong[0]
 
 
 def test_trustworthy_is_the_last_crossing(study):
@@ -381,7 +380,7 @@ def test_settings_that_only_some_have():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda s: s.summary("speed"), "outcome='speed' is not in the study; use one of 'final_return', 'auc'"),
+        (lambda s: s.summary("speed"), "metric='speed' is not in the study; use one of 'final_return', 'auc'"),
         (lambda s: s.summary(where={"gamma": 1}), "where names 'gamma', which did not vary; use 'alpha', 'epsilon'"),
         (lambda s: s.summary(where={"alpha": 0.7}), "alpha=0.7, which the study did not run; it ran 0.1, 0.3, 0.5"),
         (lambda s: s.summary(where="alpha"), "where='alpha' is not a mapping"),
@@ -407,5 +406,8 @@ def test_bad_questions_are_refused(study, ask, message):
     assert message in str(caught.value)
 
 
-def test_scores_count_only_once_per_agent(study):
-    assert scores_of(study, outcome_of(study, "first_optimal"), 0).max() <= 100
+def test_what_never_happened_counts_as_the_end_in_means_alone(study):
+    metric = metric_of(study, "first_optimal")
+    scores = scores_of(study, metric, 0)
+    assert scores.max() == np.inf
+    assert restricted(study, metric, scores).max() == 100

@@ -14,7 +14,7 @@ def test_the_best_of_each_rule_are_compared_and_drawn(tmp_path, capsys, monkeypa
     means = np.array([0.5, 0.7, 0.6, 0.3, 0.65, 0.4])
     scores = means[:, None] + 0.2 * rng.normal(size=(6, 200))
     vary = {"rule": list(study_example.RULES), "alpha": list(study_example.ALPHAS)}
-    study = made_study(vary, n_agents=200, paired=False, outcomes={"greedy_return": scores})
+    study = made_study(vary, n_agents=200, paired=False, metrics={"greedy_return": scores})
     monkeypatch.setattr(study_example, "run_study", lambda **_: study)
     monkeypatch.setattr(study_example, "N_RESAMPLES", 200)
     assert study_example.best_of_each(study) == [1, 4]

@@ -24,7 +24,7 @@ def test_what_is_read_is_what_was_written(study, tmp_path, name):
     assert [file.name for file in tmp_path.iterdir()] == [name]
     read = qfast.load_study(str(path))
     assert read.dataset.identical(study.dataset)
-    assert read.outcomes == study.outcomes
+    assert read.metrics == study.metrics
     assert read.problems == study.problems
     assert read.rerun(1, 64, progress=False).dataset.equals(study.rerun(1, 64, progress=False).dataset)
 

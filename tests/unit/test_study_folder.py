@@ -14,6 +14,8 @@ from qfast.work_folder import WorkFolder
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 
+OWN = qfast.Metric(lambda block: block.returns[:, 0], "first", higher_is_better=True, unit="reward")
+
 
 def make(**changes):
     settings = {"vary": {"alpha": [0.1, 0.5, 0.9]}, "n_agents": 200, "episodes": 100, "seed": 3, "progress": False}
@@ -132,7 +134,7 @@ def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
         ({"gamma": 0.5}, "settings.gamma=0.9, not 0.5"),
         ({"paired": False}, "paired=true, not false"),
         ({"curves": False}, "curves="),
-        ({"outcomes": {"mine": len}}, "outcomes="),
+        ({"metrics": {"mine": OWN}}, "metrics="),
         ({"precision": 0.1}, "precision=null"),
         ({"episodes": 101, "seed": 4, "gamma": 0.1, "checkpoints": None}, "and [1-9] more"),
     ],
@@ -208,11 +210,11 @@ def test_a_run_and_a_study_are_told_apart(tmp_path):
         make(out=tmp_path / "run")
 
 
-def test_outcomes_of_the_users_own_stay(tmp_path):
-    made = make(out=tmp_path, outcomes={"first": lambda block: block.returns[:, 0]}, n_agents=64)
+def test_metrics_of_the_users_own_stay(tmp_path):
+    made = make(out=tmp_path, metrics={"first": OWN}, n_agents=64)
     read = qfast.load_study(tmp_path)
     assert read.dataset.equals(made.dataset)
-    assert read.rerun(0, 64, progress=False).outcomes == [name for name in made.outcomes if name != "first"]
+    assert read.rerun(0, 64, progress=False).metrics == [name for name in made.metrics if name != "first"]
 
 
 class Failing(Executor):

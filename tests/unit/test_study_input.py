@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 import qfast
+from qfast import Metric
 from qfast.errors import InvalidInput
 from qfast.settings import DEFAULTS
 from qfast.studies.design import make_design
 from qfast.studies.settings import decode, encode
 
+HIGH = {"higher_is_better": True}
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 
 
@@ -62,19 +64,24 @@ def no_work(monkeypatch):
         ({"checkpoints": 400}, "checkpoints=400"),
         ({"curves": "some"}, "curves='some'"),
         ({"curves": 0.5}, "curves=0.5"),
-        ({"outcomes": ["speed"]}, "'speed' is unknown; use auc"),
-        ({"outcomes": []}, "is no mapping"),
-        ({"outcomes": {"x": 1}}, "no function"),
-        ({"outcomes": {"auc": len}}, "'auc' is there twice"),
-        ({"outcomes": {"label": len}}, "already names something else"),
-        ({"outcomes": {"alpha": len}}, "already names something else"),
-        ({"outcomes": {"two words": len}}, "cannot be a name"),
+        ({"metrics": ["speed"]}, "'speed' is unknown; use auc"),
+        ({"metrics": []}, "names nothing to measure"),
+        ({"metrics": {"failures": len}}, r"'failures' is a function.*which direction is good; use qfast.Metric"),
+        ({"metrics": [len]}, "'len' is a function.*which direction is good"),
+        ({"metrics": len}, "'len' is a function.*which direction is good"),
+        ({"metrics": [Metric(lambda block: block.agents, **HIGH)]}, "has no name"),
+        ({"metrics": [Metric(name="mine", **HIGH)]}, "'mine' has no function"),
+        ({"metrics": {"x": 1}}, "is no metric"),
+        ({"metrics": {"auc": Metric(len, **HIGH)}}, "'auc' is there twice"),
+        ({"metrics": {"label": Metric(len, **HIGH)}}, "already names something else"),
+        ({"metrics": {"alpha": Metric(len, **HIGH)}}, "already names something else"),
+        ({"metrics": {"two words": Metric(len, **HIGH)}}, "cannot be a name"),
         ({"precision": -1}, "half_width=-1"),
         ({"precision": "fine"}, "is no half-width"),
         ({"precision": True}, "is no half-width"),
-        ({"precision": {"speed": 1}}, "'speed' is no outcome of this study"),
-        ({"precision": {"auc": 1, "regret": 1}}, "must name one outcome"),
-        ({"precision": {"first_optimal": 1}}, "is censored"),
+        ({"precision": {"speed": 1}}, "'speed' is no metric of this study"),
+        ({"precision": {"auc": 1, "regret": 1}}, "must name one metric"),
+        ({"precision": {"first_optimal": 1}}, "first_optimal is a time that may never come"),
         ({"n_agents": 10**12}, "are free; what would fit: .*n_agents="),
     ],
 )
@@ -86,7 +93,7 @@ def test_bad_input_is_refused_before_any_work(no_work, options, told):
 
 def test_functions_must_reach_other_processes(no_work):
     with ProcessPoolExecutor(1) as pool, pytest.raises(InvalidInput, match="cannot be sent to another process"):
-        qfast.study(vary={}, outcomes={"mine": lambda block: block.q[:, 0, 0]}, executor=pool)
+        qfast.study(vary={}, metrics={"mine": Metric(lambda block: block.q[:, 0, 0], **HIGH)}, executor=pool)
 
 
 def test_what_cannot_be_solved_is_told(no_work):

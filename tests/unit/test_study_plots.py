@@ -158,7 +158,7 @@ def test_the_map_frames_the_best(large, ax):
     row, column = np.unravel_index(means.argmax(), means.shape)
     assert [p.get_xy() for p in ax.patches] == [(column - 0.5, row - 0.5)]
     assert len(ax.texts) == 8
-    other = drawn(large.plot_sensitivity_map(outcome="regret", ax=Figure().add_subplot()))
+    other = drawn(large.plot_sensitivity_map(metric="regret", ax=Figure().add_subplot()))
     row, column = np.unravel_index(np.argmin(other.images[0].get_array()), (2, 4))
     assert other.patches[0].get_xy() == (column - 0.5, row - 0.5)
 
@@ -176,7 +176,7 @@ def test_violins_are_histograms(study, ax):
 
 
 def test_equal_agents_have_a_violin_too(ax):
-    same = made_study({"alpha": [0.1, 0.2]}, n_agents=5, outcomes={"auc": np.full((2, 5), 3.0)})
+    same = made_study({"alpha": [0.1, 0.2]}, n_agents=5, metrics={"auc": np.full((2, 5), 3.0)})
     drawn(same.plot_distribution(ax=ax))
     drawn(same.plot_distribution(kind="ecdf", ax=Figure().add_subplot()))
 
@@ -184,7 +184,7 @@ def test_equal_agents_have_a_violin_too(ax):
 def test_distribution_functions_go_from_none_to_all(study, ax):
     drawn(study.plot_distribution("first_optimal", [0, 1], kind="ecdf", ax=ax))
     assert ax.lines[0].get_ydata()[[0, -1]].tolist() == [0.0, 1.0]
-    assert ax.get_xlabel() == "first optimal episode (episodes) (never: 100)"
+    assert ax.get_xlabel() == "first optimal episode (episodes)\n(never: 100; at the checkpoint that saw it)"
 
 
 def test_profiles_have_their_band(study, ax):
@@ -210,7 +210,7 @@ def test_the_matrix_holds_both_directions(study, ax):
 
 def test_pairs_that_are_not_told_apart_are_marked(ax):
     scores = np.random.default_rng(0).normal(size=(3, 30))
-    alike = made_study({"alpha": [0.1, 0.2, 0.3]}, n_agents=30, outcomes={"auc": scores}, paired=False)
+    alike = made_study({"alpha": [0.1, 0.2, 0.3]}, n_agents=30, metrics={"auc": scores}, paired=False)
     drawn(plots.improvement(alike.compare_all(), ax=ax))
     assert all(text.get_text().startswith("(") for text in ax.texts)
     assert "in brackets: not told apart" in title(ax)
@@ -237,8 +237,8 @@ def test_the_misranking_curve_marks_where_it_can_be_trusted(study, ax):
     texts = [text.get_text() for text in ax.texts]
     assert f"{found.trustworthy()} seeds" in texts
     assert "a coin" in texts
-    assert labels(ax) == ["misses the difference (paired t-test at 0.05)", "names the wrong winner (by the mean)"]
-    assert "truth: 400 agents each, paired; bands: ± 2 standard errors" in title(ax)
+    assert labels(ax) == ["misses the difference (Welch's t-test at 0.05)", "names the wrong winner (by the mean)"]
+    assert "truth: 400 agents each; independent seeds; bands: ± 2 standard errors" in title(ax)
 
 
 def test_the_shares_of_names_add_up(large, ax):

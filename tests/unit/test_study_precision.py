@@ -13,7 +13,7 @@ VARY = {"epsilon": [0.05, 0.6]}
 
 def make(precision, **changes):
     settings = {"vary": VARY, "n_agents": 6_000, "episodes": 60, "gamma": 0.95, "seed": 1, "progress": False}
-    settings |= {"curves": False, "checkpoints": None, "outcomes": ["auc", "optimal"]}
+    settings |= {"curves": False, "checkpoints": None, "metrics": ["auc", "optimal"]}
     return qfast.study(LAKE, precision=precision, **(settings | changes))
 
 

@@ -128,7 +128,7 @@ def test_tables_are_complete(study, page):
 def test_the_page_says_what_the_answers_say(study, page):
     assert study.compare_all().pairs[0].sentence in page.text
     assert study.best().sentence in page.text
-    assert "an experiment with 1 seed of each names the wrong winner in 35 % of cases" in page.text
+    assert "with independent seeds an experiment of 1 seed of each names the wrong winner in 35 % of cases" in page.text
     assert "Student's t" in page.text
     assert "agents for which" not in page.text
     assert "qfast.study(vary={...}, seed=0)" in page.text
@@ -160,8 +160,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(Sketchbook, "compose", lambda *_, **__: "<svg></svg>")
 
 
-def test_another_outcome_and_title(study, quick):
-    text = render_report(study, outcome="first_optimal", title="A <b> & c", level=0.9, rerun=False)
+def test_another_metric_and_title(study, quick):
+    text = render_report(study, metric="first_optimal", title="A <b> & c", level=0.9, rerun=False)
     page = Page(text)
     assert page.headings[0] == "A <b> & c"
     assert "<b>" not in text
@@ -189,9 +189,9 @@ def test_small_studies_have_a_page(vary):
 
 
 def test_agents_that_are_all_equal_have_a_page():
-    study = made_study({"alpha": [0.1, 0.2, 0.3]}, n_agents=20, outcomes={"auc": np.full((3, 20), 5.0)})
+    study = made_study({"alpha": [0.1, 0.2, 0.3]}, n_agents=20, metrics={"auc": np.full((3, 20), 5.0)})
     page = Page(render_report(study, rerun=False))
-    assert "Nothing can be misranked here: a and b have the same mean (5)" in page.text
+    assert "How many seeds it takes cannot be said: a and b have the same mean (5)" in page.text
     assert "No difference in mean return is found" in page.text
 
 
@@ -243,7 +243,7 @@ def test_paths_that_cannot_be_written_are_refused_before_any_work(study, tmp_pat
     for path, message in (
         ("study.pdf", "does not end in .html or .htm; a report is an HTML page, such as study.html"),
         ("missing/study.html", "cannot be written (No such file or directory)"),
-        ("a.html", "is a folder; name a file in it"),
+        ("a.html", "is a folder; name a file, in it or elsewhere"),
         ("n" * 300 + ".html", "cannot be written (File name too long)"),
     ):
         with pytest.raises(InvalidInput) as caught:
@@ -262,8 +262,8 @@ def _pipe(path):
 
 
 def test_bad_options_of_a_report_are_refused(study):
-    with pytest.raises(InvalidInput, match="outcome='speed' is not in the study"):
-        render_report(study, outcome="speed")
+    with pytest.raises(InvalidInput, match="metric='speed' is not in the study"):
+        render_report(study, metric="speed")
     with pytest.raises(InvalidInput, match=r"level=1\.5 is outside"):
         render_report(study, level=1.5)
 

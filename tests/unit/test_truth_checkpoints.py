@@ -243,7 +243,7 @@ def test_first_optimal_by_hand(watched):
     assert (first.quantile(1 / 6), first.quantile(0.3), first.quantile(0.5)) == (10, 20, 50)
     assert np.isnan(first.quantile(0.9))
     assert "6 agents: 66.7 % optimal at the end" in repr(first)
-    assert "half            from episode 50 on" in repr(first)
+    assert "half            from an episode after 20 and up to 50 on" in repr(first)
     assert "nine tenths     not by then" in repr(first)
 
 

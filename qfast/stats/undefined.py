@@ -1,0 +1,119 @@
+"""Agents without a finite score: what stays defined, and the sentences that say what does not.
+
+An infinite score is a score: ranks, shares and quantiles know it, means do not.  nan is the score of an agent that
+ran and whose score does not exist: it might be anything, so that what can be bounded is given with both extremes, and
+what cannot is not defined.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qfast.errors import InvalidInput
+from qfast.stats._check import Floats, Missing, check_missing, check_scores
+from qfast.stats.words import percent
+
+__all__ = ["INSTEAD", "Pair", "about", "check_pair", "defined", "fill", "no_mean", "no_mean_of_pair"]
+
+INSTEAD = "use the median, quantiles or the probability of improvement"
+_DROP = "(missing='drop' answers for the others alone)"
+
+
+def defined(x: Floats) -> Floats:
+    """The scores that exist, infinite ones among them."""
+    undefined = np.isnan(x)
+    return x[~undefined] if undefined.any() else x
+
+
+def fill(x: Floats, value: float) -> Floats:
+    """Undefined scores replaced by one extreme."""
+    return np.where(np.isnan(x), value, x)
+
+
+def about(n: int, n_undefined: int, what: str = "agents whose score is defined") -> str:
+    """Say how many agents an answer is about; empty where it is about all."""
+    return f"about the {n:,} of {n + n_undefined:,} {what}" if n_undefined else ""
+
+
+def no_mean(x: Floats, *, keep: bool) -> tuple[str, str]:
+    """Why a mean of these scores is not defined, and what to use instead; two empty texts where it is."""
+    undefined = int(np.isnan(x).sum())
+    if undefined and (keep or undefined == x.size):
+        return f"not defined: {percent(undefined / x.size)} of the agents have an undefined score {_DROP}", ""
+    infinite = int(np.isinf(x).sum())
+    if infinite:
+        return f"not defined: {percent(infinite / (x.size - undefined))} of the agents have an infinite score", INSTEAD
+    return "", ""
+
+
+class Pair(NamedTuple):
+    """Two populations: all scores, and those that exist (of pairs: where both do)."""
+
+    all_a: Floats
+    all_b: Floats
+    a: Floats
+    b: Floats
+    keep: bool
+    paired: bool
+
+    @property
+    def undefined(self) -> tuple[int, int]:
+        """How many agents of either have no score, or are left out because their partner has none."""
+        return self.all_a.size - self.a.size, self.all_b.size - self.b.size
+
+    @property
+    def n(self) -> int:
+        """Agents of both whose score is defined; of pairs, pairs in which both are."""
+        return self.a.size if self.paired else self.a.size + self.b.size
+
+    @property
+    def lost(self) -> int:
+        """Agents of both that have no score; of pairs, pairs in which one has none."""
+        return self.undefined[0] if self.paired else sum(self.undefined)
+
+    @property
+    def about(self) -> str:
+        """How many agents an answer without the others is about; empty where it is about all."""
+        what = "pairs of agents whose scores are defined" if self.paired else "agents whose score is defined"
+        return about(self.n, self.lost, what)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether undefined scores have to be thought of as anything."""
+        return self.keep and any(self.undefined)
+
+
+def check_pair(a: ArrayLike, b: ArrayLike, *, paired: bool, missing: Missing = "keep") -> Pair:
+    """Two populations with at least two agents each, of equal size if they are paired."""
+    keep = check_missing(missing)
+    x, y = check_scores(a, "a", at_least=2), check_scores(b, "b", at_least=2)
+    if not paired:
+        return Pair(x, y, defined(x), defined(y), keep, paired)
+    if x.size != y.size:
+        raise InvalidInput(
+            f"a has {x.size} agents and b {y.size}, but paired=True needs agent i in both; "
+            "run them with equal n_agents and one seed, or use paired=False"
+        )
+    known = ~(np.isnan(x) | np.isnan(y))
+    return Pair(x, y, x[known], y[known], keep, paired)
+
+
+def no_mean_of_pair(pair: Pair) -> tuple[str, str]:
+    """Why a difference of means is not defined, and what to use instead; two empty texts where it is."""
+    shares = [lost / x.size for lost, x in zip(pair.undefined, (pair.all_a, pair.all_b), strict=True)]
+    if pair.bounded:
+        if pair.paired:
+            return f"not defined: {percent(shares[0])} of the pairs of agents have an undefined score {_DROP}", ""
+        return f"not defined: {_of_both(shares)} have an undefined score {_DROP}", ""
+    if min(pair.a.size, pair.b.size) < 2:
+        return "not defined: fewer than two agents have a defined score", ""
+    shares = [float(np.isinf(x).mean()) for x in (pair.a, pair.b)]
+    if any(shares):
+        return f"not defined: {_of_both(shares)} have an infinite score", INSTEAD
+    return "", ""
+
+
+def _of_both(shares: list[float]) -> str:
+    parts = [f"{percent(share)} of the agents of {name}" for share, name in zip(shares, "ab", strict=True) if share]
+    return " and ".join(parts)

@@ -1,0 +1,208 @@
+"""Infinite scores stay infinite, undefined ones are counted: no number is made up and no agent vanishes."""
+
+import numpy as np
+import pytest
+from made_studies import Again, made_dataset, made_study
+from matplotlib.figure import Figure
+
+import qfast
+from qfast.errors import InvalidInput
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.fixture(scope="module")
+def endless():
+    """gamma = 1: a policy that goes for the free loop never ends, and its regret is infinite."""
+    mdp = qfast.MDP(
+        [[0, 1, 1], [1, 1, 1]], [[-1.0, -1.0, -1000.0], [0, 0, 0]],
+        terminated=[[False, True, True], [True] * 3], max_episode_steps=50,
+    )  # fmt: skip
+    vary = {"ties": ["first", "last"]}
+    options = {"alpha": 0.0, "n_agents": 20, "episodes": 10, "gamma": 1.0, "epsilon": 0.1, "seed": 0}
+    return qfast.study(mdp, vary=vary, **options, progress=False)
+
+
+def test_infinite_regret_is_worse_than_any_number(endless):
+    assert np.isposinf(endless.scores("regret", "ties=first")).all()
+    assert (endless.scores("regret", "ties=last") == 999).all()
+    found = endless.compare(0, 1, "regret")
+    assert found.better == "b"
+    assert found.sentence.startswith("ties=last is better than ties=first in regret of the greedy policy: ")
+    why = "a difference of means is not defined: 100 % of the agents of ties=first have infinite regret"
+    assert why in found.sentence
+    assert endless.best("regret", n_agents=20).label == "ties=last"
+    assert endless.summary("regret").best.label == "ties=last"
+    assert endless.compare_all("regret").labels == ("ties=last", "ties=first")
+
+
+def test_the_return_within_the_limit_always_exists(endless):
+    assert endless.scores("greedy_return").tolist() == [[-50.0] * 20, [-1000.0] * 20]
+    assert "within 50 steps" in str(endless.summary("greedy_return"))
+
+
+def test_policies_that_never_end_count_among_all():
+    grid = qfast.grid("S..\n...\n..G", step_reward=-10.0, goal_reward=0.0)
+    study = qfast.study(grid, vary={"alpha": [0.02, 0.9]}, n_agents=1000, episodes=6, gamma=1.0, epsilon=0.3, seed=0,
+                        progress=False)  # fmt: skip
+    slow, fast = (np.isinf(study.scores("regret", i)).mean() for i in range(2))
+    assert slow > fast
+    found = study.compare(0, 1, "regret")
+    assert found.better == "b"
+    row = study.summary("regret").rows[0]
+    assert not row.summary.mean.defined
+    assert row.summary.median.value == INF
+    text = str(study.summary("regret"))
+    assert "not defined" in text
+    assert f"{100 * slow:.0f} % of the agents" in text
+    assert "never" not in text
+    for ask in (study.misranking, study.seeds_needed):
+        with pytest.raises(InvalidInput, match=r"is not defined: .* % of the agents .* infinite regret.*use compare"):
+            ask(metric="regret")
+    assert "greedy_return" in str(study)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Every kind of score: regret infinite for some, the mean return -inf for some, undefined for others."""
+    rng = np.random.default_rng(0)
+    finite = rng.normal(size=(2, 200))
+    finite[1] += 0.5
+    some = finite.copy()
+    some[0, :24] = -INF
+    lost = finite.copy()
+    lost[0, :180] = NAN
+    both = some.copy()
+    both[1, 100:103] = NAN
+    both[1, 110] = INF
+    scores = {"auc": some, "final_return": lost, "greedy_return": both}
+    return made_study({"alpha": [0.1, 0.2]}, n_agents=200, metrics=scores)
+
+
+def test_minus_infinity_does_not_crash(mixed):
+    text = str(mixed.summary("auc"))
+    assert "12 % of the agents" in text.replace("12.0 %", "12 %")
+    found = mixed.compare(0, 1)
+    assert found.better == "b"
+    assert "12 % of the agents of alpha=0.1 have infinite auc" in found.sentence
+    profile = mixed.profile()
+    assert np.isfinite(profile.thresholds).all()
+    assert profile.profiles[0].share[0] <= 0.88
+
+
+def test_undefined_agents_are_counted(mixed):
+    found = mixed.compare(0, 1, "final_return")
+    assert found.better is None
+    assert "No verdict" in found.sentence
+    assert "final_return is undefined for 180 of 200 agents of alpha=0.1; missing='drop'" in found.sentence
+    row = mixed.summary("final_return").rows[0]
+    assert (row.n, row.n_undefined) == (200, 180)
+    assert row.summary.mean.value == pytest.approx(np.nanmean(mixed.scores("final_return", 0)))
+    assert row.summary.median.interval.low == -INF
+    assert "20 of 200" in str(mixed.summary("final_return"))
+    for ask in (mixed.misranking, mixed.seeds_needed, mixed.profile, mixed.best):
+        with pytest.raises(InvalidInput, match=r"is undefined for 180 of 200 agents of alpha=0.1; missing='drop'"):
+            ask(metric="final_return")
+
+
+def test_dropping_says_how_many_are_left(mixed):
+    told = "about 20 of 200 agents"
+    assert told in mixed.compare(0, 1, "final_return", missing="drop").sentence
+    assert mixed.compare(0, 1, "final_return", missing="drop").comparison.n_a == 20
+    assert told in str(mixed.compare_all("final_return", missing="drop"))
+    assert told in mixed.misranking(metric="final_return", missing="drop", paired=True, rng=0).sentence
+    alone = mixed.misranking(metric="final_return", missing="drop", rng=0).sentence
+    assert "about 200 of 200 and 20 of 200 agents" in alone
+    assert "20 of 200 agents" in str(mixed.seeds_needed(metric="final_return", missing="drop", rng=0))
+    assert mixed.profile("final_return", missing="drop").profiles[0].n == 20
+    assert mixed.summary("final_return", missing="drop").rows[0].summary.mean.defined
+    with pytest.raises(InvalidInput, match="missing='maybe' is unknown"):
+        mixed.compare(0, 1, missing="maybe")
+
+
+def test_agents_that_were_not_run_are_not_missing():
+    dataset = made_dataset({"alpha": [0.1, 0.2]}, n_agents=100, curves=False)
+    dataset["auc"][1, 60:] = NAN
+    dataset["agents_run"][1] = 60
+    study = qfast.studies.Study(dataset)
+    found = study.compare(0, 1)
+    assert (found.comparison.n_a, found.about, found.no_verdict) == (60, "", "")
+    assert study.summary().rows[1].n_undefined == 0
+    assert "undefined" not in str(study.summary())
+
+
+@pytest.mark.parametrize("metric", ["auc", "final_return", "greedy_return"])
+@pytest.mark.parametrize("missing", ["keep", "drop"])
+def test_pages_and_pictures_of_all_that_is_not_finite(mixed, tmp_path, metric, missing):
+    study = Again(mixed.dataset)
+    path = study.report(tmp_path / "page.html", metric=metric, missing=missing, rerun=metric == "auc")
+    page = path.read_text("utf-8")
+    assert "not defined" in page or missing == "drop"
+    if missing == "drop" and metric == "final_return":
+        assert "20 of 200" in page
+    for kind in ("violin", "ecdf"):
+        ax = study.plot_distribution(metric, kind=kind, ax=Figure().add_subplot())
+        assert "not drawn" in ax.get_title(loc="left")
+    study.plot_sensitivity("alpha", metric, ax=Figure().add_subplot())
+    study.plot_improvement(metric, missing=missing, ax=Figure().add_subplot())
+
+
+def test_times_alone_have_a_restricted_mean():
+    times = np.array([[10.0, INF, 50.0, 100.0], [INF, INF, INF, 5.0]])
+    study = made_study({"alpha": [0.1, 0.2]}, n_agents=4, episodes=100, metrics={"first_optimal": times})
+    summary = study.summary("first_optimal")
+    assert summary.rows[0].summary.mean.value == np.mean([10, 100, 50, 100])
+    assert summary.rows[1].summary.median.value == INF
+    assert "count as 100 in means (restricted mean)" in summary.note
+    assert "never" in str(summary)
+
+
+def test_a_table_where_some_scores_are_shares_and_others_not():
+    scores = np.array([[0.5, 1.0] * 10, [0.0, 1.0] * 10])
+    study = made_study({"alpha": [0.1, 0.2]}, n_agents=20, metrics={"regret": scores})
+    summary = study.summary("regret")
+    assert "share >=" not in str(summary)
+    assert summary.rows[1].summary.mean.value == 0.5
+    assert "share >= 1" in str(study.summary("regret", at_least=1))
+    shares = made_study({"alpha": [0.1, 0.2]}, n_agents=20, metrics={"regret": scores.round()})
+    assert "share >= 1" in str(shares.summary("regret"))
+
+
+def test_a_range_that_few_agents_do_not_have():
+    study = made_study({"alpha": [0.1]}, n_agents=10, curves=False)
+    text = str(study.summary("auc"))
+    assert "unknown (10 agents)" in text
+    assert "never" not in text
+    assert "-inf to" not in text
+
+
+def test_first_optimal_lies_between_two_checkpoints():
+    """The truth of every episode lies in what twenty checkpoints say."""
+    lake = qfast.problems.frozen_lake("4x4", slip=0.0)
+    options = {"vary": {}, "n_agents": 400, "episodes": 200, "gamma": 0.95, "seed": 0, "metrics": ["first_optimal"]}
+    coarse, fine = (qfast.study(lake, **options, checkpoints=n, progress=False) for n in (20, 200))
+    row, truth = coarse.summary("first_optimal").rows[0], fine.summary("first_optimal").rows[0]
+    for name, estimate in (("median", row.summary.median), ("mean", row.summary.mean)):
+        exact = getattr(truth.summary, name).value
+        assert row.after[name] < exact <= estimate.value
+        assert row.after[name] in estimate.interval
+        assert exact in estimate.interval
+    low, high = row.after["median"], row.summary.median.value
+    assert high - low == 10
+    assert f"between {low:g} and {high:g} [" in str(coarse.summary("first_optimal"))
+    assert coarse.dataset["first_optimal"].attrs["interval_censored"] == 1
+    assert "after the checkpoint before" in coarse.summary("first_optimal").note
+    frame = coarse.summary("first_optimal").to_dataframe()
+    assert frame["median_after"][0] == low
+    ax = coarse.plot_distribution("first_optimal", ax=Figure().add_subplot())
+    assert "at the checkpoint that saw it" in ax.get_xlabel()
+
+
+
+def test_a_goal_on_what_has_no_mean_is_never_met():
+    mdp = qfast.MDP([[0, 1], [1, 1]], [[-1.0, -9.0], [0, 0]], terminated=[[False, True], [True, True]],
+                    max_episode_steps=5)  # fmt: skip
+    study = qfast.study(mdp, vary={}, gamma=1.0, epsilon=0.5, alpha=0.0, ties="first", n_agents=1100, episodes=2,
+                        seed=0, precision={"regret": 1e6}, progress=False)  # fmt: skip
+    assert np.isinf(study.scores("regret", 0)).all()
+    assert int(study.dataset["agents_run"][0]) == 1100
