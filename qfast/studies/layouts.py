@@ -18,12 +18,12 @@ class Tabular(StudyData, Protocol):
     """A study that can be laid out."""
 
     @property
-    def varied(self) -> list[str]: ...  # noqa: D102
+    def varied(self) -> list[str]: ...
 
     @property
-    def episodes(self) -> int: ...  # noqa: D102
+    def episodes(self) -> int: ...
 
-    def to_dataframe(self) -> "pd.DataFrame": ...  # noqa: D102
+    def to_dataframe(self) -> "pd.DataFrame": ...
 
 
 class Layouts:
