@@ -185,8 +185,8 @@ def find_best(
     again = common_scores(fresh_study, metric_of(fresh_study, asked.name), [0], missing=missing)
     selected, fresh = (restricted(study, asked, x.scores[0]) for x in (found, again))
     finite = bool(np.isfinite(selected).all() and np.isfinite(fresh).all())
-    about = f"where it won {found.about}" if found.about else ""
-    about += f"{', and ' if about else ''}on fresh seeds {again.about}" if again.about else ""
+    about = found.about if found.about == again.about else f"where it won {found.about or 'about all'}"
+    about += "" if found.about == again.about else f", and on fresh seeds {again.about or 'about all'}"
     return Winner(
         metric=asked,
         configuration=first,
