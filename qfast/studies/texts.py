@@ -79,7 +79,8 @@ def plus_minus(estimate: Estimate) -> str:
         return with_interval(estimate)
     if abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error:
         return with_interval(estimate)
-    return f"{number(estimate.value, error)} ± {number(error, error) if error > _ROUNDING * abs(estimate.value) else '0'}"
+    exact = error <= _ROUNDING * abs(estimate.value)
+    return f"{number(estimate.value, error)} ± {'0' if exact else number(error, error)}"
 
 
 def about_agents(n: int, undefined: int) -> str:
