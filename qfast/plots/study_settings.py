@@ -63,7 +63,7 @@ def sensitivity(
     Returns
     -------
     matplotlib.axes.Axes
-        Caps are 95 % confidence intervals of the mean (Student's t); the band, or a bar where the setting has names,
+        Caps are 95 % confidence intervals of the mean; the band, or a bar where the setting has names,
         holds the middle 90 % of the agents.
 
     Raises

@@ -145,12 +145,12 @@ def methods(context: Context) -> Part:
     made = {names.get(name, name): "; ".join(how) for name, how in summary.methods.items()}
     pairs = context.within(context.problems[0]).comparisons
     if pairs is not None:
-        c = pairs.pairs[0].comparison
+        c, many = pairs.pairs[0].comparison, f"{len(pairs):,} pair{'s' * (len(pairs) > 1)}"
         made |= {
             "difference of means": f"{c.difference.interval.method}; {c.test}",
             "probability of improvement": c.probability_of_improvement.interval.method,
             "effect size": c.effect_size.interval.method,
-            "p-values": f"corrected for {len(pairs):,} pairs by {pairs.method.capitalize()}'s method",
+            "p-values": f"corrected for {many} by {pairs.method.capitalize()}'s method",
         }
     found = context.within(context.problems[0]).pair
     if isinstance(found, StudyMisranking):

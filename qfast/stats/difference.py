@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_open_unit
 from qfast.stats._scipy import special, stats
-from qfast.stats.estimates import all_equal, exact_share, mean_of, spread, two_values
+from qfast.stats.estimates import mean_of, spread
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import power_of_two, rescaled
+from qfast.stats.shapes import all_equal, exact_share, skew_caution, skew_of_mean, two_values
 from qfast.stats.undefined import check_pair, no_mean_of_pair
 
 __all__ = ["effect_size", "exact_p_of_separation", "mean_difference", "t_test_name"]
@@ -54,17 +55,22 @@ def _difference(
     if paired:
         d = x - y
         difference, variance, freedom = mean_of(d), float(spread(d)) ** 2 / d.size, d.size - 1.0
-        name = "Student's t of the pairs"
+        name, skew = "Student's t of the pairs", skew_of_mean(d)
     else:
         parts = float(spread(x)) ** 2 / x.size, float(spread(y)) ** 2 / y.size
         difference, variance, name = mean_of(x) - mean_of(y), sum(parts), "Welch's t"
         freedom = variance**2 / (parts[0] ** 2 / (x.size - 1) + parts[1] ** 2 / (y.size - 1)) if variance else 1.0
+        skew = skew_of_mean(x, y)
     if variance == 0.0:
         return _without_spread(difference, x.size, y.size, paired=paired, level=level)
     error = math.sqrt(variance)
     half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
     p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))
-    interval = Interval(difference - half, difference + half, level, name)
+    caution = skew_caution(skew, min(x.size, y.size))
+    if not paired and not all(parts):
+        flat, n = ("b", y.size) if parts[0] else ("a", x.size)
+        caution = f"all {n:,} scores of {flat} are equal: its own spread is not known"
+    interval = Interval(difference - half, difference + half, level, name, caution)
     return Estimate(difference, interval), p_value, t_test_name(paired=paired)
 
 
@@ -183,4 +189,5 @@ def effect_size(
     if pair.lost:
         method += f"; {pair.about}"
     half = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
-    return Estimate(d, Interval(d - half, d + half, level, method))
+    skew = max(abs(skew_of_mean(x)), abs(skew_of_mean(y)))
+    return Estimate(d, Interval(d - half, d + half, level, method, skew_caution(skew, min(x.size, y.size))))

@@ -11,6 +11,7 @@ median) the interval is unbounded and says so, instead of being narrower than it
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,8 +21,20 @@ from qfast.stats._check import Floats, Missing, check_count, check_missing, chec
 from qfast.stats._scipy import special, stats
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
 from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.shapes import (
+    TIED,
+    all_equal,
+    anderson,
+    exact_share,
+    hall,
+    heavy_tails,
+    iqm_band,
+    skew_caution,
+    skew_of_mean,
+    ties_at_quartiles,
+    two_values,
+)
 from qfast.stats.undefined import about, defined, fill, no_mean
-from qfast.stats.words import percent
 
 __all__ = [
     "estimate_iqm",
@@ -48,32 +61,6 @@ def mean_of(scores: Floats) -> float:
     return float(scores[0]) if scores.min() == scores.max() else float(scores.mean())
 
 
-def exact_share(hits: int, n: int, level: float) -> tuple[float, float]:
-    """Ends of the interval of Clopper and Pearson: exact for every n, never of width zero."""
-    tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, tail))
-    high = 1.0 if hits == n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
-    return low, high
-
-
-def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
-    """What n equal scores do say."""
-    others = percent(exact_share(0, n, level)[1], 1)
-    return f"all {n:,} {what}; at {100 * level:g} % at most {others} of the population have another"
-
-
-def two_values(x: Floats, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The two scores of a population that has no others: yes or no, the bounds, or each seen again and again."""
-    low, high = float(x.min()), float(x.max())
-    if bounds is not None:
-        return bounds if ((x == bounds[0]) | (x == bounds[1])).all() else None
-    at_high = int((x == high).sum())
-    if low == high or at_high + int((x == low).sum()) < x.size:
-        return None
-    seen_twice = 2 <= at_high <= x.size - 2
-    return (low, high) if seen_twice or (low, high) == (0.0, 1.0) else None
-
-
 def _unbounded(level: float, why: str, *, low: float = -math.inf) -> Interval:
     return Interval(low, math.inf, level, f"unbounded: {why}")
 
@@ -83,8 +70,17 @@ def _noted(estimate: Estimate, note: str) -> Estimate:
     return replace(estimate, interval=replace(estimate.interval, method=f"{estimate.interval.method}; {note}"))
 
 
+# Scores, level and the unit of the scores to an estimate.
+_Of: TypeAlias = Callable[[Floats, float, float], Estimate]
+
+
 def _of_finite(
-    scores: ArrayLike, level: float, missing: Missing, of: Callable[[Floats, float], Estimate], *, at_least: int = 1
+    scores: ArrayLike,
+    level: float,
+    missing: Missing,
+    of: Callable[[Floats, float, float], Estimate],
+    *,
+    at_least: int = 1,
 ) -> Estimate:
     """An estimate that needs finite scores: of those that are defined, in a range that cannot overflow."""
     x, level = check_scores(scores, at_least=at_least), check_open_unit(level, "level", 0.95)
@@ -95,7 +91,7 @@ def _of_finite(
     if known.size < at_least:
         return not_defined(f"not defined: {known.size} agents have a defined score, {at_least} are needed", level)
     scaled, unit = in_range(known)
-    estimate = rescaled(of(scaled, level), unit)
+    estimate = rescaled(of(scaled, level, unit), unit)
     return _noted(estimate, about(known.size, x.size - known.size)) if known.size < x.size else estimate
 
 
@@ -106,9 +102,10 @@ def estimate_mean(
 
     .. math:: \bar x \pm t_{n-1,\,(1+\text{level})/2}\; s/\sqrt{n}
 
-    Exact for normal scores, right in the limit of many agents for all scores of finite variance; with fewer
-    than about 50 agents and a strong skew its coverage falls below the level.  Scores that have two values
-    only (0 and 1, or the bounds) get the exact interval of Clopper and Pearson.
+    Exact for normal scores.  Where skewness shows, *t* is transformed for it [1]_ and the interval is not symmetric.
+    Scores of two values only (0 and 1, or the bounds) get the exact interval of Clopper and Pearson, others with
+    known bounds the one of Anderson [2]_, which is exact for every number of agents and wide.  Where the skew is too
+    strong for the number of agents, or the agents too few to show one, ``interval.caution`` says so.
 
     Parameters
     ----------
@@ -133,10 +130,20 @@ def estimate_mean(
     InvalidInput
         If scores are not numbers, one an agent, a score lies outside the bounds, or level is outside (0, 1).
 
+    References
+    ----------
+    .. [1] P. Hall, "On the removal of skewness by transformation", Journal of the Royal Statistical Society B 54
+       (1992) 221-228.
+    .. [2] T. W. Anderson, "Confidence limits for the expected value of an arbitrary bounded random variable with a
+       continuous distribution function", Bulletin of the International Statistical Institute 43 (1969) 249-251.
+
     Examples
     --------
-    >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0]))
-    5 [3.70077, 6.29923] (95 %, Student's t)
+    >>> import numpy as np
+    >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 4.0, 6.0, 5.0, 7.0]))
+    5 [4.17409, 5.82591] (95 %, Student's t)
+    >>> estimate_mean([4.0, 5.0, 6.0, 5.0]).caution
+    'fewer than 10 agents cannot show a skew, which would make it too narrow'
     >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
     1 [0.831567, 1] (95 %, Clopper-Pearson, two values)
     >>> print(estimate_mean([0.0, 1.0, np.inf]))
@@ -147,8 +154,8 @@ def estimate_mean(
     if bounds is not None:
         bounds = check_bounds(bounds, scores)
 
-    def of(x: Floats, level: float) -> Estimate:
-        return _mean(x, level, bounds)
+    def of(x: Floats, level: float, unit: float) -> Estimate:
+        return _mean(x, level, None if bounds is None else (bounds[0] / unit, bounds[1] / unit))
 
     return _of_finite(scores, level, missing, of)
 
@@ -158,16 +165,28 @@ def _mean(x: Floats, level: float, bounds: tuple[float, float] | None) -> Estima
     values = two_values(x, bounds)
     if values is not None:
         low, high = exact_share(int((x == values[1]).sum()), n, level)
-        width = values[1] - values[0]
-        ends = min(values[0] + width * low, mean), max(values[0] + width * high, mean)
-        return Estimate(mean, Interval(*ends, level, "Clopper-Pearson, two values"))
+        low, high = (values[0] * (1 - end) + values[1] * end for end in (low, high))
+        return _around(mean, low, high, level, "Clopper-Pearson, two values")
+    s = float(spread(x)) if n > 1 else 0.0
+    if s == 0.0 and bounds is not None:
+        others = exact_share(0, n, level)[1]
+        low, high = (mean * (1 - others) + bound * others for bound in bounds)
+        return _around(mean, low, high, level, f"within the bounds; {all_equal(n, level)}")
+    if bounds is not None:
+        low, high = anderson(x, bounds, level)
+        return _around(mean, low, high, level, "within the bounds (Anderson 1969)")
     if n == 1:
         return Estimate(mean, _unbounded(level, "one agent shows no spread"))
-    s = float(spread(x))
     if s == 0.0:
         return Estimate(mean, _unbounded(level, all_equal(n, level)))
-    low, high = stats.t.interval(level, n - 1, loc=mean, scale=s / math.sqrt(n))
-    return Estimate(mean, Interval(float(low), float(high), level, "Student's t"))
+    skew, quantile = skew_of_mean(x), float(special.stdtrit(n - 1, (1 + level) / 2))
+    low, high, method = hall(mean, s / math.sqrt(n), skew, quantile)
+    return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, corrected=True)))
+
+
+def _around(value: float, low: float, high: float, level: float, method: str, caution: str = "") -> Estimate:
+    """An estimate whose interval holds it in spite of rounding."""
+    return Estimate(value, Interval(min(low, value), max(high, value), level, method, caution))
 
 
 def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
@@ -206,16 +225,24 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
 
     Examples
     --------
-    >>> print(estimate_std([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 8.0, 6.0]))
-    1.48805 [0.82239, 3.56621] (95 %, Bonett 2006, kurtosis estimated)
+    >>> print(estimate_std([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 8.0, 6.0, 4.0, 7.0]))
+    1.49443 [0.961095, 2.89021] (95 %, Bonett 2006, kurtosis estimated)
     """
     return _of_finite(scores, level, missing, _std, at_least=2)
 
 
-def _std(x: Floats, level: float) -> Estimate:
+def _std(x: Floats, level: float, _unit: float) -> Estimate:
     n, s = x.size, float(spread(x))
     if s == 0.0:
         return Estimate(s, _unbounded(level, all_equal(n, level), low=0.0))
+    values = two_values(x)
+    if values is not None:
+        # s^2 = p (1 - p) (high - low)^2 is largest at 1/2.
+        low, high = exact_share(int((x == values[1]).sum()), n, level)
+        nearest = min(max(0.5, low), high)
+        least, most = min(low * (1 - low), high * (1 - high)), nearest * (1 - nearest)
+        low, high = ((values[1] - values[0]) * math.sqrt(part) for part in (least, most))
+        return _around(s, low, high, level, "Clopper-Pearson, two values")
     z = float(stats.norm.isf((1 - level) / 2))
     if n < 5 or n <= z:
         return Estimate(s, _unbounded(level, f"{n} agents are too few", low=0.0))
@@ -226,7 +253,8 @@ def _std(x: Floats, level: float) -> Estimate:
     c = n / (n - z)
     log_error = z * c * math.sqrt((kurtosis - (n - 3) / n) / (n - 1))
     low, high = (s * math.exp((math.log(c) + sign * log_error) / 2) for sign in (-1, 1))
-    return Estimate(s, Interval(low, high, level, "Bonett 2006, kurtosis estimated"))
+    caution = heavy_tails(kurtosis, scaled)
+    return Estimate(s, Interval(low, high, level, "Bonett 2006, kurtosis estimated", caution))
 
 
 def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
@@ -239,7 +267,8 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
 
     The IQM is the aggregate of Agarwal et al. [2]_, who bootstrap its interval; the closed form agrees in
     the limit of many agents and costs nothing at 10,000.  Both need a distribution without a jump or a gap
-    at its quartiles; where half of the agents share one score the interval has width zero.
+    at its quartiles.  Where many agents share a score there, the interval comes from Kolmogorov's band around the
+    distribution function, or from order statistics of the quartiles, which hold always and are wider.
 
     Parameters
     ----------
@@ -283,18 +312,23 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     return _of_finite(x, level, missing, _iqm)
 
 
-def _iqm(x: Floats, level: float) -> Estimate:
+def _iqm(x: Floats, level: float, _unit: float) -> Estimate:
     n, x = x.size, np.sort(x)
     cut = n // 4
     middle = x[cut : n - cut]
     iqm = mean_of(middle)
     if n == 1:
         return Estimate(iqm, _unbounded(level, "one agent shows no spread"))
-    if x[0] == x[-1]:
-        return Estimate(iqm, _unbounded(level, all_equal(n, level)))
     error = float(spread(np.clip(x, middle[0], middle[-1]))) / (0.5 * math.sqrt(n))
+    tied = error == 0.0 or ties_at_quartiles(x)
+    band = iqm_band(x, level) if tied else None
+    if band is not None:
+        return _around(iqm, band[0], band[1], level, band[2])
+    if error == 0.0:
+        return Estimate(iqm, _unbounded(level, "the middle half of few agents have one score"))
     half = float(special.stdtrit(n - 2 * cut - 1, (1 + level) / 2)) * error
-    return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t"))
+    caution = TIED if tied else skew_caution(0.0, n)
+    return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t", caution))
 
 
 def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
@@ -370,13 +404,11 @@ def _quantile_of(x: Floats, p: float) -> float:
 
 
 def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:
-    r"""Share of agents for which something holds, with Wilson's score interval.
+    """Share of agents for which something holds, with the exact interval of Clopper and Pearson.
 
-    .. math:: \frac{\hat p + z^2/2n}{1+z^2/n} \pm \frac{z}{1+z^2/n}\sqrt{\frac{\hat p(1-\hat p)}{n}+\frac{z^2}{4n^2}}
-
-    Its coverage swings around the level (at 95 %, between 0.91 and 0.99 for 20 agents or more and shares
-    from 0.05 to 0.95), and it does not collapse when none or all succeed (E. B. Wilson, JASA 22 (1927)
-    209-212; ``scipy.stats.binomtest``).
+    It holds the truth at least as often as its level says, for every share and every number of agents, and does not
+    collapse when none or all succeed (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413;
+    ``scipy.stats.binomtest``).
 
     Parameters
     ----------
@@ -402,7 +434,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     Examples
     --------
     >>> print(estimate_share(10_000, 10_000))
-    1 [0.999616, 1] (95 %, Wilson)
+    1 [0.999631, 1] (95 %, Clopper-Pearson)
     """
     agents = check_count(n, "n")
     hits = check_count(successes, "successes", at_least=0)
@@ -410,9 +442,9 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     if hits > agents:
         raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
     unknown = check_count(undefined, "undefined", at_least=0)
-    ends = [stats.binomtest(k, agents + unknown).proportion_ci(level, method="wilson") for k in (hits, hits + unknown)]
-    method = "Wilson; whatever the undefined scores are" if unknown else "Wilson"
-    return Estimate(hits / agents, Interval(float(ends[0].low), float(ends[1].high), level, method))
+    low, high = (exact_share(k, agents + unknown, level)[end] for end, k in enumerate((hits, hits + unknown)))
+    method = "Clopper-Pearson; whatever the undefined scores are" if unknown else "Clopper-Pearson"
+    return _around(hits / agents, low, high, level, method)
 
 
 def tolerance_interval(

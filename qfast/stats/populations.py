@@ -71,7 +71,7 @@ class _Limit:
         self.drawn = self.means + shifts
 
     def wrong(self, means: Floats, k: Floats, order: Ints | None = None) -> Floats:
-        """Probability, (n,), that k seeds do not name the first configuration of an order, for many vectors of means."""
+        """P, (n,), that k seeds do not name the first configuration of an order, for many vectors of means."""
         order = np.arange(means.shape[1]) * np.ones((len(means), 1), dtype=np.int64) if order is None else order
         root = np.sqrt(k)[:, None]
         if self.experiments is not None:

@@ -81,7 +81,7 @@ class Summary:
         --------
         >>> row = summarize([True, False, True, True]).as_dict()
         >>> row["n"], row["mean"], round(row["share_low"], 3)
-        (4.0, 0.75, 0.301)
+        (4.0, 0.75, 0.194)
         """
         estimates = {"mean": self.mean, "std": self.std, "median": self.median, "iqm": self.iqm}
         estimates |= {f"q{100 * quantile.p:g}": quantile.estimate for quantile in self.quantiles}

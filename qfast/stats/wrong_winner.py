@@ -18,6 +18,7 @@ from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.lattice import find_lattice, mass, sum_mass
 from qfast.stats.populations import mean_rounding
 from qfast.stats.ranges import power_of_two
+from qfast.stats.shapes import third
 from qfast.stats.sizes import standardised_difference, welch_power
 from qfast.stats.undefined import about, check_pair, no_mean_of_pair
 from qfast.stats.words import probability
@@ -417,11 +418,11 @@ def _drawn(
 def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float) -> tuple[_Answer, _Answer]:
     effect, _ = standardised_difference(up, down, paired=paired)
     if paired:
-        skew = _third(up - down) / float((up - down).std()) ** 3
+        skew = third(up - down) / float((up - down).std()) ** 3
         variances = (1.0, 0.0)
     else:
         total = float(up.var() + down.var())
-        skew = (_third(up) - _third(down)) / total**1.5
+        skew = (third(up) - third(down)) / total**1.5
         variances = (float(up.var()) / total, float(down.var()) / total)
     wrong = edgeworth_below_zero(effect, 1.0, skew, k)
     found, opposite = (welch_power(sign * effect, variances, k, alpha) for sign in (1, -1))
@@ -429,7 +430,3 @@ def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float)
         _Answer(wrong, 0.0, math.nan, "Edgeworth"),
         _Answer(1 - found, opposite, math.nan, "noncentral t"),
     )
-
-
-def _third(x: Floats) -> float:
-    return float(((x - x.mean()) ** 3).mean())

@@ -138,7 +138,8 @@ class Asked:
     n_undefined : list of int
         How many of them have no score.
     about : str
-        How many agents the answer is about, where it is not about all; else empty.
+        How many agents the answer is about, where it is not about all, and what times seen at checkpoints count as;
+        else empty.
     """
 
     scores: list[Floats]
@@ -172,8 +173,9 @@ def common_scores(
         found = [x[:shared] for x in found]
     undefined = [np.isnan(x) for x in found]
     n, gone = [x.size for x in found], [int(x.sum()) for x in undefined]
+    seen = "a time counts as the checkpoint that saw it" if metric.interval_censored else ""
     if missing == "keep" or not any(gone):
-        return Asked(found, n, gone, "")
+        return Asked(found, n, gone, seen)
     if together:
         defined = ~np.any(undefined, axis=0)
         found = [x[defined] for x in found]
@@ -183,7 +185,7 @@ def common_scores(
         counts = list(dict.fromkeys(f"{x.size:,} of {all_:,}" for x, all_ in zip(found, n, strict=True)))
         about = f"about {' and '.join(counts)} agents, for which it is defined"
         about = about if len(counts) < 4 else f"about {sum(x.size for x in found):,} of {sum(n):,} agents in all"
-    return Asked(found, n, gone, about)
+    return Asked(found, n, gone, f"{about}; {seen}" if seen else about)
 
 
 def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[int]) -> str:

@@ -250,7 +250,7 @@ class AllComparisons:
         together = "all together (Bonferroni)" if self.simultaneous else "each by itself"
         tests = " or ".join(dict.fromkeys(pair.comparison.test for pair in self.pairs if not pair.no_verdict)) or c.test
         return (
-            f"{tests}, {how}; p-values corrected for {len(self):,} pairs ({self.method}), "
+            f"{tests}, {how}; p-values corrected for {len(self):,} pair{'s' * (len(self) > 1)} ({self.method}), "
             f"held against {self.alpha:g}; {100 * self.level:g} % intervals hold {together}"
         )
 

@@ -71,7 +71,8 @@ class Layouts:
         Returns
         -------
         dict of str to ndarray of float64, shape (n_agents, n_tasks)
-            The first agents only, as many as were run everywhere.
+            The first agents only, as many as were run everywhere; infinite and undefined scores (NaN) are handed on
+            as they are.
 
         Examples
         --------

@@ -121,8 +121,10 @@ class StudyMisranking:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
         sign = 1 if self.metric.higher_is_better else -1
         gaps = (sign * self.means).max() - sign * self.means
-        gaps[gaps <= _ROUNDING * np.abs(self.means).max()] = 0.0  # equal means that were summed in another order
-        return np.asarray(self.named @ gaps, dtype=np.float64)
+        least = _ROUNDING * np.abs(self.means).max()
+        gaps[gaps <= least] = 0.0  # equal means that were summed in another order
+        loss = np.asarray(self.named @ gaps, dtype=np.float64)
+        return np.where(loss <= least, 0.0, loss)
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class ConfigurationSummary:
     n, n_undefined : int
         Agents that were run, and how many of them have no score (NaN).
     optimal : Estimate or None
-        Share of the agents whose greedy policy is optimal, with Wilson's interval; None if it was not measured.
+        Share of the agents whose greedy policy is optimal; None if it was not measured.
     happened : Estimate or None
         Share of the agents for which it happened at all, where the metric is a time that may be infinite.
     after : mapping of str to float

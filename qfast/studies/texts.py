@@ -9,6 +9,7 @@ from qfast.stats.words import p_text, percent
 __all__ = ["UNDEFINED", "about_agents", "columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
 
 _MOST_DIGITS = 6
+_ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
 
 #: What stands in place of a number that does not exist.
 UNDEFINED = "not defined"
@@ -28,7 +29,7 @@ def number(value: float, error: float | None = None, *, time: bool = False) -> s
         return "-"
     if math.isinf(value):
         return "-inf" if value < 0 else "never" if time else "inf"
-    if error is None or not math.isfinite(error) or error <= 0:
+    if error is None or not math.isfinite(error) or error <= _ROUNDING * abs(value):
         text = f"{value:,.0f}" if abs(value) >= 1e5 and value == round(value) else f"{value:.6g}"
         return "0" if text == "-0" else text
     digits = min(max(1 - math.floor(math.log10(error)), 0), _MOST_DIGITS)
@@ -78,7 +79,8 @@ def plus_minus(estimate: Estimate) -> str:
         return with_interval(estimate)
     if abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error:
         return with_interval(estimate)
-    return f"{number(estimate.value, error)} ± {number(error, error) if error else '0'}"
+    exact = error <= _ROUNDING * abs(estimate.value)
+    return f"{number(estimate.value, error)} ± {'0' if exact else number(error, error)}"
 
 
 def about_agents(n: int, undefined: int) -> str:

@@ -1,5 +1,6 @@
 """The best configuration, and what it is worth on seeds that had no part in the choice."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -91,7 +92,8 @@ class Winner:
         if self.chosen_by == "mean":
             head = f"{self.label} has the best {self.metric.title}, on average, {of}"
         else:
-            head = f"{self.label} is the best {of} in {self.metric.title}: it has its {self.chosen_by} ({self.no_mean})"
+            head = f"{self.label} is the best {of} in {self.metric.title}: it has its {self.chosen_by}, since means "
+            head += f"are not defined ({self.no_mean})"
         end = f"; {self.about}." if self.about else "."
         time, fresh = self.metric.is_time, f"on {self.n_fresh:,} fresh seeds"
         s = self.scores
@@ -103,11 +105,13 @@ class Winner:
         ends = sorted(sign * x for x in (s.bias.interval.low, s.bias.interval.high))
         span = f"{number(flattery, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
         tail = f"where it was chosen it looked better by {span}"
-        if not s.seen:
+        if not math.isfinite(error):
+            tail = "how much the choice flattered it cannot be told, since these agents all score alike"
+        elif not s.seen:
             least = number(s.detectable, s.bias.interval.half_width)
             tail += f" (to be chosen flatters, and a comparison of this size often misses a bias below {least})"
-        mean = "" if self.chosen_by == "mean" else "; its mean is"
-        return f"{head}{mean}: {with_interval(s.selected)}; {fresh} it is {with_interval(s.fresh)}: {tail}{end}"
+        mean = ":" if self.chosen_by == "mean" else "; its own mean is"
+        return f"{head}{mean} {with_interval(s.selected)}; {fresh} it is {with_interval(s.fresh)}: {tail}{end}"
 
     def _rows(self) -> list[tuple[str, int | None, Estimate]]:
         """The estimates, with their names and agents."""
@@ -181,8 +185,8 @@ def find_best(
     again = common_scores(fresh_study, metric_of(fresh_study, asked.name), [0], missing=missing)
     selected, fresh = (restricted(study, asked, x.scores[0]) for x in (found, again))
     finite = bool(np.isfinite(selected).all() and np.isfinite(fresh).all())
-    about = f"where it won {found.about}" if found.about else ""
-    about += f"{', and ' if about else ''}on fresh seeds {again.about}" if again.about else ""
+    about = found.about if found.about == again.about else f"where it won {found.about or 'about all'}"
+    about += "" if found.about == again.about else f", and on fresh seeds {again.about or 'about all'}"
     return Winner(
         metric=asked,
         configuration=first,

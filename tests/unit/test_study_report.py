@@ -243,7 +243,7 @@ def test_paths_that_cannot_be_written_are_refused_before_any_work(study, tmp_pat
     for path, message in (
         ("study.pdf", "does not end in .html or .htm; a report is an HTML page, such as study.html"),
         ("missing/study.html", "cannot be written (No such file or directory)"),
-        ("a.html", "is a folder; name a file, in it or elsewhere"),
+        ("a.html", "is a folder; name a file in it"),
         ("n" * 300 + ".html", "cannot be written (File name too long)"),
     ):
         with pytest.raises(InvalidInput) as caught:

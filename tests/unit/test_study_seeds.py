@@ -48,8 +48,22 @@ def test_a_probability_of_nearly_nothing_is_not_zero():
 
 def test_rounding_is_no_loss():
     scores = np.random.default_rng(0).normal(size=300) + 10
-    alike = np.stack([scores, scores[::-1], scores - 1])
-    found = made_study({"alpha": [0.1, 0.2, 0.3]}, n_agents=300, metrics={"auc": alike}, paired=False).misranking(
+    alike = np.stack([scores, scores[::-1], np.sort(scores), scores - 30])
+    found = made_study({"alpha": [0.1, 0.2, 0.3, 0.4]}, n_agents=300, metrics={"auc": alike}, paired=False).misranking(
         k=[1, 100], rng=0
     )
-    assert found.loss[1] == 0.0 or found.loss[1] > 1e-6
+    assert len({float(x.mean()) for x in alike[:3]}) > 1  # equal but for rounding
+    assert found.loss.tolist() == [0.0, 0.0]
+
+
+def test_the_best_of_equals_is_in_doubt():
+    """Five equal settings: who wins is chance, and the answer says that it does not know."""
+    scores = np.random.default_rng(5).normal(size=(5, 100))
+    vary = {"alpha": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    found = made_study(vary, n_agents=100, metrics={"auc": scores}, curves=False).misranking(k=[5, 100, 1000], rng=0)
+    assert found.in_doubt
+    assert "does not tell it from" in found.sentence
+    assert (found.wrong_error > 0.02).all()
+    low, high = found.trustworthy_range()
+    assert low != high
+    assert "as the study is finite itself" in found.sentence

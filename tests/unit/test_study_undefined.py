@@ -192,6 +192,8 @@ def test_first_optimal_lies_between_two_checkpoints():
     assert f"between {low:g} and {high:g} [" in str(coarse.summary("first_optimal"))
     assert coarse.dataset["first_optimal"].attrs["interval_censored"] == 1
     assert "after the checkpoint before" in coarse.summary("first_optimal").note
+    told = coarse.seeds_needed(metric="first_optimal", half_width=5.0).about
+    assert told == "a time counts as the checkpoint that saw it"
     frame = coarse.summary("first_optimal").to_dataframe()
     assert frame["median_after"][0] == low
     ax = coarse.plot_distribution("first_optimal", ax=Figure().add_subplot())
