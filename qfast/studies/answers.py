@@ -94,7 +94,8 @@ class Answers:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
         Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
-        numbers.
+        numbers.  Where scores are infinite, a difference of means is not defined: ranks decide, by the probability of
+        improvement.
 
         Parameters
         ----------

@@ -260,6 +260,8 @@ class AllComparisons:
         lines += columns(*self.table())
         if not self.by_mean:
             lines.append(f"ranked by which has its {self.ranked_by}")
+        if any(pair.no_verdict for pair in self.pairs):
+            lines.append("ranked as far as the scores tell that are defined")
         return "\n".join([*lines, *(f"  {reason}" for reason in self.reasons[:12])])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import integrate
 from scipy import stats as sp
 
-from qfast.stats import compare, estimate_mean, estimate_share, seeds_for_width, summarize
+from qfast.stats import compare, seeds_for_width, summarize
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 HALF_WIDTH = 0.05
