@@ -20,7 +20,7 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_count, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import special, stats
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
-from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.ranges import check_bounds, in_range, power_of_two, rescaled
 from qfast.stats.shapes import (
     TIED,
     all_equal,
@@ -61,6 +61,11 @@ def mean_of(scores: Floats) -> float:
     return float(scores[0]) if scores.min() == scores.max() else float(scores.mean())
 
 
+def mean_rounding(*populations: Floats) -> float:
+    """What rounding of the scores and of their sums can make of equal means: some units in the last place."""
+    return 16 * float(np.finfo(np.float64).eps) * max(float(np.abs(x).mean()) for x in populations)
+
+
 def _unbounded(level: float, why: str, *, low: float = -math.inf) -> Interval:
     return Interval(low, math.inf, level, f"unbounded: {why}")
 
@@ -78,7 +83,7 @@ def _of_finite(
     scores: ArrayLike,
     level: float,
     missing: Missing,
-    of: Callable[[Floats, float, float], Estimate],
+    of: _Of,
     *,
     at_least: int = 1,
 ) -> Estimate:
@@ -141,7 +146,7 @@ def estimate_mean(
     --------
     >>> import numpy as np
     >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 4.0, 6.0, 5.0, 7.0]))
-    5 [4.17409, 5.82591] (95 %, Student's t)
+    5 [4.17398, 5.82602] (95 %, Student's t)
     >>> estimate_mean([4.0, 5.0, 6.0, 5.0]).caution
     'fewer than 10 agents cannot show a skew, which would make it too narrow'
     >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
@@ -302,18 +307,22 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     >>> estimate_iqm([0.0, 4.0, 5.0, 5.0, 6.0, 6.0, 7.0, 100.0]).value
     5.5
     """
-    x = check_scores(scores)
+    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
     known = np.sort(defined(x))
-    cut = known.size // 4
-    middle = known[cut : known.size - cut]
-    if np.isfinite(middle).all() and not np.isfinite(known).all():
-        # Infinite scores are cut; any others beyond the middle half give the same.
-        x = np.where(np.isinf(x), np.clip(x, middle[0], middle[-1]), x)
-    return _of_finite(x, level, missing, _iqm)
+    lost = x.size - known.size
+    middle = known[known.size // 4 : known.size - known.size // 4]
+    # Infinite scores are cut, unless they reach into the middle half.
+    finite = np.isfinite(middle).all()
+    reason, instead = no_mean(np.where(np.isinf(x), 0.0, x) if finite else x, keep=check_missing(missing))
+    if reason:
+        return not_defined(reason, level, instead)
+    unit = power_of_two(known[np.isfinite(known)])
+    estimate = rescaled(_iqm(known / unit, level), unit)
+    return _noted(estimate, about(known.size, lost)) if lost else estimate
 
 
-def _iqm(x: Floats, level: float, _unit: float) -> Estimate:
-    n, x = x.size, np.sort(x)
+def _iqm(x: Floats, level: float) -> Estimate:
+    n = x.size
     cut = n // 4
     middle = x[cut : n - cut]
     iqm = mean_of(middle)

@@ -72,7 +72,7 @@ class Answers:
         >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
         >>> summary = study.summary()
         >>> summary.best.label, summary.methods["mean"]
-        ('epsilon=0.1', ("Student's t",))
+        ('epsilon=0.1', ("Student's t, transformed for skewness (Hall 1992)",))
         >>> summary.to_dataframe()[["epsilon", "mean", "mean_low", "mean_high", "std"]].round(3)
            epsilon   mean  mean_low  mean_high    std
         0      0.1  0.046     0.032      0.060  0.100

@@ -40,7 +40,7 @@ def test_a_summary_is_what_the_statistics_say(study):
         hits = int(study.scores("optimal", row.configuration).sum())
         assert row.optimal == stats.estimate_share(hits, 400)
     assert found.methods["mean"] == ("Student's t",)
-    assert found.methods["optimal"] == ("Wilson",)
+    assert found.methods["optimal"] == ("Clopper-Pearson",)
 
 
 def test_a_summary_as_tables(study):
@@ -96,7 +96,7 @@ def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
     assert found.rows[0].summary.mean == stats.anytime_mean(study.scores("auc", 0))
     assert "asymptotic confidence sequence" in found.methods["mean"][0]
     assert "agents were added until the interval of auc was at most 0.05" in str(found)
-    assert study.summary("regret").methods["mean"] == ("Student's t",)
+    assert study.summary("regret").methods["mean"][0].startswith("Student's t")
     share = stats.PrecisionRule(0.05, quantity="share", level=0.9)
     study.dataset.attrs["precision"] = json.dumps({"outcome": "optimal", **asdict(share)})
     row = study.summary("optimal").rows[0].summary
