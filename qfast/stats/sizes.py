@@ -11,7 +11,8 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_half_width, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import special, stats
 from qfast.stats.difference import exact_p_of_separation, t_test_name
-from qfast.stats.estimates import estimate_share, estimate_std, mean_of, spread
+from qfast.stats.estimates import estimate_std, mean_of, spread
+from qfast.stats.orders import estimate_share
 from qfast.stats.ranges import power_of_two
 from qfast.stats.shapes import exact_share, skew_caution, skew_of_mean
 from qfast.stats.undefined import about, check_pair, defined, no_mean, no_mean_of_pair
