@@ -12,11 +12,10 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
 from qfast.stats._scipy import stats
 from qfast.stats.difference import mean_difference, t_test_name
-from qfast.stats.estimates import mean_of
+from qfast.stats.estimates import mean_of, mean_rounding
 from qfast.stats.experiment import edgeworth_below_zero, enumerate_samples, resample, verdict
 from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.lattice import find_lattice, mass, sum_mass
-from qfast.stats.populations import mean_rounding
 from qfast.stats.ranges import power_of_two
 from qfast.stats.shapes import third
 from qfast.stats.sizes import standardised_difference, welch_power
