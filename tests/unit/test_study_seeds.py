@@ -31,8 +31,8 @@ def test_seeds_needed_says_which_experiments_are_meant(study):
     # 2 (1.96 + 0.84)^2 1.01 / 0.1^2 = 1,586 and (1.96 + 0.84)^2 0.02 / 0.1^2 = 16 (and two for the t distribution).
     assert alone.n == pytest.approx(1586, rel=0.15)
     assert shared.n == pytest.approx(18, abs=3)
-    assert "(independent seeds)" in str(alone)
-    assert "(shared random numbers)" in str(shared)
+    assert "; independent seeds" in str(alone)
+    assert "; shared random numbers" in str(shared)
 
 
 def test_frozen_lake_with_two_step_sizes():
