@@ -92,7 +92,8 @@ def _cells(told: dict[str, float] | None) -> list[str]:
     if told is None:
         return ["-", "-"]
     half = (told["mean_high"] - told["mean_low"]) / 2
-    return [f"{told['mean']:.5g} +- {half:.2g}", f"{told['std']:.3g}"]
+    error = f"{half:.2g}" if math.isfinite(half) else "?"
+    return [f"{told['mean']:.5g} +- {error}", f"{told['std']:.3g}"]
 
 
 def _numbers(study: "Study", number: int) -> dict[str, dict[str, float] | None]:

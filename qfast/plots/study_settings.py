@@ -49,8 +49,8 @@ def sensitivity(
     Returns
     -------
     matplotlib.axes.Axes
-        Caps are 95 % confidence intervals of the mean (Student's t); the band, or a bar where the setting has names,
-        holds the middle 90 % of the agents.
+        Caps are 95 % confidence intervals of the mean, which a skew makes uneven; the band, or a bar where the setting
+        has names, holds the middle 90 % of the agents.
 
     Raises
     ------
@@ -98,16 +98,16 @@ def sensitivity(
         counts += [x.size for x in scores]
         means = [estimate_mean(x) for x in scores]
         value = np.array([e.value for e in means])
-        half = np.array([e.interval.half_width for e in means])
+        ends = np.array([[e.value - e.interval.low, e.interval.high - e.value] for e in means]).T
         low, high = (np.array([np.quantile(x, p) for x in scores]) for p in (0.05, 0.95))
-        half = np.where(np.isfinite(half), half, 0.0)
+        ends = np.where(np.isfinite(ends), ends, 0.0)
         if axis.numeric:
             ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
         else:  # names have nothing between them
             at += 0.12 * (place - (len(groups) - 1) / 2)
             ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
         ax.errorbar(
-            at, value, half, color=style.color, linestyle=style.linestyle if axis.numeric else "none",
+            at, value, ends, color=style.color, linestyle=style.linestyle if axis.numeric else "none",
             marker=style.marker, markersize=5, capsize=3, label=label or "mean",
         )  # fmt: skip
     if not axis.numeric:

@@ -75,8 +75,8 @@ class Answers:
         ('epsilon=0.1', ("Student's t, transformed for skewness (Hall 1992)",))
         >>> summary.to_dataframe()[["epsilon", "mean", "mean_low", "mean_high", "std"]].round(3)
            epsilon   mean  mean_low  mean_high    std
-        0      0.1  0.046     0.032      0.060  0.100
-        1      0.4  0.023     0.016      0.029  0.046
+        0      0.1  0.046     0.034      0.064  0.100
+        1      0.4  0.023     0.017      0.031  0.046
         """
         return summarize_study(
             self, outcome, level=level, quantiles=quantiles, content=content, at_least=at_least, where=where
