@@ -45,7 +45,8 @@ class ConfigurationSummary:
         Mean, median, interquartile mean; standard deviation, quantiles, tolerance interval; and ``share``, where a bar
         was given or the scores are 0 and 1.
     optimal : Estimate or None
-        Share of the agents whose greedy policy is optimal, with Clopper and Pearson's interval; None if it was not measured.
+        Share of the agents whose greedy policy is optimal, with Clopper and Pearson's interval;
+        None if it was not measured.
     happened : Estimate or None
         Share of the agents for which it happened at all, where the outcome is a time that may be infinite.
     """
