@@ -348,6 +348,8 @@ def test_a_winner_in_doubt_is_called_so() -> None:
     assert equal.in_doubt
     assert len(equal.rivals) >= 3
     assert "in doubt: not told from" in str(equal)
+    assert misranking(rng.normal(size=100), rng.normal(size=100), 3, rng=0).in_doubt
+    assert not misranking([2.0] * 50, [1.0] * 50, 3).in_doubt
     clear = misranking_of_best([rng.normal(m, 1, 400) for m in (2.0, 0.0, 1.0)], [1, 30], rng=0)
     assert (clear.best, clear.rivals, clear.in_doubt) == ((0,), (), False)
 
