@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import UsageError, add_subcommand, number, whole
 from qfast.cli.output import checked_out, write
-from qfast.cli.plot_study import STUDY_KINDS, draw_study, is_study
+from qfast.cli.plot_study import STUDY_KINDS, as_options, draw_study, is_study
 from qfast.text import printable
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def run(arguments: Namespace) -> None:
             from qfast.studies import load_study
 
             study = load_study(arguments.file)
-            _save(draw_study(study, arguments.kind, arguments).figure, out, arguments.dpi)
+            with as_options():
+                drawn = draw_study(study, arguments.kind, arguments)
+            _save(drawn.figure, out, arguments.dpi)
         many = f"{len(study):,} configuration{'' if len(study) == 1 else 's'}"
         write(f"{arguments.kind} of {many} drawn in {printable(out)}")
         return

@@ -1,21 +1,23 @@
 """What ``qfast plot`` draws of a study."""
 
+import contextlib
 import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import UsageError
+from qfast.errors import InvalidInput
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from matplotlib.axes import Axes
 
     from qfast.studies import Study
 
-__all__ = ["STUDY_KINDS", "draw_study", "is_study"]
+__all__ = ["STUDY_KINDS", "as_options", "draw_study", "is_study"]
 
 #: What can be drawn of a study, and the options that belong to it.
 STUDY_KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -35,6 +37,15 @@ STUDY_KINDS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 def is_study(path: str) -> bool:
     """Tell a study from a run by its name: a folder, netCDF or zarr."""
     return Path(path).suffix in (".nc", ".zarr") or os.path.isdir(path)  # noqa: PTH112 - a name may be too long for Path
+
+
+@contextlib.contextmanager
+def as_options() -> "Iterator[None]":
+    """Name what an error advises as the command line does."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(str(error).replace("missing='drop'", "--missing drop")) from error
 
 
 def draw_study(study: "Study", kind: str, given: "Namespace") -> "Axes":

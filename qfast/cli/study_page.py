@@ -95,7 +95,8 @@ def _cells(told: dict[str, Any]) -> list[str]:
     if told["mean"] is None:
         return ["not defined" if told["n_infinite"] or told["n_undefined"] else "-", "-"]
     half = (told["mean_high"] - told["mean_low"]) / 2
-    return [f"{told['mean']:.5g} +- {half:.2g}", f"{told['std']:.3g}"]
+    error = f"{half:.2g}" if math.isfinite(half) else "?"
+    return [f"{told['mean']:.5g} +- {error}", f"{told['std']:.3g}"]
 
 
 def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import takes
 from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
-from qfast.plots.looks import look, say
+from qfast.plots.looks import agents_text, look, say
 from qfast.stats._check import check_count
 from qfast.studies.comparisons import AllComparisons
 from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking
@@ -67,18 +67,21 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
 
 def _subject(comparisons: AllComparisons) -> str:
     c = comparisons.pairs[0].comparison
-    low = min(min(p.comparison.n_a, p.comparison.n_b) for p in comparisons.pairs)
+    counts = [n for p in comparisons.pairs for n in (p.comparison.n_a, p.comparison.n_b)]
     about = next((pair.about for pair in comparisons.pairs if pair.about), "")
-    agents = f"{low:,} agents each, {'paired' if c.paired else 'independent'}"
+    agents = f"{agents_text(counts)}, {'paired' if c.paired else 'independent'}"
     return f"{comparisons.metric.title}; {agents}{'; ' if about else ''}{about}"
 
 
 def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     n = len(comparisons.order)
     p = comparisons.probability_of_improvement()
+    place = {c: i for i, c in enumerate(comparisons.order)}
+    for pair in comparisons.pairs:
+        if pair.no_verdict:
+            p[place[pair.a], place[pair.b]] = p[place[pair.b], place[pair.a]] = np.nan
     ax = axes_of(ax, (3.0 + 0.62 * n, 1.4 + 0.42 * n))
     image = ax.imshow(p, cmap=colormap_of("cividis"), vmin=0, vmax=1, aspect="auto")
-    place = {c: i for i, c in enumerate(comparisons.order)}
     for pair in comparisons.pairs:
         i, j = place[pair.a], place[pair.b]
         for row, column in ((i, j), (j, i)):

@@ -81,7 +81,7 @@ def score_distribution(
     missing = [left_out(label, x) for label, x in zip(labels, every, strict=True)]
     ax = axes_of(ax, (6.4, 1.4 + 0.45 * len(chosen)) if kind == "violin" else (6.4, 4.0))
     if kind == "violin":
-        _violins(ax, scores, labels)
+        _violins(ax, every, labels)
         text = "line: middle 90 %, box: middle half, white: median, dot: mean"
     else:
         for place, (x, label, whole) in enumerate(zip(scores, labels, every, strict=True)):
@@ -109,7 +109,8 @@ def score_distribution(
 
 
 def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
-    some = [x for x in scores if x.size] or [np.zeros(1)]
+    finite = [x[np.isfinite(x)] for x in scores]
+    some = [x for x in finite if x.size] or [np.zeros(1)]
     low, high = min(float(x[0]) for x in some), max(float(x[-1]) for x in some)
     # A few stray agents must not squeeze all others into three bins.
     core = [np.quantile(x, (0.001, 0.999)) for x in some]
@@ -118,17 +119,21 @@ def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
     edges = np.linspace(low - room, high + room, _BINS + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     for row, x in enumerate(scores):
-        if not x.size:  # all of its agents have infinite or undefined scores
+        if not finite[row].size:
             continue
-        counts, _ = np.histogram(np.clip(x, low, high), edges)
+        counts, _ = np.histogram(np.clip(finite[row], low, high), edges)
         half = 0.42 * counts / counts.max()
         color = look(row).color
         ax.fill_between(middle, row - half, row + half, step="mid", color=color, alpha=0.45, linewidth=0)
-        q = np.quantile(x, (0.05, 0.25, 0.5, 0.75, 0.95))
+        whole = bool(np.isfinite(x).all())
+        # Infinite agents count: a line that reaches them goes to the edge.
+        q = np.quantile(x[~np.isnan(x)], (0.05, 0.25, 0.5, 0.75, 0.95), method="linear" if whole else "inverted_cdf")
+        q = np.clip(q, edges[0], edges[-1])
         ax.plot(q[[0, 4]], [row, row], color=_DARK, linewidth=1)
         ax.plot(q[[1, 3]], [row, row], color=_DARK, linewidth=4, solid_capstyle="butt")
         ax.plot([q[2]], [row], marker="|", color="white", markersize=7, markeredgewidth=2)
-        ax.plot([x.mean()], [row], marker="o", color="white", markeredgecolor=_DARK, markersize=4)
+        if whole:
+            ax.plot([x.mean()], [row], marker="o", color="white", markeredgecolor=_DARK, markersize=4)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
     ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)

@@ -51,7 +51,8 @@ def seeds(context: Context) -> tuple[str, str, str] | None:
         target = found.rows[0].needed
     test = target.target.split(" to find")[0]
     header = ["power asked for", "seeds of each", "range (the populations are finite)", "found by that many"]
-    parts.append(table(f"Independent seeds for a {test} to tell the two best apart ({target.method})", header, rows))
+    parts.append(table(f"Seeds for a {test} to tell the two best apart ({target.method})", header, rows))
+    parts += [paragraph(f"With care: {text}.", kind="soft") for text in found.cautions]
     return anchor, title, section(anchor, title, *parts)
 
 

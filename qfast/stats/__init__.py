@@ -11,16 +11,10 @@ Importing this package needs SciPy (``pip install "qfast[study]"``).
 from qfast.stats.best_of_many import BestMisranking, misranking_of_best
 from qfast.stats.comparison import Comparison, compare, correct
 from qfast.stats.difference import effect_size
-from qfast.stats.estimates import (
-    estimate_iqm,
-    estimate_mean,
-    estimate_quantile,
-    estimate_share,
-    estimate_std,
-    tolerance_interval,
-)
+from qfast.stats.estimates import estimate_iqm, estimate_mean, estimate_std
 from qfast.stats.improvement import probability_of_improvement
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval
+from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
 from qfast.stats.populations import seeds_for_winner
 from qfast.stats.profile import Profile, performance_profile
 from qfast.stats.ranking import Ranking, ranking, winner

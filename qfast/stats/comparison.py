@@ -164,8 +164,8 @@ def compare(
         bounds = check_bounds(bounds, np.concatenate([pair.a, pair.b]))
     elif np.asarray(a).dtype == np.asarray(b).dtype == np.bool_:
         bounds = (0.0, 1.0)
-    ranks = rank_answer(pair, higher_is_better=higher_is_better, level=level)
     reason, instead = no_mean_of_pair(pair)
+    ranks = rank_answer(pair, higher_is_better=higher_is_better, level=level, tested=bool(reason))
     if reason:
         difference, p_value, test = not_defined(reason, level, instead), ranks.p_value, ranks.test
     else:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_open_unit
 from qfast.stats._scipy import special, stats
-from qfast.stats.estimates import mean_of, spread
+from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import power_of_two, rescaled
 from qfast.stats.shapes import all_equal, exact_share, skew_caution, skew_of_mean, two_values
@@ -63,6 +63,8 @@ def _difference(
         skew = skew_of_mean(x, y)
     if variance == 0.0:
         return _without_spread(difference, x.size, y.size, paired=paired, level=level)
+    if abs(difference) <= mean_rounding(x, y):
+        difference = 0.0
     error = math.sqrt(variance)
     half = float(special.stdtrit(freedom, (1 + level) / 2)) * error
     p_value = 2 * float(special.stdtr(freedom, -abs(difference) / error))

@@ -1,11 +1,9 @@
-"""One number about one population of agents, with its confidence interval.
+"""Mean, interquartile mean and standard deviation over agents, each with its confidence interval.
 
-Two kinds of numbers live here.  The mean, the interquartile mean and a share say where a population is; the
-standard deviation, the quantiles and the tolerance interval say how far its agents lie apart.  Every one is
-estimated from finitely many agents, so every one has an interval, and that interval is not the spread.
-
-Where the agents cannot support the level asked (one agent for a mean, three for a 95 % interval of the
-median) the interval is unbounded and says so, instead of being narrower than it may be.
+The mean and the interquartile mean say where a population is, the standard deviation how far its agents lie apart.
+Each is estimated from finitely many agents, so each has an interval, and that interval is not the spread.  Where the
+agents cannot support the level asked the interval is unbounded or carries a caution, instead of being narrower than
+it may be.
 """
 
 import math
@@ -16,11 +14,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Missing, check_count, check_missing, check_open_unit, check_scores
+from qfast.stats._check import Floats, Missing, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import special, stats
-from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
-from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.interval import Estimate, Interval, not_defined
+from qfast.stats.ranges import check_bounds, in_range, power_of_two, rescaled
 from qfast.stats.shapes import (
     TIED,
     all_equal,
@@ -34,15 +31,15 @@ from qfast.stats.shapes import (
     ties_at_quartiles,
     two_values,
 )
-from qfast.stats.undefined import about, defined, fill, no_mean
+from qfast.stats.undefined import about, defined, no_mean
 
 __all__ = [
     "estimate_iqm",
     "estimate_mean",
-    "estimate_quantile",
-    "estimate_share",
     "estimate_std",
-    "tolerance_interval",
+    "mean_of",
+    "mean_rounding",
+    "spread",
 ]
 
 
@@ -59,6 +56,11 @@ def spread(scores: Floats, axis: int = -1) -> Floats:
 def mean_of(scores: Floats) -> float:
     """Arithmetic mean, exact where all scores are equal."""
     return float(scores[0]) if scores.min() == scores.max() else float(scores.mean())
+
+
+def mean_rounding(*populations: Floats) -> float:
+    """What rounding of the scores and of their sums can make of equal means: some units in the last place."""
+    return 16 * float(np.finfo(np.float64).eps) * max(float(np.abs(x).mean()) for x in populations)
 
 
 def _unbounded(level: float, why: str, *, low: float = -math.inf) -> Interval:
@@ -78,7 +80,7 @@ def _of_finite(
     scores: ArrayLike,
     level: float,
     missing: Missing,
-    of: Callable[[Floats, float, float], Estimate],
+    of: _Of,
     *,
     at_least: int = 1,
 ) -> Estimate:
@@ -141,7 +143,7 @@ def estimate_mean(
     --------
     >>> import numpy as np
     >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 4.0, 6.0, 5.0, 7.0]))
-    5 [4.17409, 5.82591] (95 %, Student's t)
+    5 [4.17398, 5.82602] (95 %, Student's t)
     >>> estimate_mean([4.0, 5.0, 6.0, 5.0]).caution
     'fewer than 10 agents cannot show a skew, which would make it too narrow'
     >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
@@ -302,18 +304,22 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     >>> estimate_iqm([0.0, 4.0, 5.0, 5.0, 6.0, 6.0, 7.0, 100.0]).value
     5.5
     """
-    x = check_scores(scores)
+    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
     known = np.sort(defined(x))
-    cut = known.size // 4
-    middle = known[cut : known.size - cut]
-    if np.isfinite(middle).all() and not np.isfinite(known).all():
-        # Infinite scores are cut; any others beyond the middle half give the same.
-        x = np.where(np.isinf(x), np.clip(x, middle[0], middle[-1]), x)
-    return _of_finite(x, level, missing, _iqm)
+    lost = x.size - known.size
+    middle = known[known.size // 4 : known.size - known.size // 4]
+    # Infinite scores are cut, unless they reach into the middle half.
+    finite = np.isfinite(middle).all()
+    reason, instead = no_mean(np.where(np.isinf(x), 0.0, x) if finite else x, keep=check_missing(missing))
+    if reason:
+        return not_defined(reason, level, instead)
+    unit = power_of_two(known[np.isfinite(known)])
+    estimate = rescaled(_iqm(known / unit, level), unit)
+    return _noted(estimate, about(known.size, lost)) if lost else estimate
 
 
-def _iqm(x: Floats, level: float, _unit: float) -> Estimate:
-    n, x = x.size, np.sort(x)
+def _iqm(x: Floats, level: float) -> Estimate:
+    n = x.size
     cut = n // 4
     middle = x[cut : n - cut]
     iqm = mean_of(middle)
@@ -329,174 +335,3 @@ def _iqm(x: Floats, level: float, _unit: float) -> Estimate:
     half = float(special.stdtrit(n - 2 * cut - 1, (1 + level) / 2)) * error
     caution = TIED if tied else skew_caution(0.0, n)
     return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t", caution))
-
-
-def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
-    r"""Quantile over agents with an interval between two order statistics (``p=0.5``: the median).
-
-    The number of agents at or below the true quantile is binomial whatever the distribution, so that
-    [x_(l), x_(u)] with *l*, *u* from Binomial(n, p) holds it with at least the level, for every *n* and with
-    ties too (W. J. Conover, *Practical Nonparametric Statistics*, 3rd ed., section 3.2;
-    ``scipy.stats.quantile_test``).
-
-    Parameters
-    ----------
-    scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    p : float
-        Which quantile, in (0, 1).
-    level : float, default 0.95
-        Confidence level in (0, 1); half of the rest on either side.
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the quantile is that of the defined scores, and its interval holds whatever the
-        undefined ones (nan) are; ``"drop"`` leaves them out.
-
-    Returns
-    -------
-    Estimate
-        The quantile (linear between neighbouring agents) and its interval, whose ends are scores of agents,
-        or infinite where there are too few agents on that side.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or p or level is outside (0, 1).
-
-    Examples
-    --------
-    >>> print(estimate_quantile(range(1, 101), 0.5))
-    50.5 [40, 61] (95 %, order statistics)
-    """
-    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    p, keep = check_open_unit(p, "p", 0.5), check_missing(missing)
-    known = np.sort(defined(x))
-    lost = x.size - known.size
-    if known.size == 0:
-        return not_defined("not defined: no agent has a defined score", level)
-    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if lost and keep else (known, known)
-    value = _quantile_of(known, p)
-    # The ranks of the ends: those of the scores 1, 2, ..., n.
-    n = lowest.size
-    found = stats.quantile_test(np.arange(1, n + 1), q=1, p=p).confidence_interval(level)
-    # SciPy says nan where no order statistic lies far enough out.
-    few = math.isnan(found.low) or math.isnan(found.high)
-    low = -math.inf if math.isnan(found.low) else float(lowest[int(found.low) - 1])
-    high = math.inf if math.isnan(found.high) else float(highest[int(found.high) - 1])
-    method = f"order statistics; {n} agents are too few for both ends" if few else "order statistics"
-    if lost:
-        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
-    interval = Interval(min(low, value), max(high, value), level, method) if value == value else None  # noqa: PLR0124
-    if interval is None:
-        return not_defined("not defined: it lies between -inf and inf", level)
-    return Estimate(value, interval)
-
-
-def _quantile_of(x: Floats, p: float) -> float:
-    """Quantile of sorted scores, linear between neighbours; infinite scores stay infinite."""
-    place = p * (x.size - 1)
-    below = min(int(place), x.size - 1)
-    low, high = float(x[below]), float(x[min(below + 1, x.size - 1)])
-    if low == high or place == below:
-        return low
-    if math.isinf(low) or math.isinf(high):
-        return low + high
-    return float(np.quantile(x[below : below + 2], place - below))
-
-
-def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:
-    """Share of agents for which something holds, with the exact interval of Clopper and Pearson.
-
-    It holds the truth at least as often as its level says, for every share and every number of agents, and does not
-    collapse when none or all succeed (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413;
-    ``scipy.stats.binomtest``).
-
-    Parameters
-    ----------
-    successes : int
-        Agents for which it holds, in 0..n.
-    n : int
-        Agents of which it is known, at least 1.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-    undefined : int, default 0
-        Further agents of which it is not known: the interval holds whatever they did.
-
-    Returns
-    -------
-    Estimate
-        The share and its interval, both in [0, 1].
-
-    Raises
-    ------
-    InvalidInput
-        If the counts are not whole numbers with 0 <= successes <= n and n >= 1, or level is outside (0, 1).
-
-    Examples
-    --------
-    >>> print(estimate_share(10_000, 10_000))
-    1 [0.999631, 1] (95 %, Clopper-Pearson)
-    """
-    agents = check_count(n, "n")
-    hits = check_count(successes, "successes", at_least=0)
-    level = check_open_unit(level, "level", 0.95)
-    if hits > agents:
-        raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
-    unknown = check_count(undefined, "undefined", at_least=0)
-    low, high = (exact_share(k, agents + unknown, level)[end] for end, k in enumerate((hits, hits + unknown)))
-    method = "Clopper-Pearson; whatever the undefined scores are" if unknown else "Clopper-Pearson"
-    return _around(hits / agents, low, high, level, method)
-
-
-def tolerance_interval(
-    scores: ArrayLike, *, content: float = 0.9, confidence: float = 0.95, missing: Missing = "keep"
-) -> ToleranceInterval:
-    r"""Range that holds at least ``content`` of all agents with probability ``confidence``, for any distribution.
-
-    The range [x_(r), x_(n+1-r)] holds a share of the population that follows Beta(n + 1 - 2r, 2r) when scores
-    are continuous, and at least that when they are not; *r* is the largest for which the share exceeds
-    ``content`` with the confidence asked (S. S. Wilks, "Determination of sample sizes for setting tolerance
-    limits", Annals of Mathematical Statistics 12 (1941) 91-96).
-
-    Parameters
-    ----------
-    scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    content : float, default 0.9
-        Share of the population, in (0, 1).
-    confidence : float, default 0.95
-        Probability that the range holds it, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the range holds whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
-
-    Returns
-    -------
-    ToleranceInterval
-        Its ends are scores of agents; infinite where the agents are too few (46 for 0.9 and 0.95).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or content or confidence is outside (0, 1).
-
-    Examples
-    --------
-    >>> print(tolerance_interval(range(1, 101)))
-    [2, 99] holds at least 90 % of the agents, with confidence 95 % (order statistics, Wilks 1941)
-    """
-    x = check_scores(scores)
-    content = check_open_unit(content, "content", 0.9)
-    confidence = check_open_unit(confidence, "confidence", 0.95)
-    known = defined(x)
-    lost = x.size - known.size
-    keep = check_missing(missing) and lost > 0
-    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if keep else 2 * (np.sort(known),)
-    # P(share >= content) = P(Binomial(n, content) <= n - 2r), see the reference.
-    n = lowest.size
-    r = int(n - stats.binom.ppf(confidence, n, content)) // 2 if n else 0
-    if r == 0:
-        why = f"unbounded: {n} agents are too few"
-        return ToleranceInterval(-math.inf, math.inf, content, confidence, why)
-    method = "order statistics, Wilks 1941"
-    if lost:
-        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
-    return ToleranceInterval(float(lowest[r - 1]), float(highest[-r]), content, confidence, method)

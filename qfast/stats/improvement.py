@@ -86,37 +86,39 @@ def probability_of_improvement(
     """
     pair = check_pair(a, b, paired=paired, missing=missing)
     level = check_open_unit(level, "level", 0.95)
-    return rank_answer(pair, higher_is_better=higher_is_better, level=level).chance
+    return rank_answer(pair, higher_is_better=higher_is_better, level=level, tested=False).chance
 
 
-def rank_answer(pair: Pair, *, higher_is_better: bool, level: float) -> RankAnswer:
-    """Who does better by ranks: what holds for all agents, or for those whose score is defined."""
+def rank_answer(pair: Pair, *, higher_is_better: bool, level: float, tested: bool = True) -> RankAnswer:
+    """Who does better by ranks, for all agents or those whose score is defined; p is nan where no test is asked for."""
     sign = 1.0 if higher_is_better else -1.0
     of = _same_seed if pair.paired else _independent
     test = "sign test" if pair.paired else "Brunner-Munzel test"
     if min(pair.a.size, pair.b.size) < (1 if pair.paired else 2):
         return RankAnswer(not_defined("not defined: too few agents have a defined score", level), 1.0, test)
-    chance, p_value = of(sign * pair.a, sign * pair.b, level)
+    chance, p_value = of(sign * pair.a, sign * pair.b, level, tested=tested and not pair.bounded)
     if not pair.lost:
         return RankAnswer(chance, p_value, test)
     interval = chance.interval
     if not pair.bounded:
         method = f"{interval.method}; {pair.about}"
         return RankAnswer(Estimate(chance.value, Interval(interval.low, interval.high, level, method)), p_value, test)
-    worst, p_worst = of(fill(sign * pair.all_a, -math.inf), fill(sign * pair.all_b, math.inf), level)
-    best, p_best = of(fill(sign * pair.all_a, math.inf), fill(sign * pair.all_b, -math.inf), level)
+    worst_fill = fill(sign * pair.all_a, -math.inf), fill(sign * pair.all_b, math.inf)
+    best_fill = fill(sign * pair.all_a, math.inf), fill(sign * pair.all_b, -math.inf)
+    worst, p_worst = of(*worst_fill, level, tested=tested)
+    best, p_best = of(*best_fill, level, tested=tested)
     method = f"{interval.method}; whatever the undefined scores are"
     bounds = Interval(min(worst.interval.low, chance.value), max(best.interval.high, chance.value), level, method)
     one_side = (worst.value - 0.5) * (best.value - 0.5) > 0
     return RankAnswer(Estimate(chance.value, bounds), max(p_worst, p_best) if one_side else 1.0, test)
 
 
-def _same_seed(x: Floats, y: Floats, level: float) -> tuple[Estimate, float]:
+def _same_seed(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:
     wins, losses = int((x > y).sum()), int((x < y).sum())
-    return wins_and_ties(wins, x.size - wins - losses, x.size, level), sign_test(wins, losses)
+    return wins_and_ties(wins, x.size - wins - losses, x.size, level), sign_test(wins, losses) if tested else math.nan
 
 
-def _independent(x: Floats, y: Floats, level: float) -> tuple[Estimate, float]:
+def _independent(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:
     placed_x, placed_y = placements(x, y), 1 - placements(y, x)
     p = float(placed_x.mean())
     tail = (1 - level) / 2
@@ -136,6 +138,8 @@ def _independent(x: Floats, y: Floats, level: float) -> tuple[Estimate, float]:
     # expit is written with tanh, which does not overflow.
     low, high = ((1 + math.tanh((logit + sign * half) / 2)) / 2 for sign in (-1, 1))
     estimate = Estimate(p, Interval(low, high, level, "independent agents; DeLong, logit, Brunner-Munzel df"))
+    if not tested:
+        return estimate, math.nan
     if math.comb(x.size + y.size, x.size) <= _MOST_WAYS:
         return estimate, _counted_p_value(x, y)
     p_value = 2 * float(special.stdtr(freedom, -abs(p - 0.5) / math.sqrt(variance)))

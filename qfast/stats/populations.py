@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from qfast.stats._check import Floats, Ints, Missing, check_missing, check_open_unit
 from qfast.stats._scipy import special
 from qfast.stats.difference import mean_difference
-from qfast.stats.estimates import mean_of, spread
+from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.ranges import power_of_two
 from qfast.stats.ranking import check_configurations, with_means
 from qfast.stats.sizes import SeedsNeeded
@@ -169,8 +169,8 @@ def seeds_for_winner(
     risk, level = check_open_unit(risk, "risk", 0.05), check_open_unit(level, "level", 0.95)
     populations, n, lost, reason = with_means(rows, paired=paired, keep=check_missing(missing))
     seeds = "shared random numbers" if paired else "independent seeds"
-    target = f"naming the best of {len(rows):,} in all but {100 * risk:g} % of experiments ({seeds})"
-    method = "normal limit of the means of the populations"
+    target = f"naming the best of {len(rows):,} in all but {100 * risk:g} % of experiments"
+    method = f"normal limit of the means of the populations; {seeds}"
     if lost and not reason:
         method += f"; {about(n, lost)}"
     if reason:
@@ -194,8 +194,3 @@ def best_of(populations: list[Floats]) -> Ints:
     leader = populations[int(means.argmax())]
     rounding = np.array([mean_rounding(x, leader) for x in populations])
     return np.flatnonzero(means >= means.max() - rounding)
-
-
-def mean_rounding(*populations: Floats) -> float:
-    """What rounding of the scores and of their sums can make of equal means: some units in the last place."""
-    return 16 * float(np.finfo(np.float64).eps) * max(float(np.abs(x).mean()) for x in populations)

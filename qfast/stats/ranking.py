@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_missing, check_scores
-from qfast.stats.estimates import mean_of
+from qfast.stats.estimates import mean_of, mean_rounding
 from qfast.stats.improvement import placements
 from qfast.stats.ranges import power_of_two
 from qfast.stats.undefined import about, defined, fill, no_mean
@@ -134,9 +134,9 @@ def _by_mean(rows: list[Floats]) -> Floats:
     finite = [bool(row.size) and bool(np.isfinite(row).all()) for row in rows]
     unit = power_of_two(*(row for row, yes in zip(rows, finite, strict=True) if yes)) if any(finite) else 1.0
     means = np.array([mean_of(row / unit) if yes else math.nan for row, yes in zip(rows, finite, strict=True)])
-    sizes = np.array([np.abs(row / unit).mean() if yes else 0.0 for row, yes in zip(rows, finite, strict=True)])
+    rounding = np.array([mean_rounding(row / unit) if yes else 0.0 for row, yes in zip(rows, finite, strict=True)])
     for i in np.argsort(-means, kind="stable"):
-        equal = np.abs(means - means[i]) <= 16 * np.finfo(np.float64).eps * np.maximum(sizes, sizes[i])
+        equal = np.abs(means - means[i]) <= np.maximum(rounding, rounding[i])
         means[equal] = means[i]
     return np.asarray(means * unit)
 

@@ -145,9 +145,8 @@ def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
     n = x.size
     band = float(stats.kstwo.isf(1 - level, n))
     if band < 0.25:
-        steps = np.arange(n + 1) / n
-        ends = [2 * float(np.diff(np.clip(steps, 0.25 + shift, 0.75 + shift)) @ x) for shift in (-band, band)]
-        return ends[0], ends[1], "many ties: Kolmogorov's band"
+        low, high = (_mean_between(x, 0.25 + shift, 0.75 + shift) for shift in (-band, band))
+        return low, high, "many ties: Kolmogorov's band"
     rank = int(stats.binom.ppf((1 - level) / 2, n, 0.25))
     # The largest rank with at most that probability below it.
     while rank > 0 and stats.binom.cdf(rank - 1, n, 0.25) > (1 - level) / 2:
@@ -155,3 +154,11 @@ def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
     if rank < 1:
         return None
     return float(x[rank - 1]), float(x[n - rank]), "many ties: order statistics of the quartiles"
+
+
+def _mean_between(x: Floats, start: float, stop: float) -> float:
+    """Mean of the quantiles from one share of the agents to another (scores sorted), exact where they are equal."""
+    weights = np.diff(np.clip(np.arange(x.size + 1) / x.size, start, stop))
+    inside = weights > 0
+    part = x[inside]
+    return float(part[0]) if part[0] == part[-1] else float(weights[inside] @ part) / (stop - start)

@@ -11,7 +11,8 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_half_width, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import special, stats
 from qfast.stats.difference import exact_p_of_separation, t_test_name
-from qfast.stats.estimates import estimate_share, estimate_std, mean_of, spread
+from qfast.stats.estimates import estimate_std, mean_of, spread
+from qfast.stats.orders import estimate_share
 from qfast.stats.ranges import power_of_two
 from qfast.stats.shapes import exact_share, skew_caution, skew_of_mean
 from qfast.stats.undefined import about, check_pair, defined, no_mean, no_mean_of_pair
@@ -252,9 +253,9 @@ def seeds_for_power(
     pair = check_pair(a, b, paired=paired, missing=missing)
     power, alpha = check_open_unit(power, "power", 0.8), check_open_unit(alpha, "alpha", 0.05)
     seeds = "shared random numbers" if paired else "independent seeds"
-    target = f"{t_test_name(paired=paired)} at {alpha:g} to find the difference with power {power:g} ({seeds})"
+    target = f"{t_test_name(paired=paired)} at {alpha:g} to find the difference with power {power:g}"
     n_defined, lost = pair.n, pair.lost
-    method = "noncentral t at the means and spreads of the populations"
+    method = f"noncentral t at the means and spreads of the populations; {seeds}"
     if lost and not pair.keep:
         method += f"; {pair.about}"
     reason, _ = no_mean_of_pair(pair)
@@ -266,7 +267,7 @@ def seeds_for_power(
     if math.isinf(effect[0]):
         # No test finds anything in fewer seeds than it takes for chance to be ruled out.
         n = smallest(lambda k: p_without_spread(k, paired=paired) < alpha, 2)
-        return SeedsNeeded(n, n, None, target, "exact test without spread", n_defined, lost)
+        return SeedsNeeded(n, n, None, target, f"exact test without spread; {seeds}", n_defined, lost)
     near, far = _closest_and_farthest(effect)
 
     if paired:

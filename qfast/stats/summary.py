@@ -8,15 +8,9 @@ from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
 from qfast.stats._check import Missing, check_missing, check_open_unit, check_scores
-from qfast.stats.estimates import (
-    estimate_iqm,
-    estimate_mean,
-    estimate_quantile,
-    estimate_share,
-    estimate_std,
-    tolerance_interval,
-)
+from qfast.stats.estimates import estimate_iqm, estimate_mean, estimate_std
 from qfast.stats.interval import Estimate, ToleranceInterval, not_defined
+from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
 from qfast.stats.undefined import about, defined
 
 __all__ = ["Quantile", "Summary", "summarize"]
@@ -166,7 +160,7 @@ def summarize(
 
     See Also
     --------
-    qfast.stats.estimates : how each interval is made, with sources.
+    qfast.stats.estimate_mean, qfast.stats.estimate_quantile : how intervals are made, with sources.
 
     Examples
     --------

@@ -1,5 +1,7 @@
 """Numbers as words that say no more than the numbers do."""
 
+import math
+
 __all__ = ["p_text", "percent", "probability"]
 
 
@@ -22,20 +24,29 @@ def percent(share: float, digits: int | None = None) -> str:
 
 
 def probability(p: float, error: float = 0.0) -> str:
-    """A probability with four digits; below what its error (or four digits) can tell from 0, that bound.
+    """A probability with four digits; what its error (or four digits) cannot tell from 0 or 1 as a bound.
+
+    Parameters
+    ----------
+    p : float
+        In [0, 1].
+    error : float, default 0.0
+        Its standard error, 1 / n where nothing was seen in n experiments; 0 where it is exact.
 
     Examples
     --------
-    >>> probability(0.41452), probability(0.0, 0.0001), probability(3e-15), probability(0.0)
-    ('0.4145', '< 0.0003', '< 0.0001', '0')
+    >>> probability(0.41452), probability(0.0, 0.0001), probability(3e-15), probability(0.0), probability(1 - 1e-9)
+    ('0.4145', '< 0.0003', '< 0.0001', '0', '> 0.9999')
     """
-    # Nothing seen in n experiments: at 95 % the probability is below 3 / n.
-    least = max(3 * error, 1e-4) if error > 0 else 1e-4
-    if p != p:  # noqa: PLR0124
+    if math.isnan(p):
         return "-"
-    if p == 0.0 and error == 0.0:
-        return "0"
-    return f"< {least:.1g}" if p < least and (p == 0.0 or p < 5e-5) else f"{p:.4f}"
+    if p in (0.0, 1.0) and not error > 0:
+        return f"{p:.0f}"
+    # Nothing seen in n experiments: at 95 % the probability is below 3 / n.
+    least = max(3 * error, 1e-4) if p in (0.0, 1.0) else 1e-4
+    if min(p, 1 - p) >= least / 2:
+        return f"{p:.4f}"
+    return f"< {least:.1g}" if p < 0.5 else f"> {1 - least:.5g}"
 
 
 def p_text(p: float) -> str:

@@ -12,11 +12,10 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
 from qfast.stats._scipy import stats
 from qfast.stats.difference import mean_difference, t_test_name
-from qfast.stats.estimates import mean_of
+from qfast.stats.estimates import mean_of, mean_rounding
 from qfast.stats.experiment import edgeworth_below_zero, enumerate_samples, resample, verdict
 from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.lattice import find_lattice, mass, sum_mass
-from qfast.stats.populations import mean_rounding
 from qfast.stats.ranges import power_of_two
 from qfast.stats.shapes import third
 from qfast.stats.sizes import standardised_difference, welch_power
@@ -44,7 +43,7 @@ class Misranking:
         The population with the better mean: the truth that experiments are held against; None where a mean is not
         defined.
     difference : Estimate
-        mean(a) - mean(b) of the populations.  Where its interval holds 0, so does the doubt which is better.
+        mean(a) - mean(b) of the populations.  Where its interval holds 0, it is in doubt which is better.
     wrong_winner : ndarray
         Probability that the mean of k seeds of the worse one is better; a tie counts half (a coin decides).
     tied : ndarray
@@ -66,6 +65,8 @@ class Misranking:
         Its two-sided level.
     paired : bool
         Whether seed i of both shares its random numbers in the small experiment; if not, its seeds are independent.
+    p_value : float
+        Two-sided p-value of the populations' difference; nan where there is no answer.
     n, n_undefined : int
         Agents (of pairs: pairs) that the answer is about, and those that ran and have no score.
     reason : str
@@ -88,6 +89,7 @@ class Misranking:
     test: str
     alpha: float
     paired: bool
+    p_value: float
     n: int
     n_undefined: int
     reason: str = ""
@@ -99,8 +101,8 @@ class Misranking:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the populations leave it open which of them is better: 0 lies in the difference's interval."""
-        return self.defined and 0.0 in self.difference.interval
+        """Whether the populations leave it open which of them is better, at 95 %."""
+        return self.defined and self.p_value >= 0.05
 
     @property
     def seeds(self) -> str:
@@ -222,7 +224,7 @@ def misranking(
     if reason:
         difference = not_defined(reason, 0.95, instead)
         return _no_answer(counts, difference, test, alpha, paired=paired, n=n, n_undefined=lost)
-    difference, _, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
+    difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
     unit = power_of_two(pair.a, pair.b)
     x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
     if abs(mean_of(x) - mean_of(y)) <= mean_rounding(x, y):
@@ -269,6 +271,7 @@ def misranking(
         test=test,
         alpha=alpha,
         paired=paired,
+        p_value=p_value,
         n=n,
         n_undefined=lost,
     )
@@ -295,6 +298,7 @@ def _no_answer(
         test=test,
         alpha=alpha,
         paired=paired,
+        p_value=math.nan,
         n=n,
         n_undefined=n_undefined,
         reason=difference.reason,

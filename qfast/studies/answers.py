@@ -94,7 +94,8 @@ class Answers:
         """Compare two configurations: difference, probability of improvement, effect size, test.
 
         Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
-        numbers.
+        numbers.  Where scores are infinite, a difference of means is not defined: ranks decide, by the probability of
+        improvement.
 
         Parameters
         ----------
@@ -348,7 +349,7 @@ class Answers:
         >>> study.seeds_needed("epsilon=0.1", half_width=0.01).rows[0].needed.target
         'a half-width of 0.01 of the mean at 95 %'
         >>> print(study.seeds_needed("epsilon=0.1", "epsilon=0.4", power=0.9, rng=0).rows[0].needed)
-        249 agents (108 to 1,086) for Welch's t-test at 0.05 to find the difference with power 0.9 (independent ...
+        249 agents (108 to 1,086) for Welch's t-test at 0.05 to find the difference with power 0.9 (noncentral t ...)
         """
         return find_seeds(
             self, a, b, metric, half_width=half_width, power=power, alpha=alpha, level=level, paired=paired,

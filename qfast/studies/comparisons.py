@@ -91,7 +91,8 @@ class PairComparison:
             told = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
             return (
                 f"No difference in {o.title} is found between {self.label_a} and {self.label_b}: "
-                f"{told} (p {p_text(self.adjusted_p_value)}, {end})."
+                f"{told} (p {p_text(self.adjusted_p_value)}, {end})"
+                f"{'; with care: ' if c.difference.caution else ''}{c.difference.caution}."
             )
         first, second = (self.label_a, self.label_b) if winner == "a" else (self.label_b, self.label_a)
         chance = c.probability_of_improvement.value if winner == "a" else 1 - c.probability_of_improvement.value
@@ -110,7 +111,8 @@ class PairComparison:
         crossing = c.difference.interval.low <= 0 <= c.difference.interval.high
         by = f"{number(size, error)} ± {number(error, error)}"
         by = by if crossing else f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
-        return f"{first} is better than {second} in {o.title} by {by} on average; {often} {p}."
+        care = f"; with care: {c.difference.caution}" if c.difference.caution else ""
+        return f"{first} is better than {second} in {o.title} by {by} on average; {often} {p}{care}."
 
     def __str__(self) -> str:
         """Print the sentence and the numbers behind it."""
@@ -189,14 +191,20 @@ class AllComparisons:
         n, silent = len(self), sum(bool(pair.no_verdict) for pair in self.pairs)
         every = "The one pair is" if n == 1 else "Both pairs are" if n == 2 else f"All {n:,} pairs are"
         none = "The one pair is not" if n == 1 else f"None of the {n:,} pairs is"
+        why = next((pair.no_verdict for pair in self.pairs if pair.no_verdict), "")
         some = f"{self.n_different:,} of {n:,} pairs are"
         text = f"{every if self.n_different == n else some if self.n_different else none} told apart"
-        return f"{text}; of {silent:,} there is no verdict: {self.reasons[0]}." if silent else f"{text}."
+        return f"{text}; of {silent:,} there is no verdict: {why}." if silent else f"{text}."
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What is not said and why, and how many agents the rest is about; each once."""
-        found = [text for pair in self.pairs for text in (pair.no_verdict, pair.no_mean, pair.about) if text]
+        """What is not said and why, how many agents the rest is about, what to take with care; each once."""
+        found = [
+            text
+            for pair in self.pairs
+            for text in (pair.no_verdict, pair.no_mean, pair.about, pair.comparison.difference.caution)
+            if text
+        ]
         return tuple(dict.fromkeys(found))
 
     def probability_of_improvement(self) -> Floats:
@@ -260,6 +268,8 @@ class AllComparisons:
         lines += columns(*self.table())
         if not self.by_mean:
             lines.append(f"ranked by which has its {self.ranked_by}")
+        if any(pair.no_verdict for pair in self.pairs):
+            lines.append("ranked as far as the scores tell that are defined")
         return "\n".join([*lines, *(f"  {reason}" for reason in self.reasons[:12])])
 
 

@@ -35,7 +35,8 @@ class Study(Answers, Drawing, Layouts):
         Dimensions ``configuration``, ``agent``, ``episode``, ``quantile``, ``quantile_episode`` and ``checkpoint``.
         Coordinates: ``label`` and one for each setting that varies.  Variables: the metrics (configuration, agent),
         and the curves ``return_mean``, ``return_std``, ``return_quantile``, ``share_optimal``, ``regret_mean``.  Each
-        has attributes that say what it is.
+        has attributes that say what it is.  ``agents_run`` counts the agents of each configuration that were run:
+        within these NaN is an undefined score, beyond it stands for none.
     problems : dict of str to MDP
         The problems, by name.
     functions : tuple of Metric

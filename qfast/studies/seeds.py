@@ -76,6 +76,11 @@ class SeedTable:
         numbers = [row.needed.n for row in self.rows]
         return None if None in numbers else max(n for n in numbers if n is not None)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Why a range may hold the truth less often than its level says; each reason once."""
+        return tuple(dict.fromkeys(row.needed.caution for row in self.rows if row.needed.caution))
+
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
         power = any(row.checked_power is not None for row in self.rows)
@@ -97,6 +102,7 @@ class SeedTable:
             {
                 "label": row.label, "n": row.needed.n, "n_low": row.needed.n_low, "n_high": row.needed.n_high,
                 "checked_power": row.checked_power, "target": row.needed.target, "method": row.needed.method,
+                "caution": row.needed.caution,
             }
             for row in self.rows
         ])  # fmt: skip
@@ -105,7 +111,7 @@ class SeedTable:
         """Print a line for each row."""
         needed = self.rows[0].needed
         lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
-        lines += [f"  {self.about}"] if self.about else []
+        lines += [f"  {text}" for text in (self.about, *self.cautions) if text]
         return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
 
 

@@ -129,7 +129,7 @@ class Winner:
         }  # fmt: skip
         rows = []
         for name, n, e in self._rows():
-            made = f"{100 * e.interval.level:g} %, {e.interval.method}"
+            made = f"{100 * e.interval.level:g} %, {e.interval.method}{'; ' if e.caution else ''}{e.caution}"
             rows.append([names[name], "" if n is None else f"{n:,}", with_interval(e, time=self.metric.is_time), made])
         return header, rows
 

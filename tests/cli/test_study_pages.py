@@ -1,5 +1,6 @@
 """``qfast plot`` and ``qfast report`` for studies."""
 
+import numpy as np
 import pytest
 from made_studies import made_study
 
@@ -77,6 +78,21 @@ def test_a_page_about_a_study(command, study_file, tmp_path):
     assert "<h1>Which?</h1>" in text
     assert "final return" in text
     assert "was not run again" in text
+
+
+def test_agents_without_a_score_are_dropped_when_asked(command, tmp_path, capsys):
+    scores = np.random.default_rng(0).normal(size=(2, 40))
+    scores[0, :30] = np.nan
+    made_study({"alpha": [0.1, 0.2]}, n_agents=40, metrics={"auc": scores}).save(tmp_path / "lost.nc")
+    file, out = str(tmp_path / "lost.nc"), str(tmp_path / "a.svg")
+    assert run(["plot", file, "--kind", "misranking", "--out", out]) == 2
+    told = "auc is undefined for 30 of 40 agents of alpha=0.1; --missing drop asks about the others"
+    assert told in capsys.readouterr().err
+    assert run(["plot", file, "--kind", "misranking", "--missing", "drop", "--out", out]) == 0
+    assert "10 of 40" in (tmp_path / "a.svg").read_text("utf-8")
+    done = command("report", "lost.nc", "--out", "page.html", "--missing", "drop", "--no-rerun")
+    assert done.returncode == 0
+    assert "about 10 of 40 agents" in (tmp_path / "page.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

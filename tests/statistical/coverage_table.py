@@ -13,7 +13,7 @@ import numpy as np
 from scipy import integrate
 from scipy import stats as sp
 
-from qfast.stats import compare, estimate_mean, estimate_share, seeds_for_width, summarize
+from qfast.stats import compare, seeds_for_width, summarize
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 HALF_WIDTH = 0.05
@@ -113,7 +113,9 @@ def measure(name: str, n: int, studies: int, seed: int = 0) -> dict[str, Count]:
         tests.add(two.p_value >= 0.05, two.difference.caution, True)
         seeds = seeds_for_width(x, HALF_WIDTH)
         low, high = seeds.n_low or 2, seeds.n_high or math.inf
-        found.setdefault("seeds for a width", Count()).add(low - 3 <= needed <= high + 3, seeds.caution, math.isfinite(high))
+        found.setdefault("seeds for a width", Count()).add(
+            low - 3 <= needed <= high + 3, seeds.caution, math.isfinite(high)
+        )
     return found
 
 

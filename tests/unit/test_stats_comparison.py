@@ -113,13 +113,77 @@ def test_effect_size_interval_is_the_jackknifes_in_the_limit() -> None:
     assert effect_size(a, b, paired=True).interval.half_width == pytest.approx(half, rel=0.02)
 
 
-@pytest.mark.parametrize("paired", [False, True])
-def test_no_spread_at_all(paired: bool) -> None:
+@pytest.mark.parametrize(("paired", "p_value"), [(False, 2 / math.comb(10, 5)), (True, 2 / 2**5)])
+def test_no_spread_at_all(paired: bool, p_value: float) -> None:
     equal, other = compare([2.0] * 5, [2.0] * 5, paired=paired), compare([3.0] * 5, [2.0] * 5, paired=paired)
-    assert (equal.p_value, equal.effect_size.value, equal.difference.value) == (1.0, 0.0, 0.0)
-    assert (other.p_value, other.effect_size.value, other.difference.value) == (0.0, math.inf, 1.0)
+    assert (equal.p_value, equal.difference.value, equal.better, equal.ahead) == (1.0, 0.0, None, None)
+    assert (other.p_value, other.difference.value, other.ahead) == (pytest.approx(p_value), 1.0, "a")
+    assert other.better == (None if paired else "a")
     assert other.probability_of_improvement.value == 1.0
-    assert "zero width" in other.difference.interval.method
+    for found in (equal, other):
+        # Five agents leave room for almost anything else.
+        assert math.isinf(found.difference.interval.half_width)
+        assert not found.effect_size.defined
+        assert found.effect_size.reason == "not defined: no spread over agents to divide by"
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_two_against_two_prove_nothing(paired: bool) -> None:
+    found = compare([1.0, 1.0], [0.0, 0.0], paired=paired)
+    assert found.p_value == pytest.approx(0.5 if paired else 1 / 3)
+    assert found.better is None
+    assert 0.0 in found.difference.interval
+    assert (found.difference.interval.high, found.effect_size.defined) == (1.0, False)
+
+
+def test_two_seeds_and_a_coin_reject_in_no_more_than_they_should() -> None:
+    for n in (2, 3, 5):
+        rejected = 0.0
+        for i, j in np.ndindex(n + 1, n + 1):
+            x, y = np.repeat([1.0, 0.0], [i, n - i]), np.repeat([1.0, 0.0], [j, n - j])
+            weight = sp.binom.pmf(i, n, 0.5) * sp.binom.pmf(j, n, 0.5)
+            rejected += weight * (compare(x, y, paired=False).p_value < 0.05)
+        assert rejected <= 0.05
+
+
+def test_two_values_are_compared_by_exact_tests() -> None:
+    a, b = np.repeat([7.0, 2.0], [18, 12]), np.repeat([7.0, 2.0], [9, 21])
+    found = compare(a, b, paired=False)
+    assert (found.p_value, found.test) == (sp.fisher_exact([[18, 12], [9, 21]]).pvalue, "Fisher's exact test")
+    ends = [sp.binomtest(k, 30).proportion_ci(0.95, method="exact") for k in (18, 9)]
+    below = math.hypot(0.6 - ends[0].low, ends[1].high - 0.3)
+    assert found.difference.value == pytest.approx(5 * 0.3)
+    assert found.difference.interval.low == pytest.approx(5 * (0.3 - below))
+    pairs = compare(a, b, paired=True)
+    assert (pairs.p_value, pairs.test) == (sp.binomtest(9, 9).pvalue, "McNemar's exact test")
+    assert pairs.difference.value == pytest.approx(1.5)
+
+
+def test_the_verdict_and_what_decided() -> None:
+    found = compare(A + 3, B, paired=False)
+    assert (found.better, found.ahead) == ("a", "a")
+    assert found.why.startswith("Welch's t-test, p ")
+    assert found.why.endswith("< 0.05")
+    assert compare(A + 3, B, paired=False, higher_is_better=False).better == "b"
+    close = compare(A + 0.01, A, paired=False)
+    assert (close.better, close.ahead) == (None, "a")
+    assert ">= 0.05" in close.why
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_near_the_largest_float(paired: bool) -> None:
+    unit = 2.0**1021
+    x, y = np.array([1.0, 2.5, 3.0, 3.5, 1.5]), np.array([-3.0, -1.0, -2.0, -3.5, -2.5])
+    found, small = compare(unit * x, unit * y, paired=paired), compare(x, y, paired=paired)
+    assert (found.better, found.p_value) == (small.better, pytest.approx(small.p_value)) == ("a", found.p_value)
+    assert found.effect_size.value == pytest.approx(small.effect_size.value)
+    assert found.difference.value == unit * small.difference.value  # 4.8 * 2^1021 is still a float
+    assert found.difference.interval.high == pytest.approx(unit * small.difference.interval.high)
+    beyond = compare([1.7e308] * 3 + [1.6e308], [-1.7e308] * 3 + [-1.6e308], paired=paired)
+    assert (beyond.difference.value, beyond.ahead) == (math.inf, "a")
+    assert "beyond the range of float64" in str(beyond)
+    tiny = compare(x * 1e-300, y * 1e-300, paired=paired)
+    assert tiny.p_value == pytest.approx(small.p_value)
 
 
 def test_one_population_without_spread_is_welchs_limit() -> None:
@@ -128,11 +192,12 @@ def test_one_population_without_spread_is_welchs_limit() -> None:
     expected = sp.ttest_1samp(A, 2.0)
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.difference.interval.high == pytest.approx(expected.confidence_interval(0.95).high - 2.0)
+    assert found.difference.caution == "all 30 scores of b are equal: its own spread is not known"
 
 
 def test_comparison_prints_on_one_screen() -> None:
     text = str(compare(A, B, paired=True))
-    assert len(text.splitlines()) == 5
+    assert len(text.splitlines()) == 6
     assert "paired t-test" in text
 
 
@@ -157,6 +222,9 @@ def test_bad_input_is_named() -> None:
         compare(A, B[:30], paired=True)
     with pytest.raises(InvalidInput, match="b has 1 agents, fewer than the 2 needed"):
         compare(A, [1.0], paired=False)
+    # A test that could not be made counts for nothing.
+    assert correct([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
+    assert np.isnan(correct([math.nan], method="benjamini-hochberg")).all()
     with pytest.raises(InvalidInput, match=r"p_values holds 1\.5"):
         correct([0.1, 1.5])
     with pytest.raises(InvalidInput, match="method='bonferroni' is unknown; use 'holm'"):

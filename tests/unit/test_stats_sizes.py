@@ -36,7 +36,8 @@ def test_range_comes_from_the_populations() -> None:
 
 def test_equal_means_need_no_finite_number_and_constants_two() -> None:
     assert seeds_for_power(STANDARD, STANDARD, paired=False).n is None
-    assert seeds_for_power([3.0, 3.0], [2.0, 2.0], paired=False).n == 2
+    assert seeds_for_power([3.0, 3.0], [2.0, 2.0], paired=False).n == 4  # 2 / C(8, 4) = 0.03
+    assert seeds_for_power([3.0, 3.0], [2.0, 2.0], paired=True).n == 6  # 2 / 2^6 = 0.03
     # Very close means: more than any float can count is None as well, and is found at once.
     assert seeds_for_power(STANDARD + 1e-9, STANDARD, paired=False).n is None
     assert seeds_for_power(STANDARD + 1e-4, STANDARD, paired=False).n == pytest.approx(1.5698e9, rel=1e-3)
@@ -55,9 +56,10 @@ def test_width_of_a_share_is_reached_at_n_and_not_before(hits: int, width: float
     found = seeds_for_width([1] * hits + [0] * (100 - hits), width, quantity="share")
 
     def half(n: int) -> float:
-        # The share need not be a whole number of n agents: Wilson's formula itself.
-        z2, p = sp.norm.isf(0.025) ** 2, hits / 100
-        return math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+        # The share need not be a whole number of n agents: quantiles of beta distributions.
+        k = hits / 100 * n
+        low = sp.beta.ppf(0.025, k, n - k + 1) if k else 0.0
+        return ((sp.beta.ppf(0.975, k + 1, n - k) if k < n else 1.0) - low) / 2
 
     assert half(found.n) <= width < half(found.n - 1)
     assert found.n_low <= found.n <= found.n_high
@@ -67,7 +69,8 @@ def test_width_of_a_share_is_reached_at_n_and_not_before(hits: int, width: float
 
 
 def test_no_spread_needs_two_agents() -> None:
-    assert seeds_for_width([6.0] * 50, 0.1).n == 2
+    found = seeds_for_width([6.0] * 50, 0.1)
+    assert (found.n, found.n_high) == (2, None)
 
 
 def test_small_pilot_has_no_upper_end() -> None:
@@ -93,3 +96,16 @@ def test_winner_and_its_bias() -> None:
     assert found.bias.value == pytest.approx(0.25)
     assert found.bias.value == pytest.approx(found.selected.value - found.fresh.value)
     assert "fresh seeds" in str(found)
+    assert found.standardised.value == pytest.approx(0.25)
+    assert found.seen
+
+
+def test_a_bias_that_is_not_seen_is_not_said_to_be_absent() -> None:
+    # The best of 50 equal settings of 200 agents is flattered by 0.16 standard deviations; its interval holds 0.
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(50, 200))
+    found = selection_bias(scores[scores.mean(axis=1).argmax()], rng.normal(size=200))
+    assert not found.seen
+    # Welch's test with 200 of each finds a difference of 0.28 standard deviations with power 0.8.
+    assert found.detectable == pytest.approx(2.8 * math.sqrt(2 / 200), rel=0.1)
+    assert f"a bias below {found.detectable:.3g} would be missed" in str(found)

@@ -94,7 +94,7 @@ def test_a_study_that_stopped_by_looking_has_an_interval_that_allows_it():
     assert found.rows[0].summary.mean == stats.anytime_mean(study.scores("auc", 0))
     assert "asymptotic confidence sequence" in found.methods["mean"][0]
     assert "agents were added until the interval of auc was at most 0.05" in str(found)
-    assert study.summary("regret").methods["mean"] == ("Student's t, transformed for skewness (Hall 1992)",)
+    assert study.summary("regret").methods["mean"][0].startswith("Student's t")
     share = stats.PrecisionRule(0.05, quantity="share", level=0.9)
     study.dataset.attrs["precision"] = json.dumps({"metric": "optimal", **asdict(share)})
     row = study.summary("optimal").rows[0].summary

@@ -62,6 +62,35 @@ def test_policies_that_never_end_count_among_all():
     assert "greedy_return" in str(study)
 
 
+def test_walking_along_the_cliff():
+    """Some SARSA agents never end; the mean of the others must not stand for all."""
+    options = {"n_agents": 300, "episodes": 500, "alpha": 0.5, "gamma": 1.0, "seed": 0, "checkpoints": None}
+    study = qfast.study(qfast.problems.cliff_walking(), vary={"rule": ["q_learning", "sarsa"]}, **options,
+                        metrics=["regret", "greedy_return"], progress=False)  # fmt: skip
+    assert np.isinf(study.scores("regret", 1)).sum() == 37
+    found = study.compare(0, 1, "regret")
+    assert found.better == "a"
+    assert not found.comparison.difference.defined
+    assert "12 % of the agents of rule=sarsa have infinite regret" in found.sentence
+    assert study.summary("greedy_return").rows[1].summary.quantiles[0].estimate.value == -INF
+
+
+def test_sums_that_never_settle():
+    """Policies that go to and fro have no return without a limit: no verdict from the chosen few that have one."""
+    mdp = qfast.MDP([[0, 1], [0, 2], [2, 2]], [[0.0, 1.0], [-1.0, -0.5], [0, 0]],
+                    terminated=[[False, False], [False, True], [True, True]])  # fmt: skip
+    options = {"n_agents": 1000, "episodes": 10, "gamma": 0.9, "epsilon": 0.2, "seed": 0, "progress": False}
+    study = qfast.study(mdp, vary={"alpha": [0.05, 0.5]}, **options)
+    lost = int(np.isnan(study.scores("greedy_return", 0)).sum())
+    assert lost == 861
+    found = study.compare(0, 1, "greedy_return")
+    assert found.better is None
+    assert f"undefined for {lost} of 1,000 agents of alpha=0.05" in found.sentence
+    assert "139 of 1,000" in str(study.summary("greedy_return"))
+    limited = qfast.study(mdp.with_limit(20), vary={"alpha": [0.05, 0.5]}, **options)
+    assert np.isfinite(limited.scores("greedy_return")).all()
+
+
 @pytest.fixture(scope="module")
 def mixed():
     """Every kind of score: regret infinite for some, the mean return -inf for some, undefined for others."""
