@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qfast import exact, plots, problems, stats, studies, truth
-    from qfast.curve import Curve, Summary
+    from qfast.engine.curve import Curve, Summary
+    from qfast.engine.progress import Progress
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
         QfastError,
         Unfinished,
     )
-    from qfast.mdp import MDP
+    from qfast.model.mdp import MDP
+    from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
-    from qfast.progress import Progress
-    from qfast.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run, load
     from qfast.studies import Metric, Study, load_study, study
@@ -36,15 +36,15 @@ __version__ = "0.1.0"
 # Where each public name lives.  They are imported when they are first used: numba alone takes 0.25 s, and
 # `qfast --help` needs none of it.
 _HOME = {
-    "qfast.curve": ["Curve", "Summary"],
+    "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
         "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning",
         "QfastError", "Unfinished",
     ],
-    "qfast.mdp": ["MDP"],
+    "qfast.model.mdp": ["MDP"],
     "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
-    "qfast.progress": ["Progress"],
-    "qfast.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
+    "qfast.engine.progress": ["Progress"],
+    "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run", "load"],
     "qfast.studies": ["Metric", "Study", "load_study", "study"],

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.model.seeding import seed_in_words, seed_to_json
 from qfast.run import NotKept, Run
-from qfast.seeding import seed_in_words, seed_to_json
 from qfast.text import percent
 
 __all__ = ["describe_run", "final_returns", "learner_in_words"]

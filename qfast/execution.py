@@ -12,20 +12,20 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.batches import WorkersFailed, run_batches
-from qfast.blocks import Memory, Plan, block_size, compile_plan, run_blocks
-from qfast.divergence import forbidden_pairs
+from qfast.destination import Destination
+from qfast.engine.blocks import AgentArrays, Plan, block_size, compile_plan, run_blocks
+from qfast.engine.collector import CannotSave, Collector
+from qfast.engine.divergence import forbidden_pairs
+from qfast.engine.machine import default_threads
+from qfast.engine.progress import Progress, Reporter, default_reporter
+from qfast.engine.remote import WorkersFailed, run_batches
+from qfast.engine.tables import goal_reward, make_tables, outcome_kind
 from qfast.errors import Interrupted, QfastError, Unfinished
-from qfast.keeping import CannotSave, Keeping
 from qfast.kernel.memory import SMALL
 from qfast.kernel.spec import Spec
-from qfast.learner import Learner
-from qfast.machine import default_threads
-from qfast.mdp import MDP
-from qfast.outputs import Output
-from qfast.progress import Progress, Reporter, default_reporter
+from qfast.model.learner import Learner
+from qfast.model.mdp import MDP
 from qfast.run import NotKept, Run
-from qfast.tables import goal_reward, make_tables, outcome_kind
 from qfast.training_checks import check_memory
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def collect(
     threads: int | None,
     executor: Executor | None,
     progress: bool | Reporter | None,
-    before: Memory | None,
-    keeping: Keeping | None = None,
-) -> tuple[Keeping, bool]:
+    before: AgentArrays | None,
+    keeping: Collector | None = None,
+) -> tuple[Collector, bool]:
     """Run a plan's blocks and put them together: what came in, and whether Ctrl-C cut it short.
 
     Raises
@@ -139,7 +139,7 @@ def collect(
     workers = threads or default_threads()
     watch = _Watch()
     with default_reporter(progress) as report:
-        result = Keeping(plan, n_agents) if keeping is None else keeping
+        result = Collector(plan, n_agents) if keeping is None else keeping
         report(Progress("compiling", 0, n_agents, 0, 0.0))
         if executor is None and result.n_agents < n_agents:
             compile_plan(plan)
@@ -192,10 +192,10 @@ def run_training(
     threads: int | None,
     executor: Executor | None,
     progress: bool | Reporter | None,
-    before: Memory | None,
+    before: AgentArrays | None,
     checks: "Checks | None" = None,
     keep_q: bool = True,
-    output: Output | None = None,
+    output: Destination | None = None,
     joined: Callable[[Plan], int] = lambda _plan: 0,
 ) -> Run:
     """Train agents whose settings have been checked; parameters as in `qfast.train`.
@@ -216,7 +216,7 @@ def run_training(
             return complete
     store = None if output is None else output.open(plan, n_agents, keep_q=keep_q)
     try:
-        keeping = Keeping(plan, n_agents, keep_q=keep_q, store=store, on_disk=on_disk)
+        keeping = Collector(plan, n_agents, keep_q=keep_q, store=store, on_disk=on_disk)
         failure: QfastError | None = None
         try:
             collect(
@@ -245,7 +245,7 @@ def run_training(
             store.close()
 
 
-def _finish(output: Output, run: Run, keeping: Keeping) -> Run:
+def _finish(output: Destination, run: Run, keeping: Collector) -> Run:
     """Save a run that is complete, and tidy up behind it; Ctrl-C loses nothing of it."""
     try:
         run = output.save(run)
@@ -262,13 +262,13 @@ def _finish(output: Output, run: Run, keeping: Keeping) -> Run:
     return run
 
 
-def _commit_anyway(keeping: Keeping) -> None:
+def _commit_anyway(keeping: Collector) -> None:
     """Keep what came in before workers died, or before it was saved."""
     with suppress(CannotSave):
         keeping.commit()
 
 
-def _as_run(keeping: Keeping, plan: Plan, mdp: MDP, n_agents: int, checks: "Checks | None") -> Run | None:
+def _as_run(keeping: Collector, plan: Plan, mdp: MDP, n_agents: int, checks: "Checks | None") -> Run | None:
     """The agents that are complete as a run; None if there are none."""
     n = keeping.n_agents
     if n == 0:

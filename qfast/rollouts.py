@@ -11,20 +11,20 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.arguments import explained
-from qfast.blocks import Memory
+from qfast.engine.blocks import AgentArrays
+from qfast.engine.collector import Collector
+from qfast.engine.machine import available_memory
+from qfast.engine.progress import Reporter
+from qfast.engine.tables import alias_table, outcome_kind, start_states
+from qfast.engine.tables import goal_reward as best_ending
 from qfast.errors import Interrupted, InvalidInput
 from qfast.execution import collect, make_plan
-from qfast.keeping import Keeping
-from qfast.learner import make_learner
-from qfast.machine import available_memory
-from qfast.mdp import MDP
+from qfast.model.learner import make_learner
+from qfast.model.mdp import MDP
+from qfast.model.seeding import agent_streams, next_words
 from qfast.problems.number_checks import finite
-from qfast.progress import Reporter
 from qfast.run import Run
 from qfast.run_argument import check_run
-from qfast.seeding import agent_streams, next_words
-from qfast.tables import alias_table, outcome_kind, start_states
-from qfast.tables import goal_reward as best_ending
 from qfast.text import percent
 from qfast.training_checks import check_count, check_memory, check_options
 
@@ -325,11 +325,11 @@ def evaluate(
         record="score", learns=False, goal=goal,
     )  # fmt: skip
     check_memory(plan, run.n_agents, threads=threads, executor=executor, keep_q=False, goes_on=True)
-    fresh = Memory.empty(plan, 0)
-    before = Memory(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
+    fresh = AgentArrays.empty(plan, 0)
+    before = AgentArrays(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
     result, cut_short = collect(
         plan, run.n_agents, threads=threads, executor=executor, progress=progress, before=before,
-        keeping=Keeping(plan, run.n_agents, keep_q=False),
+        keeping=Collector(plan, run.n_agents, keep_q=False),
     )  # fmt: skip
     if cut_short:
         msg = f"stopped; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"

@@ -11,19 +11,19 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.arguments import path_of
-from qfast.columns import map_columns
-from qfast.curve import Curve
-from qfast.divergence import diverged_agents, forbidden_pairs
+from qfast.engine.curve import Curve
+from qfast.engine.divergence import diverged_agents, forbidden_pairs
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import read_json, read_npz, write_npz
-from qfast.learner import Learner
-from qfast.mdp import MDP
-from qfast.rates import Rate
+from qfast.model.learner import Learner
+from qfast.model.mdp import MDP
+from qfast.model.rates import Rate
+from qfast.model.seeding import seed_as_given, seed_from_json, seed_to_json
+from qfast.model.settings import RATES
 from qfast.run_checks import check_about, check_arrays, check_learner
-from qfast.seeding import seed_as_given, seed_from_json, seed_to_json
-from qfast.settings import RATES
+from qfast.storage.archive import read_json, read_npz, write_npz
+from qfast.storage.npy_columns import map_columns
+from qfast.storage.work_folder import holds_work, read_work
 from qfast.text import printable
-from qfast.work_folder import holds_work, read_work
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal

@@ -5,7 +5,7 @@ from typing import Any
 
 from qfast.arguments import shown
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.run import Run
 
 __all__ = ["check_run"]

@@ -6,10 +6,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.learner import Learner, make_learner
-from qfast.mdp import MDP
-from qfast.rates import Rate
-from qfast.settings import RATES, SETTINGS
+from qfast.model.learner import Learner, make_learner
+from qfast.model.mdp import MDP
+from qfast.model.rates import Rate
+from qfast.model.settings import RATES, SETTINGS
 
 __all__ = ["check_about", "check_arrays", "check_learner"]
 

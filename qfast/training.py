@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import explained
-from qfast.blocks import Memory, Plan
-from qfast.divergence import warn_of_divergence
+from qfast.destination import Destination
+from qfast.engine.blocks import AgentArrays, Plan
+from qfast.engine.divergence import warn_of_divergence
+from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
-from qfast.learner import Learner, make_learner
-from qfast.magnitudes import warn_of_lost_updates
-from qfast.mdp import MDP, check_mdp
-from qfast.outputs import Output
+from qfast.model.learner import Learner, make_learner
+from qfast.model.magnitudes import warn_of_lost_updates
+from qfast.model.mdp import MDP, check_mdp
+from qfast.model.seeding import Seed, as_seed_sequence
+from qfast.model.settings import DEFAULT_EPSILON, settings_in
 from qfast.problems import corridor
-from qfast.progress import Reporter
 from qfast.run import Run
 from qfast.run_argument import check_run
-from qfast.seeding import Seed, as_seed_sequence
-from qfast.settings import DEFAULT_EPSILON, settings_in
 from qfast.training_checks import (
     MOST_AGENTS,
     MOST_EPISODES,
@@ -195,7 +195,7 @@ def train(
     warn_of_lost_updates(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
     checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
-    output = None if out is None else Output(out)
+    output = None if out is None else Destination(out)
     if seed is None and output is not None:
         seed = output.unfinished_seed()
     run = run_training(
@@ -278,7 +278,7 @@ def resume(
     nothing = np.empty((run.n_agents, 0), np.int32)
     tables = run.q if run.q_tables is None else np.moveaxis(run.q_tables, 1, -1)
     visits = np.empty((run.n_agents, 0, 0), np.int32) if run.visits is None else run.visits
-    before = Memory(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
+    before = AgentArrays(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
     more = run_training(
         run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
         record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,

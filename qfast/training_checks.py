@@ -8,16 +8,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.batches import count_workers
-from qfast.blocks import Plan, block_size
+from qfast.engine.blocks import Plan, block_size
+from qfast.engine.footprint import Footprint, memory_needed
+from qfast.engine.machine import available_memory, check_compiler, default_threads
+from qfast.engine.remote import count_workers
+from qfast.engine.tables import explore_threshold
 from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
-from qfast.footprint import Footprint, memory_needed
-from qfast.learner import Learner
-from qfast.machine import available_memory, check_compiler, default_threads
-from qfast.magnitudes import check_magnitudes
-from qfast.mdp import MDP
-from qfast.rates import Rate
-from qfast.tables import explore_threshold
+from qfast.model.learner import Learner
+from qfast.model.magnitudes import check_magnitudes
+from qfast.model.mdp import MDP
+from qfast.model.rates import Rate
 
 __all__ = [
     "MOST_AGENTS", "MOST_EPISODES", "RECORDS", "check_count", "check_keep_q", "check_memory", "check_options",

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from qfast.settings import SETTINGS, Setting
+from qfast.model.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-    from qfast.rates import Shape
+    from qfast.model.rates import Shape
 
     # A parser or a group of its arguments; argparse gives their common base class no public name.
     Container = argparse._ActionsContainer
@@ -113,7 +113,7 @@ class Ramp:
 
     def schedule(self) -> "Shape":
         """Make the schedule; NumPy is imported here."""
-        from qfast.rates import exponential, linear
+        from qfast.model.rates import exponential, linear
 
         return {"linear": linear, "exponential": exponential}[self.shape](self.start, self.stop)
 

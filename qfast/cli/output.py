@@ -217,7 +217,7 @@ def refuse_dash(path: str | None) -> None:
 
 def _may_be_folder(target: Path, path: str) -> bool:
     """Whether training may fill a folder of this name: a new one, or one that it has begun."""
-    from qfast.work_folder import holds_work
+    from qfast.storage.work_folder import holds_work
 
     if path.endswith(("/", os.sep)):
         return False

@@ -12,7 +12,7 @@ from qfast.describe import learner_in_words
 from qfast.text import percent, printable
 
 if TYPE_CHECKING:
-    from qfast.mdp import MDP
+    from qfast.model.mdp import MDP
     from qfast.run import Run
 
 __all__ = ["agent_page", "population_page", "spread"]
@@ -106,7 +106,7 @@ def problem_title(mdp: "MDP", name: str | None = None) -> str:
 
 def seed_text(run: "Run") -> str:
     """Give the seed as one would type it."""
-    from qfast.seeding import seed_in_words, seed_to_json
+    from qfast.model.seeding import seed_in_words, seed_to_json
 
     return seed_in_words(seed_to_json(run.seed_sequence))
 

@@ -136,7 +136,7 @@ def _painter(kind: str) -> "Callable[..., Axes]":
 
 def _save(figure: Any, out: Path, dpi: int) -> None:
     """Write a picture, whole or not at all."""
-    from qfast.files import replacing
+    from qfast.storage.archive import replacing
 
     with replacing(out) as stream:
         figure.savefig(stream, format=out.suffix[1:].lower(), dpi=dpi)

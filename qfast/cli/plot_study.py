@@ -121,7 +121,7 @@ def _misranking(study: "Study", given: "Namespace") -> "Axes":
 
 def _named(study: "Study", given: "Namespace") -> "Axes":
     from qfast.plots import named_shares
-    from qfast.studies.misrankings import fine_grid
+    from qfast.studies.misrank import fine_grid
 
     k = fine_grid(study, metric=given.metric, **_experiments(given))
     return named_shares(study.misranking(metric=given.metric, k=k, **_experiments(given), rng=given.rng or 0))

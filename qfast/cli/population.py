@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from qfast.mdp import MDP
+    from qfast.model.mdp import MDP
     from qfast.run import Run
 
 __all__ = ["Population", "Spread", "agent_json", "policy_json", "policy_names", "problem_json", "seed_of"]
@@ -182,7 +182,7 @@ def policy_names(mdp: "MDP", policy: NDArray[np.bool_]) -> list[tuple[str, str]]
 
 def seed_of(run: "Run") -> Any:
     """Give the number that repeats the run; what is not one number is given with its parts."""
-    from qfast.seeding import seed_number, seed_to_json
+    from qfast.model.seeding import seed_number, seed_to_json
 
     return seed_number(seed_to_json(run.seed_sequence))
 

@@ -14,7 +14,7 @@ from qfast.cli.options import (
     whole,
 )
 from qfast.cli.output import checked_out
-from qfast.settings import SETTINGS
+from qfast.model.settings import SETTINGS
 
 __all__ = ["add_command"]
 

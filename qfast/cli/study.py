@@ -13,7 +13,7 @@ from qfast.cli.options import UsageError, add_json, add_subcommand, learning_set
 from qfast.cli.output import refuse_dash, tell, write_json
 from qfast.cli.train import add_learning
 from qfast.cli.vary import precision, values_of, vary
-from qfast.settings import SETTINGS
+from qfast.model.settings import SETTINGS
 from qfast.text import printable
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _problems(arguments: Namespace) -> Any:
 
 def _seed(arguments: Namespace) -> int | None:
     """The seed; None to go on with that of the folder."""
-    from qfast.work_folder import holds_work
+    from qfast.storage.work_folder import holds_work
 
     if arguments.seed is not None or (arguments.out is not None and holds_work(arguments.out)):
         seed: int | None = arguments.seed
@@ -177,7 +177,7 @@ def _check_paths(arguments: Namespace, page: Path | None) -> None:
 
 def _tell_interrupted(interruption: KeyboardInterrupt, out: str | None) -> None:
     """Say what is kept."""
-    from qfast.work_folder import holds_work
+    from qfast.storage.work_folder import holds_work
 
     found: Study | None = getattr(interruption, "study", None)
     text = str(interruption).partition("; ")[2].partition("; the same call")[0] or "nothing is complete yet"
@@ -191,7 +191,7 @@ def _with_command(found: "Study") -> "Study":
     """Say by which command the study was made; the seed is part of it."""
     from dataclasses import replace
 
-    from qfast.seeding import seed_number
+    from qfast.model.seeding import seed_number
 
     words = ["qfast", *sys.argv[1:]]
     seed = seed_number(json.loads(found.dataset.attrs["seed_sequence"]))

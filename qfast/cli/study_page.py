@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qfast.cli.screen import Block, Facts, Line, Table
+from qfast.studies.describe import as_code, streams_in_words, values_in_words
 from qfast.studies.settings import decode
-from qfast.studies.words import as_code, streams_in_words, values_in_words
 
 if TYPE_CHECKING:
     from qfast.studies import Study
@@ -122,7 +122,7 @@ def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:
 
 def study_json(study: "Study") -> dict[str, Any]:
     """The same for JSON, all configurations."""
-    from qfast.seeding import seed_number
+    from qfast.model.seeding import seed_number
 
     attributes = study.dataset.attrs
     run = study.dataset["agents_run"].to_numpy()

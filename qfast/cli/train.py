@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from qfast.cli.ends import kept, report_run, told_when_unsaved
 from qfast.cli.options import add_json, add_setting, add_subcommand, learning_settings, whole
 from qfast.cli.output import check_room, checked_out
-from qfast.settings import SETTINGS
+from qfast.model.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from qfast.mdp import MDP
+    from qfast.model.mdp import MDP
 
 __all__ = ["add_command", "add_learning"]
 
@@ -111,9 +111,9 @@ def run(arguments: Namespace) -> None:
 def _seed(given_one: int | None, out: Path | None) -> Any:
     """The seed that was given, or that of a training which was begun here and is not finished, or a fresh one."""
     if given_one is None and out is not None:
-        from qfast.outputs import Output
+        from qfast.destination import Destination
 
-        begun = Output(out).unfinished_seed()
+        begun = Destination(out).unfinished_seed()
         if begun is not None:
             return begun
     # 48 bits are short enough to be typed again, and exact in every reader of JSON.

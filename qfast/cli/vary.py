@@ -4,10 +4,10 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.cli.options import Ramp, given, rate
-from qfast.settings import SETTINGS
+from qfast.model.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from qfast.rates import Shape
+    from qfast.model.rates import Shape
 
 __all__ = ["Range", "precision", "values_of", "vary"]
 

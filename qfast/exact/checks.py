@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP, check_mdp
+from qfast.model.mdp import MDP, check_mdp
 
 __all__ = [
     "Bools",

@@ -12,7 +12,7 @@ from qfast.exact.linear import chain_sum
 from qfast.exact.model import Model, acting_states, build_model
 from qfast.exact.results import PolicyValue, PolicyValues, start_value
 from qfast.exact.scipy_extra import csgraph, sparse
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = [
     "canonical_policies",
@@ -61,7 +61,7 @@ def evaluate_policy(mdp: MDP, policy: ArrayLike, gamma: float) -> PolicyValue:
     A step costs 1, and the end is reached with probability 1/2.
 
     >>> from qfast.exact import evaluate_policy
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[[0, 1]], [[1, 1]]], [[[-1, -1]], [[0, 0]]], terminated=[[[False, True]], [[True, True]]])
     >>> evaluate_policy(mdp, [0, 0], 1.0).v
     array([-2.,  0.])
@@ -116,7 +116,7 @@ def evaluate_policies(mdp: MDP, policies: ArrayLike, gamma: float) -> PolicyValu
     Examples
     --------
     >>> from qfast.exact import evaluate_policies
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[0, 1], [1, 1]], [[-1, 10], [0, 0]], terminated=[[False, True], [True, True]])
     >>> evaluate_policies(mdp, [[0, 0], [1, 0]], 0.5).start_value
     array([-2., 10.])
@@ -171,7 +171,7 @@ def reached_states(mdp: MDP, policies: ArrayLike) -> Bools:
     Examples
     --------
     >>> from qfast.exact import reached_states
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[1, 2], [2, 2], [2, 2]], [[0, 0]] * 3, terminated=[[False, True], [True, True], [True, True]])
     >>> reached_states(mdp, [[0, 0, 0], [1, 0, 0]])
     array([[ True,  True, False],
@@ -208,7 +208,7 @@ def canonical_policies(mdp: MDP, policies: ArrayLike) -> Ints:
     Examples
     --------
     >>> from qfast.exact import canonical_policies
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[1, 2], [2, 2], [2, 2]], [[0, 0]] * 3, terminated=[[False, True], [True, True], [True, True]])
     >>> canonical_policies(mdp, [[0, 1, 1], [1, 1, 1]])
     array([[0, 1, 0],

@@ -17,7 +17,7 @@ from qfast.exact.checks import Bools, Floats, check_limit, check_mdp, check_poli
 from qfast.exact.evaluation import canonical_policies, distinct_rows, side_by_side
 from qfast.exact.model import Model, acting_states, build_model
 from qfast.exact.results import FiniteHorizon, WithinLimit, start_value
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["evaluate_within_limit", "finite_horizon", "success_outcomes"]
 
@@ -50,7 +50,7 @@ def success_outcomes(mdp: MDP) -> Bools:
     Examples
     --------
     >>> from qfast.exact import success_outcomes
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> lake = MDP([[1, 2], [1, 1], [2, 2]], [[0, 1], [0, 0], [0, 0]], terminated=[[True] * 2] * 3)
     >>> success_outcomes(lake)[0, :, 0]
     array([False,  True])
@@ -102,7 +102,7 @@ def finite_horizon(
     A corridor of two cells; the goal is two steps away.
 
     >>> from qfast.exact import finite_horizon
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[0, 1], [0, 2], [2, 2]], [[0, 1], [-1, 2], [0, 0]],
     ...           terminated=[[False, False], [False, True], [True, True]])
     >>> finite_horizon(mdp, 2, policy=[0, 0, 0])
@@ -163,7 +163,7 @@ def evaluate_within_limit(mdp: MDP, policies: ArrayLike, limit: int | None = Non
     Examples
     --------
     >>> from qfast.exact import evaluate_within_limit
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[0, 1], [1, 1]], [[-1, 10], [0, 0]], terminated=[[False, True], [True, True]])
     >>> found = evaluate_within_limit(mdp, [[0, 0], [1, 0]], 3)
     >>> found.expected_return, found.success

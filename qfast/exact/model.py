@@ -17,7 +17,7 @@ from qfast.errors import InvalidInput
 from qfast.exact.chains import Chain
 from qfast.exact.checks import Bools, Floats, Ints
 from qfast.exact.scipy_extra import sparse
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["Model", "acting_states", "build_model"]
 

@@ -8,7 +8,7 @@ from qfast.exact.discounted import FixedPoint, solve_discounted
 from qfast.exact.episodic import UnboundedError, solve_episodic
 from qfast.exact.model import Model, acting_states, build_model
 from qfast.exact.results import Solution
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["best_actions", "soft_fixed_point", "solve"]
 
@@ -59,7 +59,7 @@ def solve(mdp: MDP, gamma: float, *, tolerance: float = 1e-10, tie_tolerance: fl
     A corridor of two cells and a goal that pays 2; a step forward pays 1, one back takes it away.
 
     >>> from qfast.exact import solve
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP(
     ...     [[0, 1], [0, 2], [2, 2]],
     ...     [[0, 1], [-1, 2], [0, 0]],
@@ -121,7 +121,7 @@ def soft_fixed_point(
     Examples
     --------
     >>> from qfast.exact import soft_fixed_point
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP([[0, 1], [1, 1]], [[-1, 10], [0, 0]], terminated=[[False, True], [True, True]])
     >>> soft_fixed_point(mdp, 1.0, 0.5).q[0].round(12)  # left: -1 + 0.75 * 10 + 0.25 * left
     array([ 8.66666667, 10.        ])

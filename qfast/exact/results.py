@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qfast.exact.checks import Bools, Floats, Ints
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["FiniteHorizon", "PolicyValue", "PolicyValues", "Solution", "WithinLimit"]
 
@@ -72,7 +72,7 @@ class Solution:
         Examples
         --------
         >>> from qfast.exact import soft_fixed_point
-        >>> from qfast.mdp import MDP
+        >>> from qfast.model.mdp import MDP
         >>> bandit = MDP([[1, 1], [1, 1]], [[0, 1], [0, 0]], terminated=[[True, True], [True, True]])
         >>> soft_fixed_point(bandit, 0.9, 0.1).probabilities()[0]
         array([0.05, 0.95])

@@ -1,7 +1,7 @@
 """One stream of random words an agent: sfc32 (Doty-Humphrey, PractRand 0.93, 2010).
 
 Three words of state and a counter, nine instructions a draw, no multiplication; every bit passes PractRand, so that
-the high and the low bits of one draw can serve two uses.  `qfast.seeding` says how an agent's state is made.
+the high and the low bits of one draw can serve two uses.  `qfast.model.seeding` says how an agent's state is made.
 """
 
 from typing import Any, NamedTuple

@@ -176,7 +176,7 @@ def leaf_moments(spec, records, episodes, leaf):
 def combine_leaves(mean, squares, n):
     """Combine the moments of 2 * k stretches (2 * k, episodes) of n agents each into those of k, in the first k rows.
 
-    Bit for bit what `qfast.moments.combine_moments` does with two of them.
+    Bit for bit what `qfast.engine.moments.combine_moments` does with two of them.
     """
     episodes = mean.shape[1]
     share, weight = n / (n + n), n * n / (n + n)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.curve import LEVELS
+from qfast.engine.curve import LEVELS
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colour_of, percent_axis, plain_frame
 from qfast.run import Run

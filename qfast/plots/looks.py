@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import COLOURS
-from qfast.studies.asked import Metric, StudyData, ranked
+from qfast.studies.select import Metric, StudyData, ranked
 from qfast.studies.texts import percent
 
 if TYPE_CHECKING:

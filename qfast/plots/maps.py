@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from qfast.arguments import flag
 from qfast.errors import InvalidInput
-from qfast.learner import take_tied
-from qfast.mdp import MDP
+from qfast.model.learner import take_tied
+from qfast.model.mdp import MDP
 from qfast.plots.canvas import axes_of, colormap_of
 from qfast.run import Run
 from qfast.run_argument import check_run

@@ -9,8 +9,8 @@ from qfast.arguments import takes
 from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
 from qfast.plots.looks import agents_text, look, say
 from qfast.stats._check import check_count
-from qfast.studies.comparisons import AllComparisons
-from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking
+from qfast.studies.compare import AllComparisons
+from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
 from qfast.studies.texts import percent
 
 if TYPE_CHECKING:

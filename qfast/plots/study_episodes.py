@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.curves import BANDS, _smooth, _wilson
 from qfast.plots.looks import agents_text, look, say, shown, thin
-from qfast.studies.asked import StudyData, metric_of, scores_of
+from qfast.studies.select import StudyData, metric_of, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, axis_of, look, say
 from qfast.stats import estimate_mean, estimate_quantile
-from qfast.studies.asked import (
+from qfast.studies.select import (
     Metric,
     StudyData,
     full_settings,

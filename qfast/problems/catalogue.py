@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems.grids import cliff_walking, frozen_lake, grid, windy_gridworld
 from qfast.problems.gym_adapter import from_gymnasium
 from qfast.problems.lines import chain, corridor, random_walk, river_swim

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
-from qfast.mdp_checks import SUM_TOLERANCE
+from qfast.model.mdp import MDP
+from qfast.model.mdp_checks import SUM_TOLERANCE
 from qfast.problems.outcomes import Outcome, tables_of_rows
 
 __all__ = ["GymTable", "from_P"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp_checks import WALL
+from qfast.model.mdp_checks import WALL
 from qfast.problems.outcomes import Tables
 
 __all__ = ["CELLS", "FOUR_MOVES", "Cells", "move_tables", "share_of_slip"]

@@ -7,8 +7,8 @@ import numpy as np
 
 from qfast.arguments import shown
 from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning, warn_caller
-from qfast.mdp import MDP
-from qfast.mdp_checks import episode_limit
+from qfast.model.mdp import MDP
+from qfast.model.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
 from qfast.problems.taxi_rides import TAXI_ACTIONS
 

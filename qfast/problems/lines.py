@@ -3,7 +3,7 @@
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems.number_checks import finite, probability, whole
 
 __all__ = ["chain", "corridor", "random_walk", "river_swim"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from qfast.arguments import flag
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems.grid_tables import FOUR_MOVES, Cells, move_tables
 from qfast.problems.grids import grid
 from qfast.problems.number_checks import probability

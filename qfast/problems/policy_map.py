@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.arguments import flag
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP, check_mdp
-from qfast.mdp_checks import WALL
+from qfast.model.mdp import MDP, check_mdp
+from qfast.model.mdp_checks import WALL
 
 __all__ = ["arrows"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems.noise import equally_likely, normal
 from qfast.problems.number_checks import finite, whole
 

@@ -4,7 +4,7 @@ from itertools import product
 from typing import Final
 
 from qfast.arguments import flag
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems.from_table import from_P
 from qfast.problems.outcomes import Outcome
 

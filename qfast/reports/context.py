@@ -11,14 +11,14 @@ from qfast.errors import InvalidInput
 from qfast.plots.looks import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
-from qfast.studies.asked import Metric, Missing, Ranked, full_settings, metric_of, ranked, select, settings_json
-from qfast.studies.comparisons import AllComparisons, compare_all
-from qfast.studies.misrankings import StudyMisranking, fine_grid, misrank
-from qfast.studies.summaries import StudySummary, summarize_study
-from qfast.studies.winners import Winner, find_best
+from qfast.studies.best import Winner, find_best
+from qfast.studies.compare import AllComparisons, compare_all
+from qfast.studies.misrank import StudyMisranking, fine_grid, misrank
+from qfast.studies.select import Metric, Missing, Ranked, full_settings, metric_of, ranked, select, settings_json
+from qfast.studies.summary import StudySummary, summarize_study
 
 if TYPE_CHECKING:
-    from qfast.studies.winners import Rerunnable
+    from qfast.studies.best import Rerunnable
 
 __all__ = ["Context"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from qfast.arguments import path_of
 from qfast.errors import InvalidInput
-from qfast.files import check_file, replacing
 from qfast.plots.canvas import matplotlib
+from qfast.storage.archive import check_file, replacing
 
 __all__ = ["check_target", "write_whole"]
 

@@ -7,11 +7,11 @@ from typing import Any
 from qfast.plots.looks import agents_text
 from qfast.reports.context import Context
 from qfast.reports.html import bullets, definitions, paragraph, section, table
-from qfast.studies.asked import settings_json
-from qfast.studies.misrankings import StudyMisranking
-from qfast.studies.summaries import ConfigurationSummary
+from qfast.studies.best import Winner
+from qfast.studies.misrank import StudyMisranking
+from qfast.studies.select import settings_json
+from qfast.studies.summary import ConfigurationSummary
 from qfast.studies.texts import percent, with_interval
-from qfast.studies.winners import Winner
 
 __all__ = ["head", "methods", "reproduce", "settings"]
 

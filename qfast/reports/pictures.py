@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qfast.studies.asked import StudyData
+    from qfast.studies.select import StudyData
 
 __all__ = ["Sketchbook", "curve_panels"]
 

@@ -8,10 +8,10 @@ from qfast.plots.study_settings import centre, crossed_pairs, has_means, slice_o
 from qfast.reports.context import Context
 from qfast.reports.html import bullets, figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
-from qfast.studies.asked import full_settings, ranked, restricted, scores_of
-from qfast.studies.profiles import profile_study
+from qfast.studies.best import Winner
+from qfast.studies.profile import profile_study
+from qfast.studies.select import full_settings, ranked, restricted, scores_of
 from qfast.studies.texts import number, percent, with_interval
-from qfast.studies.winners import Winner
 
 __all__ = ["comparisons", "curves", "distributions", "optimality", "sensitivities", "summaries", "winner"]
 

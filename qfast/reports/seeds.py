@@ -5,7 +5,7 @@ import numpy as np
 from qfast import plots
 from qfast.reports.context import Context
 from qfast.reports.html import figure, gallery, paragraph, section, table
-from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking
+from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
 from qfast.studies.seeds import find_seeds
 from qfast.studies.texts import percent
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from qfast.stats._check import Missing, Rng
-from qfast.studies.asked import StudyData
-from qfast.studies.comparisons import AllComparisons, PairComparison, compare_all, compare_pair
-from qfast.studies.misrankings import USUAL_SEEDS, StudyMisranking, misrank
-from qfast.studies.profiles import StudyProfile, profile_study
+from qfast.studies.best import Rerunnable, Winner, find_best
+from qfast.studies.compare import AllComparisons, PairComparison, compare_all, compare_pair
+from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking, misrank
+from qfast.studies.profile import StudyProfile, profile_study
 from qfast.studies.seeds import SeedTable, find_seeds
-from qfast.studies.summaries import StudySummary, summarize_study
-from qfast.studies.winners import Rerunnable, Winner, find_best
+from qfast.studies.select import StudyData
+from qfast.studies.summary import StudySummary, summarize_study
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from qfast.seeding import Seed
+    from qfast.model.seeding import Seed
 
 __all__ = ["Answers"]
 

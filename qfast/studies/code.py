@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.errors import QfastError
-from qfast.mdp import MDP
-from qfast.rates import Shape
-from qfast.seeding import seed_in_code
-from qfast.settings import DEFAULTS
+from qfast.model.mdp import MDP
+from qfast.model.rates import Shape
+from qfast.model.seeding import seed_in_code
+from qfast.model.settings import DEFAULTS
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.settings import as_key, decode
 

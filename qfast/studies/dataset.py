@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.curve import LEVELS
+from qfast.engine.curve import LEVELS
 from qfast.studies.design import Configuration, coordinate
 from qfast.studies.metrics import Metric, final_window
 from qfast.studies.optional import need

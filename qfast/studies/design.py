@@ -9,11 +9,11 @@ import numpy as np
 
 from qfast.arguments import meant
 from qfast.errors import InvalidInput
-from qfast.learner import Learner, make_learner
-from qfast.mdp import MDP, check_mdp
+from qfast.model.learner import Learner, make_learner
+from qfast.model.mdp import MDP, check_mdp
+from qfast.model.rates import Shape
+from qfast.model.settings import DEFAULTS, SETTINGS, Setting
 from qfast.problems import corridor
-from qfast.rates import Shape
-from qfast.settings import DEFAULTS, SETTINGS, Setting
 from qfast.studies.settings import as_key, encode, is_number, normal, value_in_words, values_of
 from qfast.text import check_printable
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qfast.stats._check import Missing, Rng
-from qfast.studies.asked import StudyData
-from qfast.studies.comparisons import compare_all
-from qfast.studies.misrankings import fine_grid, misrank
-from qfast.studies.profiles import profile_study
+from qfast.studies.compare import compare_all
+from qfast.studies.misrank import fine_grid, misrank
+from qfast.studies.profile import profile_study
+from qfast.studies.select import StudyData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

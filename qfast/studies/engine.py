@@ -12,16 +12,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.batches import count_workers
-from qfast.blocks import Memory, in_order
-from qfast.curve import LEVELS
+from qfast.engine.blocks import AgentArrays, in_order
+from qfast.engine.curve import LEVELS
+from qfast.engine.footprint import worker_bytes
+from qfast.engine.machine import default_threads
+from qfast.engine.moments import LEAF
+from qfast.engine.progress import Progress, Reporter, default_reporter
+from qfast.engine.pulse import Pulse
+from qfast.engine.remote import count_workers
 from qfast.errors import InvalidInput
 from qfast.execution import ctrl_c
-from qfast.footprint import worker_bytes
-from qfast.machine import default_threads
-from qfast.moments import LEAF
-from qfast.progress import Progress, Reporter, default_reporter
-from qfast.pulse import Pulse
 from qfast.studies.folder import Folder
 from qfast.studies.part import Task, run_part
 from qfast.studies.precision import Goal, looks
@@ -233,7 +233,7 @@ def memory_needed(tasks: Sequence[Task], n_agents: int, *, all_open: bool, worke
 def _block_bytes(task: Task, n_agents: int, size: int) -> int:
     """What a block takes while it is trained and measured."""
     plan, wanted = task.plan, task.wanted
-    need = worker_bytes(plan, n_agents, size) + size * Memory.row_bytes(plan)
+    need = worker_bytes(plan, n_agents, size) + size * AgentArrays.row_bytes(plan)
     # Moments of each leaf by stretch, and joined.
     need += 2 * 16 * plan.episodes * -(-size // LEAF) * wanted.curves
     if wanted.keep:

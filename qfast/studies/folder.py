@@ -1,9 +1,8 @@
 """A study's folder: what is complete stands there in pieces, so that an interrupted study can go on.
 
-A `qfast.work_folder.WorkFolder` of the study, with its problems as parts.  Each part ``piece-…`` holds what came in
-during a few seconds: metrics of stretches of agents; of configurations that are complete, their curves; of the others,
-what is needed to go on.  Neither how often pieces were written nor where they begin and end changes a bit of the
-result.
+It is a `WorkFolder` of the study, with its problems as parts.  Each part ``piece-…`` holds what came in during a few
+seconds: metrics of stretches of agents; of configurations that are complete, their curves; of the others, what is
+needed to go on.  Neither how often pieces were written nor where they begin and end changes a bit of the result.
 """
 
 import os
@@ -18,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
+from qfast.storage.work_folder import WorkFolder, part_names, read_part, read_work, work_digest
 from qfast.studies.part import Part
 from qfast.studies.totals import Curves, Totals
-from qfast.work_folder import WorkFolder, part_names, read_part, read_work, work_digest
 
 __all__ = ["KIND", "Folder", "read_begun", "read_problems", "take_pieces"]
 

@@ -14,30 +14,30 @@ from numpy.typing import NDArray
 
 from qfast import __version__
 from qfast.arguments import path_of
-from qfast.batches import count_workers
-from qfast.curve import LEVELS
-from qfast.divergence import why_diverged
+from qfast.engine.curve import LEVELS
+from qfast.engine.divergence import why_diverged
+from qfast.engine.machine import available_memory, default_threads
+from qfast.engine.progress import Reporter
+from qfast.engine.remote import count_workers
 from qfast.errors import DivergedWarning, Interrupted, InvalidInput, PrecisionWarning, Unfinished, warn_caller
 from qfast.execution import make_plan
-from qfast.machine import available_memory, default_threads
-from qfast.magnitudes import lost_updates
-from qfast.mdp import MDP
-from qfast.progress import Reporter
-from qfast.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
+from qfast.model.magnitudes import lost_updates
+from qfast.model.mdp import MDP
+from qfast.model.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
+from qfast.storage.work_folder import read_work
 from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.engine import check_picklable, execute, memory_needed
 from qfast.studies.folder import KIND, Folder
+from qfast.studies.measure import Watch
 from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
 from qfast.studies.part import Records, Task, Wanted
 from qfast.studies.precision import Goal, make_goal
 from qfast.studies.result import Study
 from qfast.studies.settings import encode
 from qfast.studies.totals import Curves, Totals
-from qfast.studies.watching import Watch
 from qfast.training_checks import check_problem, largest_that
-from qfast.work_folder import read_work
 
 __all__ = ["Job", "prepare"]
 

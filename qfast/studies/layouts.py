@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.studies.asked import StudyData
 from qfast.studies.design import PROBLEM
+from qfast.studies.select import StudyData
 
 if TYPE_CHECKING:
     import pandas as pd

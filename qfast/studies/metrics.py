@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["BUILT_IN", "TRUTH", "AgentBlock", "Metric", "choose_metrics", "final_window", "own_metric"]
 

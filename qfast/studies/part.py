@@ -1,6 +1,6 @@
 """A block of agents of one configuration: trained, measured, and reduced to what a study keeps.
 
-`run_part` is a pure function of a `Task` and the agents' numbers, as `qfast.blocks.run_block` is of a plan.
+`run_part` is a pure function of a `Task` and the agents' numbers, as `qfast.engine.blocks.run_block` is of a plan.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import Plan, mean_table, run_block
+from qfast.engine.blocks import Plan, mean_table, run_block
+from qfast.engine.moments import LEAF, Moments, Tree, add_sums, combine_moments
 from qfast.errors import InvalidInput
-from qfast.moments import LEAF, Moments, Tree, add_sums, combine_moments
 from qfast.studies.metrics import AgentBlock, Metric
 
 __all__ = ["Part", "Records", "Task", "run_part"]
 
-# Columns of what is measured at a checkpoint; see `qfast.studies.watching`.
+# Columns of what is measured at a checkpoint; see `qfast.studies.measure`.
 REGRET, OPTIMAL, GREEDY_RETURN = 0, 1, 2
 
 
@@ -96,14 +96,14 @@ class Part:
 
 
 class Records:
-    """Takes a block's records a stretch of episodes at a time, and keeps what is wanted; a `qfast.blocks.Recorder`.
+    """Takes a block's records a stretch of episodes at a time, and keeps what is wanted; a `Recorder`.
 
     Parameters
     ----------
     episodes : int
     wanted : Wanted
     stretches : tuple of (int, int)
-        As in `qfast.blocks.Plan`.
+        As in `qfast.engine.blocks.Plan`.
     """
 
     def __init__(self, episodes: int, wanted: Wanted, stretches: tuple[tuple[int, int], ...]) -> None:
@@ -183,7 +183,7 @@ def run_part(
     first, count : int
         ``first`` is a multiple of 64.
     stop, report
-        As in `qfast.blocks.run_block`.
+        As in `qfast.engine.blocks.run_block`.
 
     Returns
     -------

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.seeding import seed_from_json
-from qfast.settings import DEFAULTS
+from qfast.model.seeding import seed_from_json
+from qfast.model.settings import DEFAULTS
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric

@@ -13,7 +13,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.studies.answers import Answers
 from qfast.studies.drawing import Drawing
 from qfast.studies.layouts import Layouts
@@ -268,7 +268,7 @@ class Study(Answers, Drawing, Layouts):
         -------
         dict
         """
-        from qfast.studies.again import settings_of
+        from qfast.studies.rerun import settings_of
 
         return settings_of(self, self.find(configuration))
 
@@ -297,7 +297,7 @@ class Study(Answers, Drawing, Layouts):
         >>> float(agent.lengths.sum()) == float(study.scores("steps", c)[i])
         True
         """
-        from qfast.studies.again import seed_of
+        from qfast.studies.rerun import seed_of
 
         return seed_of(self, self.find(configuration))
 
@@ -345,7 +345,7 @@ class Study(Answers, Drawing, Layouts):
         >>> again.labels, again.dataset["first_agent"].values.tolist()
         (['alpha=0.5'], [64])
         """
-        from qfast.studies.again import rerun
+        from qfast.studies.rerun import rerun
 
         return rerun(self, configuration, n_agents, seed, threads=threads, executor=executor, progress=progress)
 
@@ -376,7 +376,7 @@ class Study(Answers, Drawing, Layouts):
 
     def __repr__(self) -> str:
         """Describe the study on one screen."""
-        from qfast.studies.words import describe_study
+        from qfast.studies.describe import describe_study
 
         return describe_study(self)
 

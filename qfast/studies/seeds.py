@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
-from qfast.studies.asked import (
+from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,

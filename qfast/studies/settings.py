@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.rates import Rate, Shape, exponential, linear
+from qfast.model.rates import Rate, Shape, exponential, linear
 
 __all__ = ["as_key", "decode", "encode", "is_number", "normal", "value_in_words", "values_of"]
 

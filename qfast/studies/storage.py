@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.arguments import path_of
+from qfast.engine.machine import available_memory
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import check_file, read_json, scratch_folder
-from qfast.machine import available_memory
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
+from qfast.storage.archive import check_file, read_json, scratch_folder
 from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.text import check_printable, printable

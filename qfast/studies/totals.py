@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.curve import LEVELS
-from qfast.moments import Moments, Tree, add_sums, combine_moments
+from qfast.engine.curve import LEVELS
+from qfast.engine.moments import Moments, Tree, add_sums, combine_moments
 from qfast.studies.part import Part
 
 __all__ = ["Curves", "Open", "Totals", "quantiles_of"]

@@ -14,8 +14,8 @@ from qfast.kernel import greedy
 from qfast.kernel.cache import careful
 from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
 from qfast.kernel.spec import Spec
-from qfast.learner import take_tied
-from qfast.reachability import Edges, reach
+from qfast.model.learner import take_tied
+from qfast.model.reachability import Edges, reach
 from qfast.truth.moves import Moves, make_acting, mask_dtype, pack_actions, unpack_actions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.text import percent
 
 if TYPE_CHECKING:

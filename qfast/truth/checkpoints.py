@@ -11,8 +11,8 @@ from qfast.errors import InvalidInput
 from qfast.text import percent
 
 if TYPE_CHECKING:
-    from qfast.learner import Learner
-    from qfast.mdp import MDP
+    from qfast.model.learner import Learner
+    from qfast.model.mdp import MDP
     from qfast.truth.behaviour import Behaviour
     from qfast.truth.judge import Judge
 

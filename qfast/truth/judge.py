@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.engine.machine import check_compiler
 from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import settle
@@ -15,9 +16,8 @@ from qfast.kernel.cache import careful
 from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
 from qfast.kernel.greedy import Acting, Compared, distances
 from qfast.kernel.spec import Spec
-from qfast.machine import check_compiler
-from qfast.mdp import MDP
-from qfast.rates import Rate, constant
+from qfast.model.mdp import MDP
+from qfast.model.rates import Rate, constant
 from qfast.truth.behaviour import Behaviour, behave, distinct_masks, flat, no_masks
 from qfast.truth.moves import Moves, make_acting, ordered_moves, unpack_actions
 from qfast.truth.sparse import sparse_follow, sparse_values

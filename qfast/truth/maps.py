@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from qfast.mdp import MDP
-from qfast.mdp_checks import WALL
+from qfast.model.mdp import MDP
+from qfast.model.mdp_checks import WALL
 
 __all__ = ["cells", "side_by_side"]
 

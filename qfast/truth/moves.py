@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qfast.exact import success_outcomes
 from qfast.kernel.chains import Program
 from qfast.kernel.greedy import Acting
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 __all__ = ["Moves", "make_acting", "make_program", "mask_dtype", "ordered_moves", "pack_actions", "unpack_actions"]
 

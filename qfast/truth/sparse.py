@@ -12,7 +12,7 @@ from qfast.exact.chains import Chain, settle
 from qfast.exact.linear import chain_sum
 from qfast.exact.model import Model, build_model
 from qfast.exact.scipy_extra import sparse
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.truth.moves import Moves
 
 __all__ = ["sparse_follow", "sparse_values"]

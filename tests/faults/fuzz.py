@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 import qfast
-from qfast.files import read_npz, write_npz
+from qfast.storage.archive import read_npz, write_npz
 
 
 class Reached(qfast.QfastError):

@@ -10,10 +10,10 @@ from oracle.digests import plain, rich, rich_mdp
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast import batches
-from qfast.blocks import Block, Memory
-from qfast.curve import SummaryBuilder
-from qfast.moments import Tree, combine_moments
+from qfast.engine import remote
+from qfast.engine.blocks import AgentArrays, Block
+from qfast.engine.curve import SummaryBuilder
+from qfast.engine.moments import Tree, combine_moments
 
 
 class Wire(Executor):
@@ -73,7 +73,7 @@ class Pretending(Executor):
         self.tasks += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        memory = Memory.empty(self.plan, count, records_only=True)
+        memory = AgentArrays.empty(self.plan, count, records_only=True)
         outer = self
 
         class Counted(Future):
@@ -83,13 +83,13 @@ class Pretending(Executor):
 
         future = Counted()
         block = Block(cut.first, memory, None, count, count, 0, np.ones(count, np.int64))
-        future.set_result(batches._Done(block, 1e-6 * count))
+        future.set_result(remote.TaskResult(block, 1e-6 * count))
         return future
 
 
 def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
     from qfast.execution import make_plan
-    from qfast.learner import make_learner
+    from qfast.model.learner import make_learner
 
     learner = make_learner(n_agents=10**8, episodes=100)
     plan = make_plan(
@@ -97,7 +97,7 @@ def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
     )
     executor = Pretending(64)
     executor.plan = plan
-    blocks = batches.run_batches(plan, 10**8, executor, keep=False)
+    blocks = remote.run_batches(plan, 10**8, executor, keep=False)
     places = [(block.first, block.n_agents) for block in blocks]
     assert sum(count for _, count in places) == 10**8
     assert all(a + n == b for (a, n), (b, _) in pairwise(places))
@@ -146,8 +146,8 @@ def test_summaries_of_more_agents_than_32_bits_can_count():
 
 def test_workers_are_counted():
     with ThreadPoolExecutor(5) as pool:
-        assert batches.count_workers(pool) == 5
-    assert batches.count_workers(Wire()) >= 1
+        assert remote.count_workers(pool) == 5
+    assert remote.count_workers(Wire()) >= 1
 
 
 def test_an_executor_that_was_shut_down():

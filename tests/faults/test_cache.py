@@ -128,7 +128,7 @@ def test_a_full_disk_only_means_that_nothing_is_cached(small, monkeypatch):
 
 
 def test_the_kernel_is_careful():
-    from qfast import blocks
+    from qfast.engine import blocks
     from qfast.kernel import alias, chains, greedy, loop, summarize
     from qfast.truth import judge
 

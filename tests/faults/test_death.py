@@ -17,15 +17,15 @@ from oracle.kernels import kernel_with
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast.keeping import Keeping
+from qfast.engine.collector import Collector
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
 # Enough work for a second or two; what is complete is written down twenty times a second.
 LONG = {"n_agents": 40_000, "episodes": 150, "seed": 8, "progress": False}
 TRAIN = f"""
-import sys, qfast, qfast.store
-qfast.store.COMMIT_SECONDS = 0.05
+import sys, qfast, qfast.engine.journal
+qfast.engine.journal.COMMIT_SECONDS = 0.05
 qfast.train(**{LONG}, out=sys.argv[1], threads=1)
 print("complete")
 """
@@ -67,7 +67,7 @@ def stopped_at(monkeypatch):
     """Train with ``out`` until some agents are complete, as a Ctrl-C leaves it."""
 
     def train(out, agents=500, **settings):
-        take = Keeping.take
+        take = Collector.take
 
         def interrupt(keeping, block):
             take(keeping, block)
@@ -76,7 +76,7 @@ def stopped_at(monkeypatch):
 
         options = RUN | {"threads": 1, "out": out} | settings
         mdp = options.pop("mdp", None)
-        monkeypatch.setattr(Keeping, "take", interrupt)
+        monkeypatch.setattr(Collector, "take", interrupt)
         with pytest.raises(qfast.Interrupted) as caught, kernel_with(block=64):
             qfast.train(mdp, **options)
         monkeypatch.undo()

@@ -11,15 +11,15 @@ from oracle.kernels import kernel_with
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast import store
-from qfast.blocks import Memory
-from qfast.keeping import Keeping
+from qfast.engine import journal
+from qfast.engine.blocks import AgentArrays
+from qfast.engine.collector import Collector
 
 SETTINGS = RUN | {"n_agents": 20_000, "threads": 1}
 # 20,000 agents take 800,000 bytes of Q alone.
 LIMITED = f"""
-import resource, sys, qfast, qfast.store
-qfast.store.COMMIT_SECONDS = 0.02
+import resource, sys, qfast, qfast.engine.journal
+qfast.engine.journal.COMMIT_SECONDS = 0.02
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     qfast.train(**{SETTINGS}, out=sys.argv[1])
@@ -69,8 +69,8 @@ def test_a_real_disk_that_is_full(tiny_disk, tmp_path, expected, monkeypatch):
     with pytest.raises(qfast.InvalidInput, match=r"will take 0.0012 GB more, and .* are free"):
         qfast.train(**SETTINGS, out=tiny_disk / "folder")
     assert list(tiny_disk.iterdir()) == []
-    monkeypatch.setattr(store, "_check_room", lambda *_: None)  # as if somebody else filled it up meanwhile
-    monkeypatch.setattr(store, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "_check_room", lambda *_: None)  # as if somebody else filled it up meanwhile
+    monkeypatch.setattr(journal, "COMMIT_SECONDS", 0.0)
     with pytest.raises(qfast.Unfinished, match="No space left on device"):
         qfast.train(**SETTINGS, out=tiny_disk / "folder")
     shutil.copytree(tiny_disk / "folder", tmp_path / "folder")
@@ -79,15 +79,15 @@ def test_a_real_disk_that_is_full(tiny_disk, tmp_path, expected, monkeypatch):
 
 @pytest.mark.parametrize("out", ["folder", "run.npz"])
 def test_a_disk_that_is_taken_away(tmp_path, monkeypatch, out):
-    monkeypatch.setattr(store, "COMMIT_SECONDS", 0.0)
-    take = Keeping.take
+    monkeypatch.setattr(journal, "COMMIT_SECONDS", 0.0)
+    take = Collector.take
 
     def go(keeping, block):
         if keeping.n_agents == 640:
             (tmp_path / "disk").rename(tmp_path / "gone")
         take(keeping, block)
 
-    monkeypatch.setattr(Keeping, "take", go)
+    monkeypatch.setattr(Collector, "take", go)
     (tmp_path / "disk").mkdir()
     settings = RUN | {"n_agents": 2_000, "threads": 1}
     with kernel_with(block=64), pytest.raises(qfast.Unfinished, match="disk") as caught:
@@ -132,14 +132,14 @@ def test_too_little_memory_is_noticed_before_the_start(tmp_path, monkeypatch):
 
 def test_what_stays_on_the_disk_or_is_dropped_needs_no_memory(tmp_path, monkeypatch):
     made = []
-    empty = Memory.empty.__func__
+    empty = AgentArrays.empty.__func__
 
     def watched(cls, plan, n, *, records_only=False):
         memory = empty(cls, plan, n, records_only=records_only)
         made.append(sum(array.nbytes for array in vars(memory).values()))
         return memory
 
-    monkeypatch.setattr(Memory, "empty", classmethod(watched))
+    monkeypatch.setattr(AgentArrays, "empty", classmethod(watched))
     for options in ({"out": tmp_path / "folder"}, {"keep_q": False}):
         made.clear()
         run = qfast.train(**RUN | {"n_agents": 50_000, "episodes": 3} | options)
@@ -149,7 +149,7 @@ def test_what_stays_on_the_disk_or_is_dropped_needs_no_memory(tmp_path, monkeypa
 
 
 def test_a_container_has_less_than_its_machine(tmp_path):
-    from qfast.machine import _free_in_container
+    from qfast.engine.machine import _free_in_container
 
     assert _free_in_container(tmp_path) == 2**62
     (tmp_path / "memory.max").write_text("1000000\n")

@@ -10,7 +10,7 @@ import pytest
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast import pulse
+from qfast.engine import pulse
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix processes")
 

@@ -9,7 +9,7 @@ import pytest
 import qfast
 import qfast.studies.folder
 from faults.runs import RUN, assert_same
-from qfast.outputs import Output
+from qfast.destination import Destination
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
@@ -50,7 +50,7 @@ def test_ctrl_c_while_the_run_is_saved(tmp_path, ctrl_c_at, expected, out):
 
 
 def test_ctrl_c_while_it_is_tidied_up(tmp_path, ctrl_c_at, expected):
-    ctrl_c_at(Output, "tidy_up")
+    ctrl_c_at(Destination, "tidy_up")
     with pytest.raises(qfast.Interrupted, match=r"all 3,000 agents are complete and saved in .*run\.npz") as caught:
         qfast.train(**RUN, out=tmp_path / "run.npz")
     for run in (caught.value.run, qfast.load(tmp_path / "run.npz")):
@@ -60,7 +60,7 @@ def test_ctrl_c_while_it_is_tidied_up(tmp_path, ctrl_c_at, expected):
 
 KILLED = f"""
 import os, signal, sys, qfast
-from qfast.store import Store
+from qfast.engine.journal import Store
 Store.remove = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 qfast.train(**{RUN}, out="run.npz")
 """
@@ -125,10 +125,10 @@ def test_ctrl_c_between_training_and_saving(tmp_path, ctrl_c_at, expected):
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 ORPHANS = f"""
-import os, signal, sys, time, qfast, qfast.store
+import os, signal, sys, time, qfast, qfast.engine.journal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-qfast.store.COMMIT_SECONDS = 0.05
+qfast.engine.journal.COMMIT_SECONDS = 0.05
 pool = ProcessPoolExecutor(2, mp_context=get_context("fork"))
 def die(event):
     if event.agents_done:

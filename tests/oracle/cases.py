@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import qfast
 from qfast import MDP
-from qfast.rates import Rate
+from qfast.model.rates import Rate
 
 N_AGENTS = (1, 2, 7, 31, 64, 65, 200)  # part of a group of lanes, exactly all lanes, and more agents than lanes
 RATES = ("alpha", "gamma", "epsilon", "initial_q", "temperature", "lambda_", "c")

@@ -13,8 +13,9 @@ import qfast
 from oracle.cases import cases
 from oracle.kernels import kernel_with
 from oracle.variants import VARIANTS
-from qfast import blocks, execution
-from qfast.rates import Rate
+from qfast import execution
+from qfast.engine import blocks
+from qfast.model.rates import Rate
 
 # By default two of the variants, thirty problems each (checks double the time that compiling takes; a `long` test has
 # all of them); a number as the first argument chooses how many variants, a second one how many problems.

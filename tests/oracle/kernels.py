@@ -3,7 +3,8 @@
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from qfast import blocks, execution
+from qfast import execution
+from qfast.engine import blocks
 from qfast.kernel.spec import Spec
 
 

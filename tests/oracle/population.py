@@ -11,8 +11,8 @@ import numpy as np
 
 import qfast
 from oracle.learner import learn
-from qfast.learner import Learner, make_learner
-from qfast.settings import RATES
+from qfast.model.learner import Learner, make_learner
+from qfast.model.settings import RATES
 
 __all__ = ["Population", "resume", "train"]
 

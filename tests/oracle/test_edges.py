@@ -11,7 +11,7 @@ import pytest
 import qfast
 from oracle.learner import UNIT, learn
 from oracle.streams import Stream
-from qfast.tables import alias_table
+from qfast.engine.tables import alias_table
 
 LARGEST = 2**32 - 1
 A, K = 5, 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qfast.tables import alias_table
+from qfast.engine.tables import alias_table
 
 
 def _all_equal(probability):

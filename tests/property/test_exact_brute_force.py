@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_policies, evaluate_within_limit, finite_horizon, soft_fixed_point, solve
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -10,7 +10,7 @@ from oracle.cases import Case, cases
 from oracle.variants import Variant
 
 import qfast
-from qfast.tables import alias_table
+from qfast.engine.tables import alias_table
 
 # One variant for all laws; those that compare two add one each.
 LAW = Variant(n_actions=3, outcomes="equal", dtype="float64")

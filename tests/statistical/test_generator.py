@@ -9,7 +9,7 @@ from oracle.chance import assert_counts, assert_independent, assert_mean, assert
 from oracle.streams import Stream, many_words
 from scipy import stats
 
-from qfast.seeding import agent_streams, as_seed_sequence, next_words
+from qfast.model.seeding import agent_streams, as_seed_sequence, next_words
 
 MANY_AGENTS = 100_000
 

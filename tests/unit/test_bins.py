@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from qfast.bins import MOST, Bins
-from qfast.curve import LEVELS, SummaryBuilder
-from qfast.curve_state import builder_from_arrays, builder_to_arrays
+from qfast.engine.bins import MOST, Bins
+from qfast.engine.curve import LEVELS, SummaryBuilder
+from qfast.engine.curve_state import builder_from_arrays, builder_to_arrays
 
 
 def counted(values, size=64, order=None):

@@ -10,7 +10,7 @@ import pytest
 import qfast
 from qfast.errors import BadFile, InvalidInput
 from qfast.exact import evaluate_policies, finite_horizon, solve
-from qfast.work_folder import WorkFolder
+from qfast.storage.work_folder import WorkFolder
 
 MDP = qfast.corridor()
 

@@ -10,13 +10,13 @@ import pytest
 from numba import njit, uint64
 
 import qfast
+from qfast.engine.tables import make_tables
 from qfast.kernel.flat import flatten
 from qfast.kernel.lanes import set_lanes
 from qfast.kernel.memory import load
 from qfast.kernel.spec import Spec
 from qfast.kernel.state import make_lanes
 from qfast.kernel.step import count_step
-from qfast.tables import make_tables
 
 MOST = 2**31 - 1
 BANDIT = qfast.MDP([[1, 1], [1, 1]], [[1.0, 0.0], [0.0, 0.0]], terminated=[[True, True]] * 2)

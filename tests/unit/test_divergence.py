@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.divergence import diverged_agents
+from qfast.engine.divergence import diverged_agents
 from qfast.errors import DivergedWarning
 
 N = 6

@@ -7,7 +7,7 @@ import pytest
 
 from qfast import corridor, exponential, linear
 from qfast.errors import InvalidInput, MissingLimitWarning
-from qfast.learner import make_learner
+from qfast.model.learner import make_learner
 from qfast.training_checks import check_problem
 
 CORRIDOR = corridor()  # its largest reward is 2

@@ -7,7 +7,7 @@ import pytest
 
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_within_limit, finite_horizon, solve, success_outcomes
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 
 def corridor() -> MDP:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qfast.exact import evaluate_policy, solve
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems import cliff_walking, corridor, frozen_lake, garnet, taxi
 
 # There are wheels for these; elsewhere it would have to be compiled, and `pyproject.toml` leaves it out.

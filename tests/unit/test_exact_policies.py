@@ -12,7 +12,7 @@ from qfast.exact import (
     solve,
 )
 from qfast.exact.evaluation import distinct_rows
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 
 def random_mdp(seed: int, n_states: int = 12, n_outcomes: int = 2, *, ends: float = 0.15) -> MDP:

@@ -8,7 +8,7 @@ import pytest
 
 from qfast.errors import InvalidInput, MissingExtra
 from qfast.exact import best_actions, evaluate_policy, soft_fixed_point, solve
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 
 
 def corridor(length: int = 5) -> MDP:

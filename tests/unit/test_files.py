@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast import files
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import read_npz, write_npz
+from qfast.storage import archive
+from qfast.storage.archive import read_npz, write_npz
 
 ARRAYS = {
     "x": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -108,7 +108,7 @@ def test_another_kind(tmp_path: Path) -> None:
 
 
 def test_newer_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "FORMAT_VERSION", 99)
+    monkeypatch.setattr(archive, "FORMAT_VERSION", 99)
     path = write_npz(tmp_path / "a.npz", ARRAYS, "demo")
     monkeypatch.undo()
     with pytest.raises(BadFile, match=r"version 99.*upgrade qfast"):
@@ -310,16 +310,16 @@ def test_what_killed_writers_left_is_swept_up_and_nothing_else(tmp_path: Path) -
     write_npz(tmp_path / "a.npz", ARRAYS, "demo")
     assert not left.exists()
     assert all(path.exists() for path in others)
-    with files.replacing(tmp_path / "a.npz") as stream:  # somebody is writing it now
+    with archive.replacing(tmp_path / "a.npz") as stream:  # somebody is writing it now
         stream.write(b"slow")
         write_npz(tmp_path / "a.npz", ARRAYS, "demo")
         assert len(list(tmp_path.glob(".a.npz.*-*.tmp"))) == 1
     assert (tmp_path / "a.npz").read_bytes() == b"slow"
-    with files.scratch_folder(tmp_path / "a.nc") as folder:
+    with archive.scratch_folder(tmp_path / "a.nc") as folder:
         (folder / "x").touch()
-        with files.scratch_folder(tmp_path / "a.nc"):
+        with archive.scratch_folder(tmp_path / "a.nc"):
             assert (folder / "x").exists()
     (tmp_path / ".a.nc.1-01234567.tmp").mkdir()
-    with files.scratch_folder(tmp_path / "a.nc"):
+    with archive.scratch_folder(tmp_path / "a.nc"):
         assert not (tmp_path / ".a.nc.1-01234567.tmp").exists()
     assert not list(tmp_path.glob(".a.nc*"))

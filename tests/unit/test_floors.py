@@ -11,16 +11,16 @@ import qfast
 
 ROOT = Path(qfast.__file__).parent
 
-# The picture in README's "How it works", from the ground up.  A folder stands for all that is in it.
+# The picture in qfast/README.md, from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors", "settings", "text", "arguments"},
-    {"files", "rates", "seeding", "reachability", "mdp_checks", "mdp_text", "mdp", "learner"}
-    | {"work_folder", "columns", "locks", "run_checks", "machine", "pulse", "divergence", "magnitudes"},
-    {"problems"},
-    {"tables", "moments", "bins", "curve", "curve_state", "stats", "exact"},
-    {"run", "run_argument", "describe", "blocks", "footprint", "batches", "store", "keeping", "outputs", "progress"},
+    {"kernel", "errors", "text", "arguments"},
+    {"storage"},
+    {"model"},
+    {"problems", "exact", "stats"},
+    {"engine"},
+    {"run", "run_argument", "run_checks", "describe"},
     {"truth"},
-    {"training_checks", "execution", "training", "rollouts"},
+    {"training", "training_checks", "execution", "destination", "rollouts"},
     {"studies"},
     {"plots"},
     {"reports"},

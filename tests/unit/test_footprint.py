@@ -11,12 +11,12 @@ import pytest
 from faults.runs import assert_same
 
 import qfast
-from qfast import footprint
-from qfast.bins import MOST
-from qfast.blocks import Memory, run_block
+from qfast.engine import footprint
+from qfast.engine.bins import MOST
+from qfast.engine.blocks import AgentArrays, run_block
+from qfast.engine.footprint import Footprint, memory_needed
 from qfast.execution import make_plan
-from qfast.footprint import Footprint, memory_needed
-from qfast.learner import make_learner
+from qfast.model.learner import make_learner
 
 MEASURE = """
 import ctypes, gc, json, sys
@@ -234,4 +234,5 @@ def test_finished_blocks_do_not_hold_what_is_dropped():
     block = run_block(run, 0, 64, keep=False)
     assert block.memory.q.nbytes == block.memory.rng.nbytes == block.memory.state.nbytes == 0
     np.testing.assert_array_equal(block.memory.returns, run_block(run, 0, 64).memory.returns)
-    assert sum(array.nbytes for array in vars(block.memory).values()) == 64 * Memory.row_bytes(run, records_only=True)
+    kept = sum(array.nbytes for array in vars(block.memory).values())
+    assert kept == 64 * AgentArrays.row_bytes(run, records_only=True)

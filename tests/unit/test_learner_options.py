@@ -8,8 +8,8 @@ import pytest
 
 import qfast
 from qfast.errors import InvalidInput
-from qfast.learner import make_learner
-from qfast.settings import SETTINGS
+from qfast.model.learner import make_learner
+from qfast.model.settings import SETTINGS
 
 RULES, EXPLORE, TIES, TRACES = (SETTINGS[name].choices for name in ("rule", "explore", "ties", "traces"))
 

@@ -10,8 +10,8 @@ import pytest
 import qfast
 from qfast import exact, problems
 from qfast.errors import InvalidInput, PrecisionWarning
-from qfast.learner import make_learner
-from qfast.magnitudes import check_magnitudes, lost_updates
+from qfast.model.learner import make_learner
+from qfast.model.magnitudes import check_magnitudes, lost_updates
 
 SMALL = {"n_agents": 3, "episodes": 20, "seed": 0, "progress": False}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import write_npz
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
+from qfast.storage.archive import write_npz
 
 # Three states in a row; 0 and 1 to act in, 2 the end. Actions: back, forward.
 ROW: dict[str, Any] = {

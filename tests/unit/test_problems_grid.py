@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems import arrows, cliff_walking, corridor, grid, random_walk, taxi, windy_gridworld
 
 LEFT, DOWN, RIGHT, UP = range(4)

@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 
 from qfast.errors import BadFile, InvalidInput, MissingExtra, MissingLimitWarning
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems import (
     GYMNASIUM_IDS,
     cliff_walking,

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
 from qfast.problems import (
     blocking_maze,
     chain,

@@ -5,7 +5,7 @@ import pytest
 
 import qfast
 from qfast.errors import InvalidInput
-from qfast.rates import Rate, as_rate, by_episode, by_visits, constant, exponential, linear, per_agent
+from qfast.model.rates import Rate, as_rate, by_episode, by_visits, constant, exponential, linear, per_agent
 
 
 def over(schedule, episodes):

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted(path for top in ("qfast", "tests", "benchmarks") for path in (ROOT / top).rglob("README.md"))
 #: Rooms whose chapter has a table of all modules.
-WHOLE = ["qfast/kernel"]
+WHOLE = ["qfast/kernel", "qfast/engine", "qfast/studies"]
 
 
 def named(chapter):
@@ -33,7 +33,7 @@ def test_the_steps_to_add_a_rule_name_code_that_is_there():
     steps = (ROOT / "qfast/kernel/README.md").read_text("utf-8").split("## To add a rule")[1]
     for path, text in (
         ("qfast/kernel/rules.py", "RULES = {"),
-        ("qfast/settings.py", '"rule", "q_learning", "choice"'),
+        ("qfast/model/settings.py", '"rule", "q_learning", "choice"'),
         ("tests/oracle/rules.py", "RULES = {"),
         ("tests/oracle/variants.py", '"learner": ('),
     ):

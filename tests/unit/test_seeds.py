@@ -9,7 +9,14 @@ from numpy.random import SeedSequence
 import qfast
 from qfast.cli.population import seed_of
 from qfast.errors import BadFile, InvalidInput
-from qfast.seeding import as_seed_sequence, seed_as_given, seed_from_json, seed_in_code, seed_in_words, seed_to_json
+from qfast.model.seeding import (
+    as_seed_sequence,
+    seed_as_given,
+    seed_from_json,
+    seed_in_code,
+    seed_in_words,
+    seed_to_json,
+)
 
 SEEDS = [
     0, 2**128 - 1, [1, 2], np.array([3, 2**40]), np.int64(7), ["0x1f", 2], [[1, 2], [3]],

@@ -7,8 +7,8 @@ import pytest
 
 import qfast
 from qfast.cli.app import build_parser
-from qfast.learner import Learner, make_learner
-from qfast.settings import DEFAULTS, RATES, SETTINGS, settings_in
+from qfast.model.learner import Learner, make_learner
+from qfast.model.settings import DEFAULTS, RATES, SETTINGS, settings_in
 
 
 @pytest.mark.parametrize("function", [qfast.train, qfast.study], ids=["train", "study"])

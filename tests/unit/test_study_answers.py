@@ -10,8 +10,8 @@ from made_studies import Again, made_dataset, made_study
 from qfast import stats
 from qfast.errors import InvalidInput
 from qfast.stats.experiment import _draw, resample, resample_means
-from qfast.studies.asked import full_settings, metric_of, restricted, scores_of, select
-from qfast.studies.misrankings import fine_grid
+from qfast.studies.misrank import fine_grid
+from qfast.studies.select import full_settings, metric_of, restricted, scores_of, select
 
 LABELS = [f"alpha={a:g}, epsilon={e:g}" for a in (0.1, 0.3, 0.5) for e in (0.05, 0.2)]
 

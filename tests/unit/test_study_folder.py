@@ -9,8 +9,8 @@ import pytest
 
 import qfast
 from qfast.errors import BadFile, Interrupted, InvalidInput, Unfinished
+from qfast.storage.work_folder import WorkFolder
 from qfast.studies import folder as module
-from qfast.work_folder import WorkFolder
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 

@@ -8,7 +8,7 @@ import pytest
 import qfast
 from qfast import Metric
 from qfast.errors import InvalidInput
-from qfast.settings import DEFAULTS
+from qfast.model.settings import DEFAULTS
 from qfast.studies.design import make_design
 from qfast.studies.settings import decode, encode
 

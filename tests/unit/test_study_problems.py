@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.seeding import seed_from_json
+from qfast.model.seeding import seed_from_json
 
 LAKES = {name: qfast.problems.frozen_lake("4x4", slip=slip) for name, slip in (("dry", 0.0), ("damp", 0.05))}
 

@@ -8,10 +8,10 @@ import pytest
 import qfast
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_policies, evaluate_within_limit, reached_states, solve
-from qfast.learner import make_learner
+from qfast.model.learner import make_learner
+from qfast.model.seeding import as_seed_sequence
 from qfast.problems import frozen_lake, garnet, taxi
 from qfast.run import Run
-from qfast.seeding import as_seed_sequence
 from qfast.truth.judge import make_judge
 from qfast.truth.moves import pack_actions, unpack_actions
 

@@ -8,10 +8,10 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from qfast.errors import InvalidInput
-from qfast.learner import make_learner
-from qfast.mdp import MDP
+from qfast.model.learner import make_learner
+from qfast.model.mdp import MDP
+from qfast.model.seeding import as_seed_sequence
 from qfast.run import Run
-from qfast.seeding import as_seed_sequence
 
 AGENTS = 30
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast import work_folder
-from qfast.work_folder import WorkFolder, read_work
+from qfast.storage import work_folder
+from qfast.storage.work_folder import WorkFolder, read_work
 
 
 def names(folder):
@@ -75,7 +75,7 @@ def test_places_that_cannot_be(tmp_path):
 
 
 def test_one_process_at_a_time(begun):
-    code = "import sys, json; from qfast.work_folder import WorkFolder; WorkFolder(sys.argv[1], kind='demo', work={})"
+    code = "import sys; from qfast.storage.work_folder import WorkFolder; WorkFolder(sys.argv[1], kind='demo', work={})"
     with parts(begun):
         done = subprocess.run(
             [sys.executable, "-c", code, begun / "x.parts"], capture_output=True, text=True, check=False,

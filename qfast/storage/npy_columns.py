@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import BadFile
-from qfast.files import DAMAGE
+from qfast.storage.archive import DAMAGE
 
-__all__ = ["Columns", "map_columns"]
+__all__ = ["NpyColumns", "map_columns"]
 
 _CHUNK: Final = 2**22  # bytes that are read at once
 _AGENTS_LAST: Final = ("rng",)  # arrays whose files say so: Fortran's order, so that they grow like the others
 
 
-class Columns:
+class NpyColumns:
     """Arrays of all agents in ``.npy`` files of a folder, which grow in the order of the agents.
 
     Parameters

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
-from qfast.studies.asked import (
+from qfast.studies.seeds import pair_of
+from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,
@@ -21,7 +22,6 @@ from qfast.studies.asked import (
     restricted,
     select,
 )
-from qfast.studies.seeds import pair_of
 from qfast.studies.texts import columns, number, percent, with_interval
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 
 from qfast.errors import InvalidInput
 from qfast.stats import Estimate, SelectionBias, estimate_quantile, selection_bias
-from qfast.studies.asked import (
+from qfast.studies.metrics import BUILT_IN
+from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,
@@ -20,7 +21,6 @@ from qfast.studies.asked import (
     restricted,
     select,
 )
-from qfast.studies.metrics import BUILT_IN
 from qfast.studies.texts import columns, number, with_interval
 
 if TYPE_CHECKING:

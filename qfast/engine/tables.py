@@ -9,9 +9,9 @@ from qfast.errors import InvalidInput
 from qfast.kernel.alias import make_alias
 from qfast.kernel.memory import SMALL
 from qfast.kernel.state import Tables
-from qfast.learner import Learner
-from qfast.mdp import MDP
-from qfast.rates import Rate
+from qfast.model.learner import Learner
+from qfast.model.mdp import MDP
+from qfast.model.rates import Rate
 
 __all__ = [
     "action_values",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import Comparison, Estimate, compare, correct, probability_of_improvement
-from qfast.studies.asked import (
+from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from qfast.mdp import MDP
+    from qfast.model.mdp import MDP
 
 __all__ = ["describe"]
 
@@ -32,7 +32,7 @@ def describe(mdp: "MDP", *, possible: NDArray[np.bool_]) -> str:
 
     Examples
     --------
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> print(repr(MDP([[0]], [[1.0]], terminated=[[True]])).splitlines()[0])
     MDP with 1 state, 1 action, 1 outcome each (deterministic)
     """

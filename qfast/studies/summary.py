@@ -18,7 +18,7 @@ from qfast.stats import (
     estimate_share,
     summarize,
 )
-from qfast.studies.asked import (
+from qfast.studies.select import (
     Metric,
     Missing,
     Ranked,

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import DivergedWarning, warn_caller
-from qfast.learner import Learner
-from qfast.mdp import MDP
+from qfast.model.learner import Learner
+from qfast.model.mdp import MDP
 
 __all__ = ["diverged_agents", "forbidden_pairs", "warn_of_divergence", "why_diverged"]
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
-from qfast.locks import is_at
+from qfast.storage.locks import is_at
 
 try:
     import fcntl

@@ -7,19 +7,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from qfast.blocks import RECORDED, Block, Memory, Plan, mean_table
-from qfast.curve import SummaryBuilder
+from qfast.engine.blocks import RECORDED, AgentArrays, Block, Plan, mean_table
+from qfast.engine.curve import SummaryBuilder
+from qfast.engine.journal import Done, Journal
 from qfast.errors import QfastError
-from qfast.store import Done, Store
 
-__all__ = ["CannotSave", "Keeping"]
+__all__ = ["CannotSave", "Collector"]
 
 
 class CannotSave(QfastError):
     """What is complete cannot be written: the disk is full, or was taken away."""
 
 
-class Keeping:
+class Collector:
     """What has come in, in the order of the agents.
 
     Parameters
@@ -28,24 +28,24 @@ class Keeping:
     n_agents : int
     keep_q : bool
         Whether what the agents have learned is kept.
-    store : Store, optional
+    store : Journal, optional
         The training's folder.  What it has is taken up.
     on_disk : bool
         Whether arrays of agents stay in that folder, so that memory does not grow with the agents.
 
     Attributes
     ----------
-    memory : Memory
+    memory : AgentArrays
         The agents, as far as they are kept in memory.
-    into : Memory or None
+    into : AgentArrays or None
         Where blocks that share this process's memory may write at once.
     """
 
     def __init__(
-        self, plan: Plan, n_agents: int, *, keep_q: bool = True, store: Store | None = None, on_disk: bool = False
+        self, plan: Plan, n_agents: int, *, keep_q: bool = True, store: Journal | None = None, on_disk: bool = False
     ) -> None:
         self.plan, self.store, self.on_disk, self.keep_q = plan, store, on_disk, keep_q
-        self.memory = Memory.empty(plan, 0 if on_disk else n_agents, records_only=not keep_q)
+        self.memory = AgentArrays.empty(plan, 0 if on_disk else n_agents, records_only=not keep_q)
         self.into = self.memory if keep_q and not on_disk else None
         self.n_agents = self.n_steps = self.n_diverged = 0
         self.seconds = self._before = 0.0
@@ -108,7 +108,7 @@ class Keeping:
             store.commit(Done(self.n_agents, self.n_steps, self.seconds, self.summary, self.n_diverged))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of the agents that are complete, under the names that `qfast.blocks.Memory` has for them.
+        """The arrays of the agents that are complete, by the names that `qfast.engine.blocks.AgentArrays` has.
 
         With two tables also ``mean``.  Arrays that are not kept are left out.
         """
@@ -124,7 +124,7 @@ class Keeping:
 
 
 @contextmanager
-def _saving(store: Store) -> Iterator[None]:
+def _saving(store: Journal) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qfast.rates import Rate, Shape
+from qfast.model.rates import Rate, Shape
 from qfast.studies.settings import value_in_words
 
 if TYPE_CHECKING:

@@ -15,20 +15,28 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.curve import LEAF, SummaryBuilder, windows
-from qfast.divergence import diverged_agents
+from qfast.engine.curve import LEAF, SummaryBuilder, windows
+from qfast.engine.divergence import diverged_agents
+from qfast.engine.tables import explore_threshold
 from qfast.kernel import alias, loop, summarize
 from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
 from qfast.kernel.memory import SLACK
 from qfast.kernel.spec import Spec
 from qfast.kernel.state import Agents, Tables, make_lanes
-from qfast.learner import Learner
-from qfast.seeding import agent_streams, next_words
-from qfast.tables import explore_threshold
+from qfast.model.learner import Learner
+from qfast.model.seeding import agent_streams, next_words
 
 __all__ = [
-    "Block", "BlockStopped", "Memory", "Plan", "Recorder", "block_size", "compile_plan", "in_order", "run_block",
+    "AgentArrays",
+    "Block",
+    "BlockStopped",
+    "Plan",
+    "Recorder",
+    "block_size",
+    "compile_plan",
+    "in_order",
+    "run_block",
     "run_blocks",
 ]  # fmt: skip
 
@@ -126,7 +134,7 @@ class Plan:
 
 
 @dataclass
-class Memory:
+class AgentArrays:
     """What is kept of agents: of a block, or of a whole run.
 
     Attributes
@@ -173,7 +181,7 @@ class Memory:
         }  # fmt: skip
 
     @classmethod
-    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "Memory":
+    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "AgentArrays":
         """Allocate memory for n agents, or only for what is recorded of them."""
         arrays: dict[str, NDArray[Any]] = {}
         for name, (shape, kind) in cls.shapes(plan, n, records_only=records_only).items():
@@ -191,7 +199,7 @@ class Memory:
         shapes = cls.shapes(plan, 1, records_only=records_only).values()
         return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in shapes)
 
-    def records(self) -> "Memory":
+    def records(self) -> "AgentArrays":
         """What was recorded, without what the agents have learned."""
         gone = {
             name: np.empty([size if axis else 0 for axis, size in enumerate(array.shape)], array.dtype)
@@ -200,19 +208,19 @@ class Memory:
         }
         return replace(self, **gone | {"rng": np.empty((4, 0), np.uint32)})
 
-    def part(self, first: int, count: int) -> "Memory":
+    def part(self, first: int, count: int) -> "AgentArrays":
         """Give views of the agents ``first`` … ``first + count - 1``."""
         end = first + count
-        return Memory(
+        return AgentArrays(
             self.q[first:end], self.visits[first:end], self.rng[:, first:end], self.state[first:end],
             self.returns[first:end], self.lengths[first:end], self.score[:, first:end],
             self.checks[first:end], self.kept[first:end],
         )  # fmt: skip
 
-    def put(self, first: int, block: "Memory", *, count: int | None = None, records_only: bool = False) -> None:
+    def put(self, first: int, block: "AgentArrays", *, count: int | None = None, records_only: bool = False) -> None:
         """Copy a block's agents, or only what was recorded of them, to their place."""
         part = self.part(first, len(block.state) if count is None else count)
-        for array in fields(Memory):
+        for array in fields(AgentArrays):
             if not records_only or array.name in RECORDED:
                 getattr(part, array.name)[...] = getattr(block, array.name)
 
@@ -230,7 +238,7 @@ class Block:
     ----------
     first : int
         Number of its first agent within the run.
-    memory : Memory or None
+    memory : AgentArrays or None
         None where the agents' arrays were written in place.
     summary : SummaryBuilder, another recorder, or None
     n_agents, n_steps, n_diverged : int
@@ -239,7 +247,7 @@ class Block:
     """
 
     first: int
-    memory: Memory | None
+    memory: AgentArrays | None
     summary: Any
     n_agents: int
     n_steps: int
@@ -269,7 +277,7 @@ def compile_plan(plan: Plan) -> None:
         SummaryBuilder(1).add(0, 0, np.zeros((1, 1), plan.learner.dtype), np.zeros((1, 1), np.int32))
 
 
-def _begin(plan: Plan, first: int, memory: Memory) -> None:
+def _begin(plan: Plan, first: int, memory: AgentArrays) -> None:
     """Put new agents at the beginning of their first episode."""
     count = len(memory.state)
     initial = plan.learner.initial_q.for_agents(first - plan.begin, count, memory.q.dtype)
@@ -296,8 +304,8 @@ def run_block(
     plan: Plan,
     first: int,
     count: int,
-    before: Memory | None = None,
-    into: Memory | None = None,
+    before: AgentArrays | None = None,
+    into: AgentArrays | None = None,
     stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
     keep: bool = True,
@@ -309,9 +317,9 @@ def run_block(
     plan : Plan
     first, count : int
         ``first`` is a multiple of 64.
-    before : Memory, optional
+    before : AgentArrays, optional
         The agents as an earlier training left them, or their Q alone; new ones by default.
-    into : Memory, optional
+    into : AgentArrays, optional
         Where to write, instead of memory of the block's own.
     stop : ndarray of int64, shape (1,), optional
         Watched by the kernel: when another thread makes it other than 0, the block ends at once.
@@ -329,7 +337,7 @@ def run_block(
     BlockStopped
         If ``stop`` was set before the block was complete.
     """
-    memory = Memory.empty(plan, count) if into is None else into
+    memory = AgentArrays.empty(plan, count) if into is None else into
     if before is None or not before.state.size:
         _begin(plan, first, memory)
     else:
@@ -393,7 +401,7 @@ def _stops(plan: Plan, begin: int, end: int) -> list[int]:
     return [*(episode for episode in checkpoints if begin < episode < end), end]
 
 
-def _checker(plan: Plan, first: int, memory: Memory) -> Callable[[int], None]:
+def _checker(plan: Plan, first: int, memory: AgentArrays) -> Callable[[int], None]:
     """What to call after so many episodes: it measures a block's agents if that is a checkpoint."""
     checks = plan.checks
     if checks is None:
@@ -425,8 +433,8 @@ def run_blocks(
     size: int,
     ahead: int,
     begin: int = 0,
-    before: Memory | None = None,
-    into: Memory | None = None,
+    before: AgentArrays | None = None,
+    into: AgentArrays | None = None,
     stop: NDArray[np.int64] | None = None,
     report: Callable[[int], None] | None = None,
     keep: bool = True,

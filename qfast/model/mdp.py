@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast import mdp_checks
 from qfast.arguments import path_of, shown
 from qfast.errors import BadFile, InvalidInput
-from qfast.files import read_npz, write_npz
-from qfast.mdp_text import describe
-from qfast.reachability import Edges, reach, terminal_starts
+from qfast.model import mdp_checks
+from qfast.model.mdp_text import describe
+from qfast.model.reachability import Edges, reach, terminal_starts
+from qfast.storage.archive import read_npz, write_npz
 from qfast.text import printable
 
 __all__ = ["MDP"]
@@ -93,7 +93,7 @@ class MDP:
     --------
     Two states in a row and an end; action 1 moves on and pays 1 at the end.
 
-    >>> from qfast.mdp import MDP
+    >>> from qfast.model.mdp import MDP
     >>> mdp = MDP(
     ...     next_state=[[0, 1], [0, 2], [2, 2]],
     ...     reward=[[0, 0], [0, 1], [0, 0]],

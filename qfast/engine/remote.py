@@ -19,15 +19,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import Block, Memory, Plan, block_size, run_block
-from qfast.curve import SummaryBuilder
+from qfast.engine.blocks import AgentArrays, Block, Plan, block_size, run_block
+from qfast.engine.curve import SummaryBuilder
+from qfast.engine.machine import default_threads
+from qfast.engine.pulse import Pulse, dask_client
 from qfast.errors import Unfinished
-from qfast.machine import default_threads
-from qfast.pulse import Pulse, dask_client
-from qfast.rates import Rate
-from qfast.settings import RATES
+from qfast.model.rates import Rate
+from qfast.model.settings import RATES
 
-__all__ = ["Cut", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]
+__all__ = ["AgentValues", "WorkersFailed", "count_workers", "cut_plan", "run_batch", "run_batches"]
 
 #: Seconds that a task should take: long beside what a scheduler needs for it, short beside what a dead worker loses.
 _TASK_SECONDS: Final = 1.0
@@ -44,7 +44,7 @@ class WorkersFailed(Unfinished):
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class AgentValues:
     """The values of single agents that belong to a part of a run.
 
     Attributes
@@ -70,7 +70,7 @@ class Cut:
         return replace(plan, learner=replace(plan.learner, **rates), checks=checks, begin=self.first)
 
 
-def cut_plan(plan: Plan) -> tuple[Plan, Callable[[int, int], Cut]]:
+def cut_plan(plan: Plan) -> tuple[Plan, Callable[[int, int], AgentValues]]:
     """Divide a plan into what all agents share, and what cuts the rest to some of them.
 
     Parameters
@@ -82,16 +82,16 @@ def cut_plan(plan: Plan) -> tuple[Plan, Callable[[int, int], Cut]]:
     shared : Plan
         Small, whatever the number of agents.
     cut : callable
-        Takes the first agent and how many, and gives a `Cut`.
+        Takes the first agent and how many, and gives a `AgentValues`.
     """
     single = {name: rate.values for name in RATES if (rate := getattr(plan.learner, name)).kind == "agent"}
     none: dict[str, Any] = {name: Rate("agent", values[:0], "…") for name, values in single.items()}
     checks, group = (None, None) if plan.checks is None else plan.checks.split()
 
-    def cut(first: int, count: int) -> Cut:
+    def cut(first: int, count: int) -> AgentValues:
         part = slice(first, first + count)
         rates = {name: values[part].copy() for name, values in single.items()}
-        return Cut(first, rates, None if group is None else group[part].copy())
+        return AgentValues(first, rates, None if group is None else group[part].copy())
 
     return replace(plan, learner=replace(plan.learner, **none), checks=checks), cut
 
@@ -122,7 +122,7 @@ def _unpack(packed: "_Packed | Plan") -> Plan:
 
 
 @dataclass
-class _Done:
+class TaskResult:
     """What comes back: a block, and how long it took."""
 
     block: Block
@@ -131,31 +131,31 @@ class _Done:
 
 def run_batch(
     packed: "_Packed | Plan",
-    cut: Cut,
+    cut: AgentValues,
     count: int,
     size: int,
-    before: Memory | None = None,
+    before: AgentArrays | None = None,
     *,
     keep: bool = True,
-) -> _Done:
+) -> TaskResult:
     """Train a batch of agents, block by block, on a worker.
 
     Parameters
     ----------
     packed : Plan
         What all agents share.
-    cut : Cut
+    cut : AgentValues
         What belongs to these.
     count, size : int
         Agents in all, and in a block.
-    before : Memory, optional
+    before : AgentArrays, optional
         The agents as an earlier training left them.
     keep : bool
         Whether their Q comes back.
     """
     began = time.perf_counter()
     plan = cut.join(_unpack(packed))
-    memory = Memory.empty(plan, count, records_only=not keep)
+    memory = AgentArrays.empty(plan, count, records_only=not keep)
     summary = SummaryBuilder(plan.episodes) if plan.record == "summary" else None
     steps, n_diverged = np.empty(count, np.int64), 0
     for at in range(0, count, size):
@@ -172,7 +172,7 @@ def run_batch(
         if summary is not None and block.summary is not None:
             summary.merge(block.summary)
     block = Block(cut.first, memory, summary, count, int(steps.sum()), n_diverged, steps)
-    return _Done(block, time.perf_counter() - began)
+    return TaskResult(block, time.perf_counter() - began)
 
 
 def count_workers(executor: Executor) -> int:
@@ -210,7 +210,7 @@ class _Batches:
             self.workers = count_workers(self.executor)
             self._counted = time.monotonic()
 
-    def learn(self, done: _Done) -> None:
+    def learn(self, done: TaskResult) -> None:
         """Take the time that a task took; the first ones contain the compiler's."""
         each = done.seconds / done.block.n_agents
         self._agent_seconds = each if not self._agent_seconds else min(2 * self._agent_seconds, each)
@@ -235,7 +235,7 @@ def run_batches(
     executor: Executor,
     *,
     begin: int = 0,
-    before: Memory | None = None,
+    before: AgentArrays | None = None,
     keep: bool = True,
     size: int | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -258,7 +258,7 @@ def run_batches(
     """
     shared, cut = cut_plan(plan)
     batches = _Batches(executor, plan, n_agents, keep)
-    pending: deque[Future[_Done]] = deque()
+    pending: deque[Future[TaskResult]] = deque()
     first, pulse = begin, Pulse(executor)
     try:
         try:
@@ -303,8 +303,8 @@ def _hand_out(executor: Executor, plan: Plan) -> Any:
 
 
 def _submit(
-    executor: Executor, handle: Any, cut: Cut, count: int, block: int, old: Memory | None, *, keep: bool
-) -> "Future[_Done]":
+    executor: Executor, handle: Any, cut: AgentValues, count: int, block: int, old: AgentArrays | None, *, keep: bool
+) -> "Future[TaskResult]":
     # Dask would make a key out of all arguments, and take two equal tasks for one.
     options: dict[str, Any] = {} if dask_client(executor) is None else {"pure": False}
     return executor.submit(run_batch, handle, cut, count, block, old, keep=keep, **options)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.random import SeedSequence
 
 from qfast.errors import InvalidInput
-from qfast.seeding import seed_from_json
-from qfast.settings import DEFAULTS, meaningful
+from qfast.model.seeding import seed_from_json
+from qfast.model.settings import DEFAULTS, meaningful
 from qfast.studies.design import PROBLEM
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.bins import Bins
-from qfast.moments import LEAF, Moments, Tree, combine_moments
+from qfast.engine.bins import Bins
+from qfast.engine.moments import LEAF, Moments, Tree, combine_moments
 
 __all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
 

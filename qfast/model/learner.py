@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.rates import Rate, as_rate, constant
-from qfast.settings import DEFAULTS, RATES, SETTINGS, Setting
+from qfast.model.rates import Rate, as_rate, constant
+from qfast.model.settings import DEFAULTS, RATES, SETTINGS, Setting
 
 __all__ = ["Learner", "make_learner"]
 
@@ -161,7 +161,7 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     n_agents, episodes : int
         What the lengths of arrays are compared with.
     **given
-        Any of `qfast.settings.SETTINGS`, as `qfast.train` takes them; those that are left out have their defaults.
+        Any of `qfast.model.settings.SETTINGS`, as `qfast.train` takes them; those left out have their defaults.
 
     Raises
     ------

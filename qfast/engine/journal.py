@@ -18,17 +18,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.blocks import RECORDED, Memory, Plan, mean_table
-from qfast.columns import Columns
-from qfast.curve import SummaryBuilder
-from qfast.curve_state import builder_from_arrays, builder_to_arrays
+from qfast.engine.blocks import RECORDED, AgentArrays, Plan, mean_table
+from qfast.engine.curve import SummaryBuilder
+from qfast.engine.curve_state import builder_from_arrays, builder_to_arrays
 from qfast.errors import BadFile, InvalidInput
-from qfast.mdp import MDP
-from qfast.seeding import seed_to_json
-from qfast.settings import RATES
-from qfast.work_folder import WorkFolder
+from qfast.model.mdp import MDP
+from qfast.model.seeding import seed_to_json
+from qfast.model.settings import RATES
+from qfast.storage.npy_columns import NpyColumns
+from qfast.storage.work_folder import WorkFolder
 
-__all__ = ["COMMIT_SECONDS", "KIND", "Done", "Store", "describe_work", "remove_store", "rows_of"]
+__all__ = ["COMMIT_SECONDS", "KIND", "Done", "Journal", "describe_work", "remove_store", "rows_of"]
 
 #: What kind of work a training is.
 KIND: Final = "training"
@@ -84,7 +84,7 @@ class Done:
     n_diverged: int = 0
 
 
-def rows_of(memory: Memory) -> dict[str, NDArray[Any]]:
+def rows_of(memory: AgentArrays) -> dict[str, NDArray[Any]]:
     """The arrays of a memory, agents first; with two tables their mean as well."""
     rows = {name: array.T if name == "rng" else array for name, array in vars(memory).items() if name != "score"}
     if memory.q.ndim == 4:
@@ -102,7 +102,7 @@ def _check_room(folder: Path, needed: int) -> None:
         raise InvalidInput(msg)
 
 
-class Store:
+class Journal:
     """What is complete of a training, in a folder.
 
     Parameters
@@ -119,7 +119,7 @@ class Store:
     ----------
     done : Done
         How far the training had come when the folder was opened, or at the last `commit`.
-    columns : Columns
+    columns : NpyColumns
 
     Raises
     ------
@@ -133,9 +133,9 @@ class Store:
         self.parts = WorkFolder(folder, kind=KIND, work=work)
         self._committed = time.monotonic()
         try:
-            like = rows_of(Memory.empty(plan, 0))
+            like = rows_of(AgentArrays.empty(plan, 0))
             like = {name: array for name, array in like.items() if keep_q or name in RECORDED}
-            self.columns = Columns(folder, like, n_agents)
+            self.columns = NpyColumns(folder, like, n_agents)
             self.done, checksums = self._latest(plan)
             _check_room(folder, (n_agents - self.done.n_agents) * self.columns.bytes_per_agent)
             self.columns.begin(self.done.n_agents, checksums)
@@ -170,11 +170,11 @@ class Store:
         """Whether it is time for the next `commit`."""
         return time.monotonic() >= self._committed + COMMIT_SECONDS
 
-    def append(self, agents: Memory, count: int) -> None:
+    def append(self, agents: AgentArrays, count: int) -> None:
         """Write the next ``count`` agents, which the next `commit` will vouch for."""
         self.columns.append(rows_of(agents), count)
 
-    def load_into(self, memory: Memory) -> None:
+    def load_into(self, memory: AgentArrays) -> None:
         """Read the agents that are complete into the first places of a memory."""
         target = rows_of(memory)
         for name in self.columns.names:

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.bins import MOST, count_type
-from qfast.blocks import Memory, Plan
-from qfast.curve import LEAF, WINDOW, windows
+from qfast.engine.bins import MOST, count_type
+from qfast.engine.blocks import AgentArrays, Plan
+from qfast.engine.curve import LEAF, WINDOW, windows
 from qfast.kernel.state import lanes_bytes
 
 __all__ = ["Footprint", "memory_needed", "worker_bytes"]
@@ -58,7 +58,7 @@ def memory_needed(plan: Plan, n_agents: int, how: Footprint) -> int:
     blocks = -(-n_agents // how.size)
     running = min(how.workers, blocks)
     waiting = min(blocks - running, max(1, how.workers // 2))
-    whole, records = Memory.row_bytes(plan), Memory.row_bytes(plan, records_only=True)
+    whole, records = AgentArrays.row_bytes(plan), AgentArrays.row_bytes(plan, records_only=True)
     checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
     need = n_agents * checkpoints * (33 if how.on_disk else 1)  # their columns are copied out of the file, `optimal` is
     if not how.on_disk:

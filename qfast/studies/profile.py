@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import Profile, performance_profile
-from qfast.studies.asked import Metric, Missing, StudyData, common_scores, metric_of, select, undefined_text
+from qfast.studies.select import Metric, Missing, StudyData, common_scores, metric_of, select, undefined_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput, PrecisionWarning, warn_caller
-from qfast.learner import Learner
-from qfast.mdp import MDP
+from qfast.model.learner import Learner
+from qfast.model.mdp import MDP
 
 __all__ = ["check_magnitudes", "lost_updates", "warn_of_lost_updates"]
 
@@ -74,7 +74,7 @@ def lost_updates(mdp: MDP, learner: Learner) -> str | None:
     Examples
     --------
     >>> import qfast
-    >>> from qfast.learner import make_learner
+    >>> from qfast.model.learner import make_learner
     >>> lost_updates(qfast.corridor(), make_learner(n_agents=1, episodes=1)) is None
     True
     """

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from qfast.arguments import explained, path_of
+from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
-from qfast.mdp import MDP
-from qfast.progress import Reporter
-from qfast.seeding import Seed
-from qfast.settings import DEFAULT_EPSILON, settings_in
+from qfast.model.mdp import MDP
+from qfast.model.seeding import Seed
+from qfast.model.settings import DEFAULT_EPSILON, settings_in
 from qfast.studies.job import prepare
 from qfast.studies.optional import need
 from qfast.studies.result import Study

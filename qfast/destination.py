@@ -9,22 +9,22 @@ from typing import Any
 from numpy.random import SeedSequence
 
 from qfast.arguments import path_of
-from qfast.blocks import Plan
+from qfast.engine.blocks import Plan
+from qfast.engine.journal import KIND, Journal, describe_work, remove_store
 from qfast.errors import BadFile, InvalidInput, QfastError, Unfinished
-from qfast.files import check_file
-from qfast.mdp import MDP
+from qfast.model.mdp import MDP
+from qfast.model.seeding import seed_from_json
 from qfast.run import Run, load
-from qfast.seeding import seed_from_json
-from qfast.store import KIND, Store, describe_work, remove_store
-from qfast.work_folder import read_work, work_digest
+from qfast.storage.archive import check_file
+from qfast.storage.work_folder import read_work, work_digest
 
-__all__ = ["Output"]
+__all__ = ["Destination"]
 
 # Where nothing can ever be written, whatever is done again.
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
-class Output:
+class Destination:
     """Where a training keeps its result.
 
     Parameters
@@ -54,7 +54,7 @@ class Output:
         self.path = path_of(path, "out")
         self.on_disk = self.path.suffix != ".npz"
         self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
-        self._store: Store | None = None
+        self._store: Journal | None = None
         self._digest = ""
         self._work: dict[str, Any] = {}
         if not self.path.parent.is_dir():
@@ -101,10 +101,10 @@ class Output:
             if work is not None and work_digest(KIND, work) == run.work:
                 remove_store(self.folder, work)
 
-    def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Store:
+    def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Journal:
         """Open the folder, or make it."""
         try:
-            self._store = Store(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+            self._store = Journal(self.folder, self._work, plan, n_agents, keep_q=keep_q)
         except OSError as error:
             if error.errno not in _FORBIDDEN:
                 raise

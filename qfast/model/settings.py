@@ -1,8 +1,8 @@
 """Every setting of a learner, once: its default, what it may be, when it has a meaning, and a line of help.
 
 The signatures' checks, files, the command line's options, what a study can vary and what is shown come from this table.
-A new setting is a row here, a parameter of `qfast.train` and `qfast.study`, a field of `qfast.learner.Learner`, and its
-meaning in the kernel and in the oracle of the tests.  Nothing is imported: the command line's help needs no NumPy.
+A new setting is a row here, a parameter of `qfast.train` and `qfast.study`, a field of `Learner`, and its meaning in
+the kernel and in the oracle of the tests.  Nothing is imported: the command line's help needs no NumPy.
 """
 
 import math

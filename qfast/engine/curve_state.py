@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.curve import SummaryBuilder, windows
+from qfast.engine.curve import SummaryBuilder, windows
 
 __all__ = ["builder_from_arrays", "builder_to_arrays"]
 

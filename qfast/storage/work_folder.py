@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from qfast.arguments import path_of
 from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, warn_caller
-from qfast.files import TEMPORARY, read_json, read_npz, replacing, write_npz
-from qfast.locks import FileLock
+from qfast.storage.archive import TEMPORARY, read_json, read_npz, replacing, write_npz
+from qfast.storage.locks import FileLock
 
 __all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
 
@@ -156,7 +156,7 @@ class WorkFolder:
         name : str
             Its name, letters, digits, hyphens and underscores.
         arrays : mapping of str to ndarray
-            As `qfast.files.write_npz` takes them.
+            As `qfast.storage.archive.write_npz` takes them.
 
         Raises
         ------
