@@ -99,7 +99,8 @@ def score_distribution(
         ax.set_ylabel("share of agents up to the score")
         ax.set_ylim(-0.02, 1.02)
         percent_axis(ax.yaxis)
-        ax.legend(frameon=False, fontsize="small")
+        if any(x.size for x in scores):
+            ax.legend(frameon=False, fontsize="small")
         text = "empirical distribution functions"
     ax.set_xlabel(axis_of(asked, raw, int(study.dataset.attrs["episodes"])))
     plain_frame(ax)

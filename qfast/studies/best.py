@@ -9,6 +9,7 @@ import numpy as np
 
 from qfast.errors import InvalidInput
 from qfast.stats import Estimate, SelectionBias, estimate_quantile, selection_bias
+from qfast.studies.compare import compare_pair
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.select import (
     Metric,
@@ -63,6 +64,8 @@ class Winner:
         The median where it won, and on fresh seeds.
     n_selected, n_fresh : int
         Agents behind the two.
+    in_doubt : bool
+        Whether the second best is not told from it, by the test of `Study.compare`.
     chosen_by : str
         What it has the best of: "mean", unless configurations have none.
     no_mean : str
@@ -81,6 +84,7 @@ class Winner:
     medians: tuple[Estimate, Estimate]
     n_selected: int
     n_fresh: int
+    in_doubt: bool
     chosen_by: str = "mean"
     no_mean: str = ""
     about: str = ""
@@ -94,6 +98,8 @@ class Winner:
         else:
             head = f"{self.label} is the best {of} in {self.metric.title}: it has its {self.chosen_by}, since means "
             head += f"are not defined ({self.no_mean})"
+        if self.in_doubt:
+            head += f" (though the second, {self.runner_up}, is not told from it)"
         end = f"; {self.about}." if self.about else "."
         time, fresh = self.metric.is_time, f"on {self.n_fresh:,} fresh seeds"
         s = self.scores
@@ -151,7 +157,7 @@ class Winner:
         """Print the winner and its numbers."""
         lines = [f"{self.metric.axis}; {self.metric.direction}", f"best of {self.n_configurations:,}: {self.label}"]
         lines += [f"  {line}" for line in columns(*self.table())]
-        lines.append(f"second best: {self.runner_up}")
+        lines.append(f"second best: {self.runner_up}{' (not told from the best)' if self.in_doubt else ''}")
         return "\n".join(lines)
 
 
@@ -196,6 +202,7 @@ def find_best(
         runner_up=str(study.labels[second]),
         scores=selection_bias(selected, fresh, level=level) if finite else None,
         medians=tuple(estimate_quantile(x.scores[0], 0.5, level=level) for x in (found, again)),  # type: ignore[arg-type]
+        in_doubt=compare_pair(study, first, second, asked.name, level=level, missing=missing).better is None,
         n_selected=selected.size,
         n_fresh=fresh.size,
         chosen_by=ranking.words,

@@ -287,8 +287,7 @@ def compare_pair(
 def _compare(
     study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: Missing
 ) -> PairComparison:
-    found = common_scores(study, asked, [i, j], missing=missing)
-    x, y = found.scores
+    x, y = common_scores(study, asked, [i, j]).scores  # the statistics leave out what is undefined
     options: dict[str, Any] = {"paired": study.paired, "higher_is_better": asked.higher_is_better, "level": level}
     bounds = (0.0, 1.0) if asked.is_bool else None
     result = compare(
@@ -302,9 +301,14 @@ def _compare(
         result = replace(result, difference=_between(result.difference, *late))
     undefined = undefined_text(study, asked, [i, j]) if missing == "keep" else ""
     silent = undefined if result.better is None else ""
+    about = ""
+    if not result.probability_of_improvement.defined:
+        silent = silent or f"{asked.name} is defined for too few of their agents"
+    else:
+        about = common_scores(study, asked, [i, j], missing=missing).about
     no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
     return PairComparison(
-        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, found.about, silent,
+        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, about, silent,
         no_mean,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import BestMisranking, Misranking, misranking, misranking_of_best
+from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
 from qfast.studies.seeds import pair_of
 from qfast.studies.select import (
     Metric,
@@ -57,6 +57,9 @@ class StudyMisranking:
         All numbers, with how they were computed.
     n_agents : int
         Agents of each population (of the smallest).
+    enough : qfast.stats.SeedsNeeded
+        From how many seeds on the winner is wrong in at most 5 % of cases, by the normal limit of means, with the range
+        that it is known in, since the populations are finite; no upper end where the winner itself is in doubt.
     about : str
         How many agents that is of those that were run, where it is not all of them; else empty.
     """
@@ -67,6 +70,7 @@ class StudyMisranking:
     means: Floats
     result: Misranking | BestMisranking
     n_agents: int
+    enough: SeedsNeeded
     about: str = ""
 
     @property
@@ -156,23 +160,6 @@ class StudyMisranking:
             raise InvalidInput(msg)
         return self._from_on(self.wrong, risk)
 
-    def trustworthy_range(self, risk: float = 0.05) -> tuple[int | None, int | None]:
-        """Bound the number that `trustworthy` finds: two standard errors of ``wrong`` to either side.
-
-        Parameters
-        ----------
-        risk : float, default 0.05
-            In (0, 1).
-
-        Returns
-        -------
-        tuple of two (int or None)
-            Among ``k``; None where not even the largest k is enough.
-        """
-        self.trustworthy(risk)
-        low, high = (self._from_on(self.wrong + side * self.wrong_error, risk) for side in (-2, 2))
-        return low, high
-
     def _from_on(self, wrong: Floats, risk: float) -> int | None:
         """The smallest k from which on a probability stays at most this high."""
         order = np.argsort(self.k, kind="stable")
@@ -205,10 +192,10 @@ class StudyMisranking:
             if fewer
             else f"{least:,} {'is' if least == 1 else 'are'} enough to bring that to 5 %"
         )
-        low, high = self.trustworthy_range()
-        if low != high:
-            known = f"perhaps more than {self.k.max():,}" if high is None else f"between {low:,} and {high:,}"
-            end += f" ({known}, as the study is finite itself)"
+        if self.enough.n is not None and self.enough.n_low is not None:
+            low, high = self.enough.n_low, self.enough.n_high
+            known = f"{low:,} upwards, without end" if high is None else f"{low:,} to {high:,}"
+            end += f" ({self.enough.n:,} by the normal limit, 95 % interval {known})"
         if isinstance(self.result, Misranking):
             d = self.result.difference
             by = f"{number(abs(d.value), d.interval.half_width)}"
@@ -361,6 +348,7 @@ def misrank(
         means=np.array([float(x.mean()) for x in populations]),
         result=result,
         n_agents=min(x.size for x in populations),
+        enough=seeds_for_winner(populations, paired=together, higher_is_better=asked.higher_is_better),
         about=about,
     )
 

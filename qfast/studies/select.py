@@ -46,6 +46,8 @@ Floats = NDArray[np.float64]
 #: What is asked about where nothing else is named.
 DEFAULT_METRIC = "auc"
 
+_FEWEST = 2  # agents that an answer needs
+
 
 class StudyData(Protocol):
     """What the answers need of a study."""
@@ -164,6 +166,11 @@ def common_scores(
         By default what the study was.
     missing : {"keep", "drop"}
         What becomes of agents whose score is undefined; paired, an agent goes from all configurations.
+
+    Raises
+    ------
+    InvalidInput
+        If fewer than two agents are left.
     """
     check_missing(missing)
     together = study.paired if paired is None else paired
@@ -185,6 +192,11 @@ def common_scores(
         counts = list(dict.fromkeys(f"{x.size:,} of {all_:,}" for x, all_ in zip(found, n, strict=True)))
         about = f"about {' and '.join(counts)} agents, for which it is defined"
         about = about if len(counts) < 4 else f"about {sum(x.size for x in found):,} of {sum(n):,} agents in all"
+    for i, x, all_ in zip(configurations, found, n, strict=True):
+        if x.size < _FEWEST:
+            few = f"{x.size:,} of {all_:,} agents of {study.labels[i]}"
+            msg = f"{metric.name} is defined for {few}, too few for an answer"
+            raise InvalidInput(msg)
     return Asked(found, n, gone, f"{about}; {seen}" if seen else about)
 
 
@@ -370,7 +382,9 @@ def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, m
     found = ranking([scores[i] for i in known], higher_is_better=metric.higher_is_better, missing=missing)
     by_mean = found.by == "mean"
     words = "mean" if by_mean else "agents most often better than those of the others"
-    undecided = "" if found.winner is not None else undefined_text(study, metric, configurations)
+    undecided = ""
+    if found.winner is None:
+        undecided = undefined_text(study, metric, configurations) if missing == "keep" else found.reason
     return Ranked([*(known[i] for i in found.order), *few], by_mean, words, undecided)
 
 

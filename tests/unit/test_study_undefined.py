@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 import qfast
 from qfast.errors import InvalidInput
+from qfast.reports.report import render_report
 
 INF, NAN = np.inf, np.nan
 
@@ -174,6 +175,25 @@ def test_pages_and_pictures_of_all_that_is_not_finite(mixed, tmp_path, metric, m
         assert "not drawn" in ax.get_title(loc="left")
     study.plot_sensitivity("alpha", metric, ax=Figure().add_subplot())
     study.plot_improvement(metric, missing=missing, ax=Figure().add_subplot())
+
+
+@pytest.mark.parametrize("number", [INF, -INF, NAN])
+def test_nothing_crashes_where_no_agent_has_a_number(number, monkeypatch):
+    monkeypatch.setattr("qfast.reports.pictures.Sketchbook.compose", lambda *_, **__: "<svg></svg>")
+    scores = np.full((2, 30), number)
+    study = Again(made_dataset({"alpha": [0.1, 0.2]}, n_agents=30, metrics={"auc": scores}))
+    for missing in ("keep", "drop"):
+        assert not study.summary(missing=missing).rows[0].summary.mean.defined
+        assert study.compare(0, 1, missing=missing).better is None
+        assert study.compare_all(missing=missing).n_different == 0
+        for ask in (study.misranking, study.seeds_needed):
+            with pytest.raises(InvalidInput, match=r"is not defined: |is defined for 0 of 30 agents of alpha=0\.1"):
+                ask(missing=missing)
+        assert "<h1>" in render_report(study, missing=missing, rerun=False)
+        study.plot_improvement(missing=missing, ax=Figure().add_subplot())
+    for draw in (study.plot_distribution, study.plot_sensitivity):
+        draw(metric="auc", ax=Figure().add_subplot())
+    study.plot_distribution(kind="ecdf", ax=Figure().add_subplot())
 
 
 def test_times_alone_have_a_restricted_mean():
