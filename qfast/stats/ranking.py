@@ -145,8 +145,10 @@ def _by_ranks(rows: list[Floats]) -> Floats:
     """For each, the mean over all others of the probability to do better than an agent of theirs."""
     values = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
+        if row.size == 0:
+            continue
         others = [float(placements(row, other).mean()) for j, other in enumerate(rows) if j != i and other.size]
-        if row.size and others:
+        if others:
             values[i] = float(np.mean(others))
     return values
 
