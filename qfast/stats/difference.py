@@ -10,7 +10,14 @@ from qfast.stats._scipy import special, stats
 from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import power_of_two, rescaled
-from qfast.stats.shapes import SKEW_OF_EFFECT, all_equal, exact_share, skew_caution, skew_of_mean, two_values
+from qfast.stats.shapes import (
+    SKEW_OF_EFFECT,
+    all_equal,
+    exact_share,
+    skew_caution,
+    skew_of_mean,
+    two_values,
+)
 from qfast.stats.undefined import check_pair, no_mean_of_pair
 
 __all__ = ["effect_size", "exact_p_of_separation", "mean_difference", "t_test_name"]
@@ -194,6 +201,5 @@ def effect_size(
         method += f"; {pair.about}"
     half = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
     skew = max(abs(skew_of_mean(x)), abs(skew_of_mean(y)))
-    return Estimate(
-        d, Interval(d - half, d + half, level, method, skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT))
-    )
+    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
+    return Estimate(d, Interval(d - half, d + half, level, method, caution))

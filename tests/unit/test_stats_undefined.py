@@ -273,6 +273,9 @@ def test_ranking_and_winner() -> None:
     found = ranking([ENDLESS, np.full(100, INF), FINE + 2], higher_is_better=False)
     assert (found.by, found.order[-1]) == ("probability of improvement", 1)
     assert "infinite score" in found.reason
+    a, b, c = ENDLESS, np.full(100, INF), FINE[:30]
+    pairs = [probability_of_improvement(a, other, higher_is_better=False).value for other in (b, c)]
+    assert ranking([a, b, c], higher_is_better=False).values[0] == pytest.approx(np.mean(pairs))
     assert winner([np.full(20, INF), np.full(20, 999.0)], higher_is_better=False) == 1
     # One undefined agent of a hundred turns nothing; ninety do.
     one = np.where(np.arange(100) == 0, NAN, WHOLE)
