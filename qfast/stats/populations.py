@@ -15,7 +15,7 @@ from qfast.stats._scipy import special
 from qfast.stats.difference import mean_difference
 from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.ranges import power_of_two
-from qfast.stats.ranking import check_configurations, with_means
+from qfast.stats.rankings import check_configurations, with_means
 from qfast.stats.shapes import skew_of_mean
 from qfast.stats.sizes import SeedsNeeded
 from qfast.stats.undefined import about
