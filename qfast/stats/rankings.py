@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_missing, check_scores
 from qfast.stats.estimates import mean_of, mean_rounding
-from qfast.stats.improvement import placements
 from qfast.stats.ranges import power_of_two
 from qfast.stats.undefined import about, defined, fill, no_mean
 
@@ -144,10 +143,18 @@ def _by_mean(rows: list[Floats]) -> Floats:
 def _by_ranks(rows: list[Floats]) -> Floats:
     """For each, the mean over all others of the probability to do better than an agent of theirs."""
     values = np.full(len(rows), np.nan)
-    for i, row in enumerate(rows):
-        others = [float(placements(row, other).mean()) for j, other in enumerate(rows) if j != i and other.size]
-        if row.size and others:
-            values[i] = float(np.mean(others))
+    some = [i for i, row in enumerate(rows) if row.size]
+    if len(some) < 2:
+        return values
+    # One sorted pool in which every configuration weighs the same; its own part makes exactly one half.
+    pool = np.concatenate([rows[i] for i in some])
+    weights = np.concatenate([np.full(rows[i].size, 1 / rows[i].size) for i in some])
+    order = np.argsort(pool)
+    pool, below = pool[order], np.concatenate([[0.0], np.cumsum(weights[order])])
+    for i in some:
+        places = [below[np.searchsorted(pool, rows[i], side=side)].mean() for side in ("left", "right")]
+        # Rounded, so that equals are equal.
+        values[i] = round((float(sum(places)) / 2 - 0.5) / (len(some) - 1), 12)
     return values
 
 
