@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_missing, check_scores
 from qfast.stats.estimates import mean_of, mean_rounding
-from qfast.stats.improvement import placements
 from qfast.stats.ranges import power_of_two
 from qfast.stats.undefined import about, defined, fill, no_mean
 
@@ -144,11 +143,19 @@ def _by_mean(rows: list[Floats]) -> Floats:
 def _by_ranks(rows: list[Floats]) -> Floats:
     """For each, the mean over all others of the probability to do better than an agent of theirs."""
     values = np.full(len(rows), np.nan)
-    for i, row in enumerate(rows):
-        others = [float(placements(row, other).mean()) for j, other in enumerate(rows) if j != i and other.size]
-        if row.size and others:
-            values[i] = float(np.mean(others))
-    return values
+    filled = [i for i, row in enumerate(rows) if row.size]
+    if len(filled) < 2:
+        return values
+    # All others at once: one sorted pool, in which each configuration weighs as much as every other.
+    pool = np.concatenate([rows[i] for i in filled])
+    weight = np.concatenate([np.full(rows[i].size, 1 / rows[i].size) for i in filled])
+    order = np.argsort(pool, kind="stable")
+    pool, below = pool[order], np.concatenate([[0.0], np.cumsum(weight[order])])
+    for i in filled:
+        row = np.sort(rows[i])
+        against = (below[np.searchsorted(pool, row, "left")] + below[np.searchsorted(pool, row, "right")]).mean() / 2
+        values[i] = (against - 0.5) / (len(filled) - 1)  # against itself it is one half
+    return np.round(values, 12)
 
 
 def _holds(rows: list[Floats], first: int) -> bool:
