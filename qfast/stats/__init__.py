@@ -17,7 +17,7 @@ from qfast.stats.interval import Estimate, Interval, ToleranceInterval
 from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
 from qfast.stats.populations import seeds_for_winner
 from qfast.stats.profile import Profile, performance_profile
-from qfast.stats.ranking import Ranking, ranking, winner
+from qfast.stats.rankings import Ranking, ranking, winner
 from qfast.stats.selection import SelectionBias, selection_bias
 from qfast.stats.sequential import Look, PrecisionRule, anytime_bounded_mean, anytime_mean, anytime_share
 from qfast.stats.sizes import SeedsNeeded, seeds_for_power, seeds_for_width

@@ -12,7 +12,7 @@ from qfast.stats.experiment import resample_means
 from qfast.stats.lattice import find_lattice, mass, sum_mass
 from qfast.stats.populations import best_of, population_errors, rivals_of
 from qfast.stats.ranges import power_of_two
-from qfast.stats.ranking import check_configurations, with_means
+from qfast.stats.rankings import check_configurations, with_means
 from qfast.stats.undefined import about
 from qfast.stats.words import probability
 from qfast.stats.wrong_winner import MOST_CELLS, MOST_DRAWN

@@ -10,7 +10,14 @@ from qfast.stats._scipy import special, stats
 from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import power_of_two, rescaled
-from qfast.stats.shapes import all_equal, exact_share, skew_caution, skew_of_mean, two_values
+from qfast.stats.shapes import (
+    SKEW_OF_EFFECT,
+    all_equal,
+    exact_share,
+    skew_caution,
+    skew_of_mean,
+    two_values,
+)
 from qfast.stats.undefined import check_pair, no_mean_of_pair
 
 __all__ = ["effect_size", "exact_p_of_separation", "mean_difference", "t_test_name"]
@@ -59,7 +66,9 @@ def _difference(
     else:
         parts = float(spread(x)) ** 2 / x.size, float(spread(y)) ** 2 / y.size
         difference, variance, name = mean_of(x) - mean_of(y), sum(parts), "Welch's t"
-        freedom = variance**2 / (parts[0] ** 2 / (x.size - 1) + parts[1] ** 2 / (y.size - 1)) if variance else 1.0
+        # Shares of the variance: their squares cannot vanish together.
+        first, second = (part / variance if variance else 0.5 for part in parts)
+        freedom = 1 / (first**2 / (x.size - 1) + second**2 / (y.size - 1))
         skew = skew_of_mean(x, y)
     if variance == 0.0:
         return _without_spread(difference, x.size, y.size, paired=paired, level=level)
@@ -192,4 +201,5 @@ def effect_size(
         method += f"; {pair.about}"
     half = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
     skew = max(abs(skew_of_mean(x)), abs(skew_of_mean(y)))
-    return Estimate(d, Interval(d - half, d + half, level, method, skew_caution(skew, min(x.size, y.size))))
+    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
+    return Estimate(d, Interval(d - half, d + half, level, method, caution))

@@ -19,6 +19,7 @@ from qfast.stats._scipy import special, stats
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import check_bounds, in_range, power_of_two, rescaled
 from qfast.stats.shapes import (
+    SKEW_OF_HALL,
     TIED,
     all_equal,
     anderson,
@@ -183,7 +184,7 @@ def _mean(x: Floats, level: float, bounds: tuple[float, float] | None) -> Estima
         return Estimate(mean, _unbounded(level, all_equal(n, level)))
     skew, quantile = skew_of_mean(x), float(special.stdtrit(n - 1, (1 + level) / 2))
     low, high, method = hall(mean, s / math.sqrt(n), skew, quantile)
-    return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, corrected=True)))
+    return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, SKEW_OF_HALL)))
 
 
 def _around(value: float, low: float, high: float, level: float, method: str, caution: str = "") -> Estimate:

@@ -12,6 +12,7 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_count, check_missing, check_open_unit, check_scores
 from qfast.stats._scipy import stats
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
+from qfast.stats.ranges import in_range
 from qfast.stats.shapes import exact_share
 from qfast.stats.undefined import about, defined, fill
 
@@ -87,7 +88,8 @@ def _quantile_of(x: Floats, p: float) -> float:
         return low
     if math.isinf(low) or math.isinf(high):
         return low + high
-    return float(np.quantile(x[below : below + 2], place - below))
+    pair, unit = in_range(x[below : below + 2])
+    return float(np.quantile(pair, place - below)) * unit
 
 
 def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:

@@ -15,7 +15,8 @@ from qfast.stats._scipy import special
 from qfast.stats.difference import mean_difference
 from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.ranges import power_of_two
-from qfast.stats.ranking import check_configurations, with_means
+from qfast.stats.rankings import check_configurations, with_means
+from qfast.stats.shapes import skew_of_mean
 from qfast.stats.sizes import SeedsNeeded
 from qfast.stats.undefined import about
 
@@ -26,6 +27,8 @@ __all__ = ["population_errors", "rivals_of", "seeds_for_winner"]
 _DRAWS, _EXPERIMENTS, _MOST = 200, 2000, 12
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(48)
 _LARGEST = 2.0**50
+# Skewness of a mean beyond which its normal limit is no good guide.
+ROUGH = 0.3
 
 
 def rivals_of(populations: list[Floats], best: Ints, *, paired: bool, level: float = 0.95) -> tuple[int, ...]:
@@ -185,7 +188,10 @@ def seeds_for_winner(
     tails = np.quantile(limit.enough(limit.drawn, risk), [(1 - level) / 2, (1 + level) / 2], method="nearest")
     doubt = rivals_of(populations, best, paired=paired, level=level)
     low, middle, high = (None if math.isinf(k) else int(k) for k in (min(tails[0], found), found, max(tails[1], found)))
-    return SeedsNeeded(middle, low, None if doubt else high, target, method, n, lost)
+    caution = ""
+    if middle is not None and max(abs(skew_of_mean(x)) * math.sqrt(x.size / middle) for x in populations) > ROUGH:
+        caution = "rough where scores are so skewed and seeds so few; misranking_of_best says what they really do"
+    return SeedsNeeded(middle, low, None if doubt else high, target, method, n, lost, caution=caution)
 
 
 def best_of(populations: list[Floats]) -> Ints:

@@ -18,6 +18,7 @@ from qfast.stats._scipy import special
 from qfast.stats.estimates import mean_of, spread
 from qfast.stats.interval import Estimate, Interval, not_defined
 from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.shapes import SKEW_OF_HALL, skew_caution, skew_of_mean
 from qfast.stats.undefined import defined, fill, no_mean
 
 __all__ = ["Look", "PrecisionRule", "anytime_bounded_mean", "anytime_mean", "anytime_share"]
@@ -88,7 +89,8 @@ def anytime_mean(
     excess = math.log1p(n * rho2) / 2 - math.log(alpha)
     half = s * math.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * excess)
     method = f"asymptotic confidence sequence, tuned at {tuned}"
-    return rescaled(Estimate(mean, Interval(mean - half, mean + half, level, method)), unit)
+    caution = skew_caution(skew_of_mean(x), n, SKEW_OF_HALL)
+    return rescaled(Estimate(mean, Interval(mean - half, mean + half, level, method, caution)), unit)
 
 
 def anytime_share(successes: int, n: int, *, level: float = 0.95, undefined: int = 0) -> Estimate:

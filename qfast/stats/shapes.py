@@ -13,6 +13,9 @@ from qfast.stats._scipy import special, stats
 from qfast.stats.words import percent
 
 __all__ = [
+    "SKEW_OF_EFFECT",
+    "SKEW_OF_HALL",
+    "TIED",
     "all_equal",
     "anderson",
     "exact_share",
@@ -33,9 +36,9 @@ HEAVY = "heavy tails for so few agents: it holds less often than its level says"
 TIED = "ties at a quartile and few agents: it holds less often than its level says"
 
 # The skewness that the mean itself may have: up to the first, Student's t holds; beyond the second, nothing does.
-_SKEW_OF_T, _SKEW_OF_HALL = 0.1, 0.25
-# For statistics that t-intervals serve without a correction for skewness.
-_SKEW_UNCORRECTED = 0.2
+_SKEW_OF_T, SKEW_OF_HALL = 0.1, 0.25
+# Without a correction for skewness, and for effect sizes, which depend on fourth moments, too.
+SKEW_OF_WELCH, SKEW_OF_EFFECT = 0.2, 0.13
 
 
 def exact_share(hits: float, n: float, level: float) -> tuple[float, float]:
@@ -71,16 +74,19 @@ def third(x: Floats) -> float:
 
 def skew_of_mean(*populations: Floats) -> float:
     """Skewness of the mean's own distribution, or of a difference of two means; 0 where no score differs."""
-    cubes = sum(sign * third(x) / x.size**2 for sign, x in zip((1, -1), populations, strict=False))
-    variance = sum(float(x.var()) / x.size for x in populations)
-    return cubes / variance**1.5 if variance else 0.0
+    error = math.sqrt(sum(float(x.var()) / x.size for x in populations))
+    if error == 0.0:
+        return 0.0
+    # In units of the error: cubes of very small scores would vanish.
+    parts = [third((x - x.mean()) / error) / x.size**2 for x in populations]
+    return parts[0] - sum(parts[1:])
 
 
-def skew_caution(skew: float, n: int, *, corrected: bool = False) -> str:
-    """Words of warning where an interval that t gives (or Hall's transformation) fails; else empty."""
+def skew_caution(skew: float, n: int, most: float = SKEW_OF_WELCH) -> str:
+    """Words of warning where a mean has more than that skewness, so that an interval fails; else empty."""
     if n < _FEW:
         return FEW_AGENTS
-    return SKEWED if abs(skew) > (_SKEW_OF_HALL if corrected else _SKEW_UNCORRECTED) else ""
+    return SKEWED if abs(skew) > most else ""
 
 
 def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[float, float, str]:

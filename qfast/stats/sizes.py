@@ -14,7 +14,7 @@ from qfast.stats.difference import exact_p_of_separation, t_test_name
 from qfast.stats.estimates import estimate_std, mean_of, spread
 from qfast.stats.orders import estimate_share
 from qfast.stats.ranges import power_of_two
-from qfast.stats.shapes import exact_share, skew_caution, skew_of_mean
+from qfast.stats.shapes import SKEW_OF_EFFECT, exact_share, skew_caution, skew_of_mean
 from qfast.stats.undefined import about, check_pair, defined, no_mean, no_mean_of_pair
 
 __all__ = ["SeedsNeeded", "seeds_for_power", "seeds_for_width", "welch_power"]
@@ -289,7 +289,7 @@ def seeds_for_power(
         return smallest(lambda n: found(size, n) >= power, 2)
 
     skew = max(abs(skew_of_mean(population)) for population in ((x - y,) if paired else (x, y)))
-    caution = skew_caution(skew, min(x.size, y.size))
+    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
     return SeedsNeeded(
         needed(abs(effect[0])), needed(far), needed(near), target, method, n_defined, lost, caution=caution
     )

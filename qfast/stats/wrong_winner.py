@@ -229,7 +229,7 @@ def misranking(
     x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
     if abs(mean_of(x) - mean_of(y)) <= mean_rounding(x, y):
         raise InvalidInput(
-            f"a and b have the same mean ({mean_of(pair.a):.6g}), so that no winner is wrong; "
+            f"a and b have the same mean ({mean_of(x) * unit:.6g}), so that no winner is wrong; "
             "compare configurations whose means differ"
         )
     a_wins = (mean_of(x) > mean_of(y)) == higher_is_better

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats as sp
 
 from qfast.errors import InvalidInput
@@ -271,6 +273,9 @@ def test_ranking_and_winner() -> None:
     found = ranking([ENDLESS, np.full(100, INF), FINE + 2], higher_is_better=False)
     assert (found.by, found.order[-1]) == ("probability of improvement", 1)
     assert "infinite score" in found.reason
+    a, b, c = ENDLESS, np.full(100, INF), FINE[:30]
+    pairs = [probability_of_improvement(a, other, higher_is_better=False).value for other in (b, c)]
+    assert ranking([a, b, c], higher_is_better=False).values[0] == pytest.approx(np.mean(pairs))
     assert winner([np.full(20, INF), np.full(20, 999.0)], higher_is_better=False) == 1
     # One undefined agent of a hundred turns nothing; ninety do.
     one = np.where(np.arange(100) == 0, NAN, WHOLE)
@@ -297,3 +302,40 @@ def test_looks_at_agents_without_a_score() -> None:
     assert (found.low, found.high) == (ends[0].low, ends[1].high)
     with pytest.raises(InvalidInput, match=r"scores\[1\]=inf is outside bounds"):
         anytime_bounded_mean([0.5, INF], (0.0, 1.0))
+
+
+ODD = st.sampled_from([INF, -INF, NAN, 0.0, 1.0, -1.0, 1.7e308, -1.7e308, 5e-324, 1e-200, 3.0, 0.1 + 0.2, 0.3])
+LISTS = st.lists(ODD | st.floats(-10, 10), min_size=2, max_size=14)
+
+
+@given(LISTS, LISTS, st.booleans(), st.sampled_from(["keep", "drop"]))
+@settings(max_examples=150, deadline=None)
+def test_no_scores_crash_or_warn(a: list[float], b: list[float], paired: bool, missing: str) -> None:
+    # Warnings are errors here.  Every number that is defined lies in its interval.
+    if paired:
+        a, b = a[: len(b)], b[: len(a)]
+    found = summarize(a, missing=missing)
+    both = compare(a, b, paired=paired, missing=missing)
+    estimates = [found.mean, found.std, found.median, found.iqm, *(q.estimate for q in found.quantiles)]
+    estimates += [both.difference, both.probability_of_improvement, both.effect_size, anytime_mean(a, first_look=2)]
+    bias = selection_bias(a, b, missing=missing)
+    estimates += [bias.selected, bias.fresh, bias.bias, bias.standardised]
+    for estimate in estimates:
+        assert estimate.defined == (not math.isnan(estimate.value))
+        assert not estimate.defined or estimate.value in estimate.interval
+    assert 0.0 <= both.p_value <= 1.0
+    assert both.better in (None, both.ahead)
+    needed = seeds_for_power(a, b, paired=paired, missing=missing), seeds_for_width(a, 0.5, missing=missing)
+    for answer in (found, both, bias, *needed, ranking([a, b], missing=missing)):
+        assert "nan [" not in str(answer)
+    performance_profile(a, missing=missing)
+    try:
+        texts = [
+            misranking(a, b, [1, 3], paired=paired, missing=missing, n_resamples=20, rng=0),
+            misranking_of_best([a, b], [1, 3], paired=paired, missing=missing, n_resamples=20, rng=0),
+            seeds_for_winner([a, b], paired=paired, missing=missing),
+        ]
+    except InvalidInput as error:
+        assert "the same mean" in str(error)  # noqa: PT017
+    else:
+        assert all(map(str, texts))

@@ -143,19 +143,19 @@ def _by_mean(rows: list[Floats]) -> Floats:
 def _by_ranks(rows: list[Floats]) -> Floats:
     """For each, the mean over all others of the probability to do better than an agent of theirs."""
     values = np.full(len(rows), np.nan)
-    filled = [i for i, row in enumerate(rows) if row.size]
-    if len(filled) < 2:
+    some = [i for i, row in enumerate(rows) if row.size]
+    if len(some) < 2:
         return values
-    # All others at once: one sorted pool, in which each configuration weighs as much as every other.
-    pool = np.concatenate([rows[i] for i in filled])
-    weight = np.concatenate([np.full(rows[i].size, 1 / rows[i].size) for i in filled])
-    order = np.argsort(pool, kind="stable")
-    pool, below = pool[order], np.concatenate([[0.0], np.cumsum(weight[order])])
-    for i in filled:
-        row = np.sort(rows[i])
-        against = (below[np.searchsorted(pool, row, "left")] + below[np.searchsorted(pool, row, "right")]).mean() / 2
-        values[i] = (against - 0.5) / (len(filled) - 1)  # against itself it is one half
-    return np.round(values, 12)
+    # One sorted pool in which every configuration weighs the same; its own part makes exactly one half.
+    pool = np.concatenate([rows[i] for i in some])
+    weights = np.concatenate([np.full(rows[i].size, 1 / rows[i].size) for i in some])
+    order = np.argsort(pool)
+    pool, below = pool[order], np.concatenate([[0.0], np.cumsum(weights[order])])
+    for i in some:
+        places = [below[np.searchsorted(pool, rows[i], side=side)].mean() for side in ("left", "right")]
+        # Rounded, so that equals are equal.
+        values[i] = round((float(sum(places)) / 2 - 0.5) / (len(some) - 1), 12)
+    return values
 
 
 def _holds(rows: list[Floats], first: int) -> bool:
