@@ -1,9 +1,14 @@
 """Statistics of seed-variance studies: functions on arrays of scores, one axis of which is agents.
 
 One population of agents is described by :func:`summarize`; two are compared by :func:`compare` and
-:func:`misranking`; :func:`misranking_of_best` and :func:`selection_bias` are about the best of many;
-:func:`seeds_for_width` and :func:`seeds_for_power` plan a study, and :class:`PrecisionRule` stops one.
-Every interval says its level and how it was made.
+:func:`misranking`; many are put in order by :func:`ranking`; :func:`misranking_of_best` and :func:`selection_bias` are
+about the best of many; :func:`seeds_for_width`, :func:`seeds_for_power` and :func:`seeds_for_winner` plan a study, and
+:class:`PrecisionRule` stops one.
+
+Scores may be infinite, and nan where an agent ran and its score does not exist; answers say how many agents they are
+about, and what is not defined says why.  Every interval says its level and how it was made, and carries a caution where
+the scores show that it may hold less often than that.  How often each kind holds, measured over ten populations, stands
+in ``qfast/stats/README.md``; ``python tests/statistical/coverage_table.py`` measures it again.
 
 Importing this package needs SciPy (``pip install "qfast[study]"``).
 """

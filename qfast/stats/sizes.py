@@ -161,8 +161,10 @@ def seeds_for_width(
         if reason or known.size < 2:
             reason = reason or "not defined: fewer than two agents have a defined score"
             return SeedsNeeded(None, None, None, target, method, known.size, lost, reason)
-        std = estimate_std(known, level=level)
-        n, low, high = (_agents_for_mean(s, width, level) for s in (std.value, std.interval.low, std.interval.high))
+        unit = power_of_two(known)
+        std = estimate_std(known / unit, level=level)
+        stds = (std.value, std.interval.low, std.interval.high)
+        n, low, high = (_agents_for_mean(s, width / unit, level) for s in stds)
         return SeedsNeeded(n, low, high, target, method, known.size, lost, caution=std.caution)
     if quantity != "share":
         raise InvalidInput(f"quantity={quantity!r} is unknown; use 'mean' or 'share'")

@@ -73,6 +73,11 @@ def test_no_spread_needs_two_agents() -> None:
     assert (found.n, found.n_high) == (2, None)
 
 
+def test_widths_near_the_largest_float() -> None:
+    small, large = (seeds_for_width(unit * STANDARD, 0.1 * unit) for unit in (1.0, 2.0**1020))
+    assert (large.n, large.n_low, large.n_high) == (small.n, small.n_low, small.n_high)
+
+
 def test_small_pilot_has_no_upper_end() -> None:
     assert seeds_for_width([1.0, 2.0, 4.0], 0.1).n_high is None
 
