@@ -23,7 +23,7 @@ def check(name: str, n: int, studies: int) -> None:
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_intervals_hold_or_say_why_not(name: str, n: int) -> None:
-    check(name, n, 60)
+    check(name, n, 40)
 
 
 @pytest.mark.long

@@ -309,7 +309,7 @@ LISTS = st.lists(ODD | st.floats(-10, 10), min_size=2, max_size=14)
 
 
 @given(LISTS, LISTS, st.booleans(), st.sampled_from(["keep", "drop"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_scores_crash_or_warn(a: list[float], b: list[float], paired: bool, missing: str) -> None:
     # Warnings are errors here.  Every number that is defined lies in its interval.
     if paired:
