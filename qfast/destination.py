@@ -46,8 +46,8 @@ class Destination:
 
     Examples
     --------
-    >>> Output("lake.npz").folder.name, Output("lake.npz").on_disk, Output("lake").on_disk
-    ('lake.npz.parts', False, True)
+    >>> [(to.folder.name, to.on_disk) for to in (Destination("lake.npz"), Destination("lake"))]
+    [('lake.npz.parts', False), ('lake', True)]
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -42,7 +42,7 @@ class NpyColumns:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     columns = Columns(Path(folder), {"x": np.zeros((0, 2))}, n_agents=3)
+    ...     columns = NpyColumns(Path(folder), {"x": np.zeros((0, 2))}, n_agents=3)
     ...     columns.begin(0, {})
     ...     columns.append({"x": np.ones((3, 2))}, 3)
     ...     columns.close()

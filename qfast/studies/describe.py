@@ -68,7 +68,7 @@ def describe_study(study: "Study") -> str:
         f"  varied     {', '.join(values_in_words(study, name) for name in study.varied) or 'nothing'}",
         f"  streams    seed {study.seed}; {streams_in_words(study)}",
         f"  steps      {steps:,} in {seconds:.3g} s{speed}",
-        f"  metrics   {', '.join(study.metrics)}",
+        f"  metrics    {', '.join(study.metrics)}",
     ]
     cells = table(study)
     widths = [max(len(line[j]) for line in cells) for j in range(len(cells[0]))]

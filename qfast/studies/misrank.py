@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
+from qfast.stats.populations import rivals_of
 from qfast.studies.seeds import pair_of
 from qfast.studies.select import (
     Metric,
@@ -60,6 +61,8 @@ class StudyMisranking:
     enough : qfast.stats.SeedsNeeded
         From how many seeds on the winner is wrong in at most 5 % of cases, by the normal limit of means, with the range
         that it is known in, since the populations are finite; no upper end where the winner itself is in doubt.
+    rivals : tuple of str
+        Labels of the configurations that the study itself, paired or not as it was run, does not tell from the best.
     about : str
         How many agents that is of those that were run, where it is not all of them; else empty.
     """
@@ -71,6 +74,7 @@ class StudyMisranking:
     result: Misranking | BestMisranking
     n_agents: int
     enough: SeedsNeeded
+    rivals: tuple[str, ...] = ()
     about: str = ""
 
     @property
@@ -138,9 +142,7 @@ class StudyMisranking:
     @property
     def in_doubt(self) -> bool:
         """Whether the study itself leaves it open which is the best: another one is not told from it."""
-        if isinstance(self.result, BestMisranking):
-            return self.result.in_doubt
-        return 0.0 in self.result.difference.interval
+        return bool(self.rivals)
 
     def trustworthy(self, risk: float = 0.05) -> int | None:
         """Find the number of seeds, among ``k``, from which on the winner is wrong with at most this probability.
@@ -207,9 +209,8 @@ class StudyMisranking:
             verb = "is" if len(best) == 1 else "are"
             truth = f"{' and '.join(best)} {verb} the best of {len(self.labels)} in {self.metric.title}"
             if self.in_doubt:
-                rivals = [self.labels[i] for i in self.result.rivals]
-                more = f" and {len(rivals) - 2:,} more" if len(rivals) > 2 else ""
-                truth += f" (though the study itself does not tell it from {'; '.join(rivals[:2])}{more})"
+                more = f" and {len(self.rivals) - 2:,} more" if len(self.rivals) > 2 else ""
+                truth += f" (though the study itself does not tell it from {'; '.join(self.rivals[:2])}{more})"
         return f"{truth}; {', '.join(parts)}; {end}{'; ' if self.about else ''}{self.about}."
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -349,8 +350,20 @@ def misrank(
         result=result,
         n_agents=min(x.size for x in populations),
         enough=seeds_for_winner(populations, paired=together, higher_is_better=asked.higher_is_better),
+        rivals=_rivals(study, asked, chosen, missing=missing),
         about=about,
     )
+
+
+def _rivals(study: StudyData, asked: Metric, configurations: Sequence[int], *, missing: Missing) -> tuple[str, ...]:
+    """Labels of the configurations that the agents at hand do not tell from the best."""
+    sign = 1 if asked.higher_is_better else -1
+    populations = [
+        sign * x for x in populations_of(study, asked, configurations, paired=study.paired, missing=missing)[0]
+    ]
+    best = np.array([int(np.argmax([x.mean() for x in populations]))])
+    found = rivals_of(populations, best, paired=study.paired)
+    return tuple(str(study.labels[configurations[i]]) for i in found)
 
 
 def populations_of(

@@ -169,7 +169,7 @@ def test_another_runs_folder_is_refused_before_any_work(tmp_path, stopped_at, na
 
 @pytest.mark.parametrize(
     ("out", "words"),
-    [(3, "no path"), ("no/where.npz", "there is no folder"), ("taken", "something else"), ("dir.npz", "name a file")],
+    [(3, "no name of a file"), ("no/where.npz", "there is no folder"), ("taken", "something else"), ("dir.npz", "name a file")],
 )
 def test_places_that_cannot_be(tmp_path, monkeypatch, out, words):
     monkeypatch.chdir(tmp_path)
@@ -235,7 +235,7 @@ def test_a_finished_folder_is_checked_when_it_is_read(tmp_path):
 
 def test_unfinished_folders_are_no_runs(tmp_path, stopped_at):
     stopped_at(tmp_path / "folder")
-    with pytest.raises(qfast.BadFile, match="not finished; start it again"):
+    with pytest.raises(qfast.BadFile, match="an unfinished training; start it again"):
         qfast.load(tmp_path / "folder")
 
 

@@ -61,7 +61,7 @@ def test_a_pool_that_gets_no_worker_is_given_up(kind):
                 qfast.train(**RUN, executor=pool)
         else:
             with pytest.raises(qfast.Unfinished, match="none of the pool's processes is alive; 0 of 2 config"):
-                qfast.study(vary={"alpha": [0.1, 0.2]}, **RUN, checkpoints=None, outcomes=["auc"], executor=pool)
+                qfast.study(vary={"alpha": [0.1, 0.2]}, **RUN, checkpoints=None, metrics=["auc"], executor=pool)
     finally:
         pool.refusals = 0
         pool.submit(int).result()  # a worker again, so that the pool can be shut down

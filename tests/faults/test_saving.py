@@ -60,8 +60,8 @@ def test_ctrl_c_while_it_is_tidied_up(tmp_path, ctrl_c_at, expected):
 
 KILLED = f"""
 import os, signal, sys, qfast
-from qfast.engine.journal import Store
-Store.remove = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from qfast.engine.journal import Journal
+Journal.remove = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 qfast.train(**{RUN}, out="run.npz")
 """
 
