@@ -169,7 +169,10 @@ def test_another_runs_folder_is_refused_before_any_work(tmp_path, stopped_at, na
 
 @pytest.mark.parametrize(
     ("out", "words"),
-    [(3, "no name of a file"), ("no/where.npz", "there is no folder"), ("taken", "something else"), ("dir.npz", "name a file")],
+    [
+        (3, "no name of a file"), ("no/where.npz", "there is no folder"), ("taken", "something else"),
+        ("dir.npz", "name a file"),
+    ],
 )
 def test_places_that_cannot_be(tmp_path, monkeypatch, out, words):
     monkeypatch.chdir(tmp_path)
