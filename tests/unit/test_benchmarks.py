@@ -231,7 +231,7 @@ def test_two_runs_agree_unless_their_spreads_lie_apart(capsys):
 # ---------------------------------------------------------------- words and pictures
 def test_report_has_every_section():
     text = report(made_up())
-    for title in ("Asked and measured", "Throughput", "Rules and options", "Growth", "Whole processes", "AgentArrays"):
+    for title in ("Asked and measured", "Throughput", "Rules and options", "Growth", "Whole processes", "Memory"):
         assert f"\n## {title}" in text
     assert "| **qfast** | **20** |" in text
     assert "| qfast over plain numba | 20 (19.6-20.4) |" in text
