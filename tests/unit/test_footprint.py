@@ -213,7 +213,7 @@ def test_an_evaluation_and_a_resumed_run_are_checked_too(monkeypatch):
 
 def test_a_study_says_what_would_fit(monkeypatch):
     monkeypatch.setattr("qfast.studies.job.available_memory", lambda: 10**8)
-    settings = {"vary": {"alpha": [0.1, 0.2]}, "episodes": 50, "progress": False, "outcomes": ["auc"]}
+    settings = {"vary": {"alpha": [0.1, 0.2]}, "episodes": 50, "progress": False, "metrics": ["auc"]}
     with pytest.raises(qfast.InvalidInput, match=r"n_agents=|curves=False") as caught:
         qfast.study(**settings, n_agents=10**7)
     most = int(str(caught.value).split("n_agents=")[1].replace(",", ""))
