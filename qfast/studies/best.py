@@ -108,9 +108,10 @@ class Winner:
             return f"{head}; its median is {first} where it won, and {second} {fresh}{end}"
         sign = 1 if self.metric.higher_is_better else -1
         flattery, error = sign * s.bias.value, s.bias.interval.half_width
-        ends = sorted(sign * x for x in (s.bias.interval.low, s.bias.interval.high))
-        span = f"{number(flattery, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
-        tail = f"where it was chosen it looked better by {span}"
+        turn = sign if flattery >= 0 else -sign
+        ends = sorted(turn * x for x in (s.bias.interval.low, s.bias.interval.high))
+        span = f"{number(abs(flattery), error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
+        tail = f"where it was chosen it looked {'better' if flattery >= 0 else 'worse'} by {span}"
         if not math.isfinite(error):
             tail = "how much the choice flattered it cannot be told, since these agents all score alike"
         elif not s.seen:

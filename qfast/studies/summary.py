@@ -389,7 +389,15 @@ def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[s
     if not asked.is_time or not np.isposinf(scores).any():
         return one
     means = summarize(restricted(study, asked, scores), **options)
-    return replace(one, mean=means.mean, std=means.std, iqm=means.iqm, standard_error=means.standard_error)
+    end = float(study.dataset.attrs["episodes"])
+    mean, iqm = (_within(estimate, 0.0, end) for estimate in (means.mean, means.iqm))
+    return replace(one, mean=mean, std=means.std, iqm=iqm, standard_error=means.standard_error)
+
+
+def _within(estimate: Estimate, low: float, high: float) -> Estimate:
+    """Cut an interval to what its number can be; that takes nothing from its level."""
+    ends = estimate.interval
+    return replace(estimate, interval=replace(ends, low=max(ends.low, low), high=min(ends.high, high)))
 
 
 def _has_ends(found: ToleranceInterval, scores: Floats) -> bool:

@@ -257,3 +257,12 @@ def test_a_goal_on_what_has_no_mean_is_never_met():
                         seed=0, precision={"regret": 1e6}, progress=False)  # fmt: skip
     assert np.isinf(study.scores("regret", 0)).all()
     assert int(study.dataset["agents_run"][0]) == 1100
+
+
+def test_no_interval_of_a_time_reaches_beyond_the_training():
+    times = np.full((2, 400), INF)
+    times[:, 0] = 90.0  # one of 400, shortly before the end
+    study = made_study({"alpha": [0.1, 0.2]}, n_agents=400, metrics={"first_optimal": times})
+    for row in study.summary("first_optimal").rows:
+        assert row.summary.mean.value == pytest.approx(100 - 10 / 400)
+        assert row.summary.mean.interval.low < row.summary.mean.value <= row.summary.mean.interval.high <= 100
