@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
-    from qfast.run import Run, load
+    from qfast.run import Run
+    from qfast.run_files import load
     from qfast.studies import Metric, Study, load_study, study
     from qfast.training import resume, train
 
@@ -46,7 +47,8 @@ _HOME = {
     "qfast.engine.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
-    "qfast.run": ["Run", "load"],
+    "qfast.run": ["Run"],
+    "qfast.run_files": ["load"],
     "qfast.studies": ["Metric", "Study", "load_study", "study"],
     "qfast.training": ["resume", "train"],
 }

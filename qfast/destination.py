@@ -9,12 +9,13 @@ from typing import Any
 from numpy.random import SeedSequence
 
 from qfast.arguments import path_of
-from qfast.engine.blocks import Plan
 from qfast.engine.journal import KIND, Journal, describe_work, remove_store
+from qfast.engine.plan import Plan
 from qfast.errors import BadFile, InvalidInput, QfastError, Unfinished
 from qfast.model.mdp import MDP
 from qfast.model.seeding import seed_from_json
-from qfast.run import Run, load
+from qfast.run import Run
+from qfast.run_files import load
 from qfast.storage.archive import check_file
 from qfast.storage.work_folder import read_work, work_digest
 

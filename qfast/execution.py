@@ -13,10 +13,12 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.destination import Destination
-from qfast.engine.blocks import AgentArrays, Plan, block_size, compile_plan, run_blocks
+from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.blocks import block_size, compile_plan, run_blocks
 from qfast.engine.collector import CannotSave, Collector
 from qfast.engine.divergence import forbidden_pairs
 from qfast.engine.machine import default_threads
+from qfast.engine.plan import Plan
 from qfast.engine.progress import Progress, Reporter, default_reporter
 from qfast.engine.remote import WorkersFailed, run_batches
 from qfast.engine.tables import goal_reward, make_tables, outcome_kind

@@ -11,7 +11,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.arguments import explained
-from qfast.engine.blocks import AgentArrays
+from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.progress import Reporter

@@ -13,25 +13,21 @@ from numpy.typing import NDArray
 from qfast.arguments import path_of
 from qfast.engine.curve import Curve
 from qfast.engine.divergence import diverged_agents, forbidden_pairs
-from qfast.errors import BadFile, InvalidInput
+from qfast.errors import InvalidInput
 from qfast.model.learner import Learner
 from qfast.model.mdp import MDP
 from qfast.model.rates import Rate
-from qfast.model.seeding import seed_as_given, seed_from_json, seed_to_json
+from qfast.model.seeding import seed_as_given, seed_to_json
 from qfast.model.settings import RATES
-from qfast.run_checks import check_about, check_arrays, check_learner
-from qfast.storage.archive import read_json, read_npz, write_npz
-from qfast.storage.npy_columns import map_columns
-from qfast.storage.work_folder import holds_work, read_work
-from qfast.text import printable
+from qfast.storage.archive import write_npz
 
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
 
-__all__ = ["Run", "load"]
+__all__ = ["FILE", "KIND", "NotKept", "Run"]
 
-_KIND = "run"
-_FILE = "run.npz"  # in a folder
+KIND = "run"
+FILE = "run.npz"  # in a folder
 
 
 class NotKept:
@@ -368,7 +364,7 @@ class Run:
         (True, 0)
         """
         about = np.asarray(json.dumps(self.about()))
-        return write_npz(path_of(path, to_write=True), {"about": about, **self.to_arrays()}, _KIND)
+        return write_npz(path_of(path, to_write=True), {"about": about, **self.to_arrays()}, KIND)
 
     def save_beside(self, folder: Path, checksums: dict[str, int]) -> None:
         """Write what all agents have in common into a folder that holds the arrays of agents."""
@@ -376,7 +372,7 @@ class Run:
         if self.checkpoints is not None:
             arrays |= replace(self.checkpoints, q=None).to_arrays("checkpoints_")
         about = np.asarray(json.dumps(self.about() | {"columns": checksums}))
-        write_npz(folder / _FILE, {"about": about, **arrays}, _KIND)
+        write_npz(folder / FILE, {"about": about, **arrays}, KIND)
 
     def about(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -417,93 +413,3 @@ class Run:
         from qfast.truth.behaviour import distinct_policies
 
         return describe_run(self, None if isinstance(self.q, NotKept) else distinct_policies(self).agents)
-
-
-def load(path: str | os.PathLike[str]) -> Run:
-    """Read a run that `Run.save` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, or the folder that ``qfast.train(…, out="folder")`` has filled: its arrays stay on the disk,
-        memory-mapped and read-only, after their checksums were compared.
-
-    Returns
-    -------
-    Run
-        With the same bits.
-
-    Raises
-    ------
-    BadFile
-        If the file is truncated, damaged, foreign, or does not hold a run.
-    OSError
-        If the file does not exist or may not be read.
-
-    Examples
-    --------
-    See `Run.save`.
-    """
-    path = path_of(path)
-    folder = path if path.is_dir() else None
-    if folder is not None and not (folder / _FILE).is_file():
-        msg = f"{printable(folder)} is a folder without a run; name the file or the folder that train(out=…) was given"
-        if holds_work(folder):
-            try:
-                read_work(folder, "training")
-                msg = f"{printable(folder)} holds an unfinished training; start it again with the same settings"
-            except InvalidInput as error:
-                msg = f"{printable(folder)} holds no run ({error}); qfast.load_study reads a study"
-        raise BadFile(msg)
-    arrays = read_npz(path if folder is None else folder / _FILE, _KIND)
-    try:
-        if folder is not None:
-            arrays |= _of_agents(map_columns(folder, read_json(str(arrays["about"]))["columns"]))
-        return _from_arrays(arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        msg = f"{path} does not hold a whole run ({error}); train and save it again"
-        raise BadFile(msg) from error
-
-
-def _of_agents(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Give the arrays of a folder the names and shapes that a run has for them."""
-    names = ("q", "visits", "rng", "state", "returns", "lengths")
-    arrays: dict[str, NDArray[Any]] = {name: columns[name] for name in names if name in columns}
-    if "mean" in columns:  # two tables, and what the agents act on
-        arrays |= {"q": columns["mean"], "q_tables": np.moveaxis(columns["q"], -1, 1)}
-    return arrays | ({"checkpoints_q": columns["kept"]} if "kept" in columns else {})
-
-
-def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
-    from qfast.truth.checkpoints import Checkpoints
-
-    about = read_json(str(arrays["about"]))
-    mdp = MDP.from_arrays({name[4:]: array for name, array in arrays.items() if name.startswith("mdp_")})
-    check_about(about)
-    n_agents, episodes = about["n_agents"], about["episodes"]
-    rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
-    learner = check_learner(about["learner"], rates, n_agents, episodes)
-    check_arrays(mdp, learner, episodes, n_agents, arrays)
-    kept, none = "q" in arrays, NotKept(n_agents)
-    q: Any = arrays.get("q", none)
-    return Run(
-        q=q,
-        q_tables=arrays.get("q_tables"),
-        visits=arrays.get("visits"),
-        returns=arrays.get("returns"),
-        lengths=arrays.get("lengths"),
-        curve=Curve.from_arrays(arrays, "curve_") if about["record"] == "summary" else None,
-        mdp=mdp,
-        learner=learner,
-        seed_sequence=seed_from_json(about["seed"]),
-        first_agent=about["first_agent"],
-        episodes=episodes,
-        record=about["record"],
-        n_steps=about["n_steps"],
-        seconds=float(about["seconds"]),
-        rng=arrays["rng"] if kept else q,
-        state=arrays["state"] if kept else q,
-        checkpoints=Checkpoints.from_arrays(arrays, "checkpoints_"),
-        n_diverged=int(about["n_diverged"]),
-        work=str(about.get("work", "")),
-    )

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained
 from qfast.destination import Destination
-from qfast.engine.blocks import AgentArrays, Plan
+from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.divergence import warn_of_divergence
+from qfast.engine.plan import Plan
 from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
 from qfast.execution import run_training

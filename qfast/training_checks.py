@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import Plan, block_size
+from qfast.engine.blocks import block_size
 from qfast.engine.footprint import Footprint, memory_needed
 from qfast.engine.machine import available_memory, check_compiler, default_threads
+from qfast.engine.plan import Plan
 from qfast.engine.remote import count_workers
 from qfast.engine.tables import explore_threshold
 from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller

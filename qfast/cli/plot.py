@@ -110,7 +110,7 @@ def run(arguments: Namespace) -> None:
         write(f"{arguments.kind} of {many} drawn in {printable(out)}")
         return
     with off_screen():  # before the run is loaded: matplotlib may be missing
-        from qfast.run import load
+        from qfast.run_files import load
 
         loaded = load(arguments.file)
         _save(_painter(arguments.kind)(loaded, **options).figure, out, arguments.dpi)

@@ -43,7 +43,7 @@ def add_command(commands: Any) -> None:
 def run(arguments: Namespace) -> None:
     """Load, train on, save and sum up."""
     out = checked_out(arguments.out)
-    from qfast.run import load
+    from qfast.run_files import load
     from qfast.training import resume
 
     before = load(arguments.file)

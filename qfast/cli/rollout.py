@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> None:
     from qfast.cli.output import write_json
     from qfast.cli.screen import show
     from qfast.rollouts import rollout
-    from qfast.run import load
+    from qfast.run_files import load
 
     loaded = load(arguments.file)
     episode = rollout(loaded, agents=arguments.agent, max_steps=arguments.max_steps)

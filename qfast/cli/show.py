@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> None:
     from qfast.cli.pages import agent_page, population_page, problem_title
     from qfast.cli.population import Population, agent_json
     from qfast.cli.screen import show
-    from qfast.run import load
+    from qfast.run_files import load
 
     loaded = load(arguments.file)
     if arguments.agent is not None:

@@ -3,47 +3,31 @@
 `run_block` is a pure function of a `Plan` and the agents' numbers; threads, processes and clusters all run the same.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from qfast.engine.agent_arrays import AgentArrays, mean_table
 from qfast.engine.curve import LEAF, SummaryBuilder, windows
 from qfast.engine.divergence import diverged_agents
+from qfast.engine.plan import Plan
 from qfast.engine.tables import explore_threshold
 from qfast.kernel import alias, loop, summarize
 from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
-from qfast.kernel.memory import SLACK
-from qfast.kernel.spec import Spec
-from qfast.kernel.state import Agents, Tables, make_lanes
-from qfast.model.learner import Learner
+from qfast.kernel.state import Agents, make_lanes
 from qfast.model.seeding import agent_streams, next_words
 
-__all__ = [
-    "AgentArrays",
-    "Block",
-    "BlockStopped",
-    "Plan",
-    "Recorder",
-    "block_size",
-    "compile_plan",
-    "in_order",
-    "run_block",
-    "run_blocks",
-]  # fmt: skip
+__all__ = ["Block", "BlockStopped", "block_size", "compile_plan", "in_order", "run_block", "run_blocks"]
 
 careful(alias, loop, summarize)
 
-#: What is recorded of agents, besides what they have learned and what they need to go on.
-RECORDED: Final = ("returns", "lengths", "score", "checks")
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000
 _LARGEST_INDEX: Final = 2**31 - 1
@@ -54,180 +38,6 @@ Result = TypeVar("Result")
 
 class BlockStopped(Exception):
     """The block was asked to stop before it was complete."""
-
-
-class Checks(Protocol):
-    """What has to be measured at checkpoints; see `qfast.truth.checkpoints`."""
-
-    @property
-    def episodes(self) -> tuple[int, ...]:
-        """The checkpoints, counted from the beginning of this training; 0 is before the first episode."""
-
-    @property
-    def keep_q(self) -> bool:
-        """Whether Q is kept as well."""
-
-    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
-        """Begin with agents: give what measures their Q (n, S, A) at each checkpoint in turn, into (n, C, 4)."""
-
-    def split(self) -> "tuple[Checks, NDArray[Any] | None]":
-        """Tell apart what all agents share and the values of single ones, if there are any."""
-
-    def joined(self, of_agents: NDArray[Any] | None) -> "Checks":
-        """Put values of single agents back."""
-
-
-class Recorder(Protocol):
-    """What sums up the records of a block's agents, a stretch of episodes at a time."""
-
-    def add(self, window: int, first: int, returns: NDArray[Any], lengths: NDArray[np.int32]) -> None:
-        """Take the records (agents, episodes) of the agents from number ``first`` on; lengths only if recorded."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that the agents of a run have in common, ready for the kernel; small, and picklable.
-
-    Attributes
-    ----------
-    spec : Spec
-        The variant of the kernel.
-    tables : Tables
-        The problem and the schedules.
-    learner : Learner
-    seed : numpy.random.SeedSequence
-    first_agent : int
-        Number of the run's first agent; the numbers below count from it.
-    shape : tuple of int
-        (states, actions).
-    episodes : int
-        Episodes that each agent has to go.
-    record : {None, "returns", "summary", "score"}
-        "summary": records go to a recorder, a stretch of episodes at a time, and are not kept.
-    forbidden : ndarray of bool, shape (S, A), or None
-        Pairs whose Q is -inf.
-    checks : Checks or None
-        What is measured on the way.
-    recorder : callable or None
-        Makes what takes the records with ``record="summary"``, from the number of episodes; by default a
-        `SummaryBuilder`.
-    stretches : tuple of (int, int), or None
-        The stretches of episodes, each from its first one up to before its end, that a recorder is given one by one.
-    begin : int
-        The agent that the learner's and the checks' values of single agents begin with: 0, unless they were cut to a
-        part of the run.
-    """
-
-    spec: Spec
-    tables: Tables
-    learner: Learner
-    seed: SeedSequence
-    first_agent: int
-    shape: tuple[int, int]
-    episodes: int
-    record: str | None
-    forbidden: NDArray[np.bool_] | None
-    checks: Checks | None = None
-    recorder: Callable[[int], Recorder] | None = None
-    stretches: tuple[tuple[int, int], ...] | None = None
-    begin: int = 0
-
-
-@dataclass
-class AgentArrays:
-    """What is kept of agents: of a block, or of a whole run.
-
-    Attributes
-    ----------
-    q : ndarray, shape (n, S, A), or (n, S, A, 2) with two tables
-        With room for SLACK elements behind it, which the kernel's loads may touch.
-    visits : ndarray of int32, shape (n, S, A) or (n, 0, 0)
-        How often each pair was taken, where that matters; with SLACK too.
-    rng : ndarray of uint32, shape (4, n)
-    state : ndarray of int32, shape (n,)
-    returns, lengths : ndarray, shape (n, episodes) or (n, 0)
-    score : ndarray of float64, shape (3, n) or (3, 0)
-    checks : ndarray of float64, shape (n, checkpoints, 4)
-        What was measured on the way.
-    kept : ndarray, shape (n, checkpoints or 0, S, A)
-        Q at the checkpoints.
-    """
-
-    q: NDArray[Any]
-    visits: NDArray[np.int32]
-    rng: NDArray[np.uint32]
-    state: NDArray[np.int32]
-    returns: NDArray[Any]
-    lengths: NDArray[np.int32]
-    score: NDArray[np.float64]
-    checks: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 4)))
-    kept: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0, 0, 0)))
-
-    @staticmethod
-    def shapes(plan: Plan, n: int, *, records_only: bool = False) -> dict[str, tuple[tuple[int, ...], Any]]:
-        """Shape and element type of each array for n agents, or of what is recorded of them alone."""
-        recorded = plan.episodes if plan.record == "returns" else 0
-        tables = (2,) if plan.spec.n_tables == 2 else ()
-        counted = plan.shape if plan.spec.counts_visits else (0, 0)
-        checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
-        kept = checkpoints if plan.checks is not None and plan.checks.keep_q else 0
-        here, real = 0 if records_only else n, plan.learner.dtype
-        return {
-            "q": ((here, *plan.shape, *tables), real), "visits": ((here, *counted), np.int32),
-            "rng": ((4, here), np.uint32), "state": ((here,), np.int32),
-            "returns": ((n, recorded), real), "lengths": ((n, recorded), np.int32),
-            "score": ((3, n if plan.record == "score" else 0), np.float64),
-            "checks": ((n, checkpoints, 4), np.float64), "kept": ((here, kept, *plan.shape), real),
-        }  # fmt: skip
-
-    @classmethod
-    def empty(cls, plan: Plan, n: int, *, records_only: bool = False) -> "AgentArrays":
-        """Allocate memory for n agents, or only for what is recorded of them."""
-        arrays: dict[str, NDArray[Any]] = {}
-        for name, (shape, kind) in cls.shapes(plan, n, records_only=records_only).items():
-            if name in ("q", "visits"):
-                arrays[name] = _with_slack(shape, kind)
-            elif name == "checks":  # each of the four in one piece, so that none has to be copied out
-                arrays[name] = np.empty((shape[2], *shape[:2]), kind).transpose(1, 2, 0)
-            else:
-                arrays[name] = (np.zeros if name == "score" else np.empty)(shape, kind)
-        return cls(**arrays)
-
-    @classmethod
-    def row_bytes(cls, plan: Plan, *, records_only: bool = False) -> int:
-        """Bytes that an agent takes."""
-        shapes = cls.shapes(plan, 1, records_only=records_only).values()
-        return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in shapes)
-
-    def records(self) -> "AgentArrays":
-        """What was recorded, without what the agents have learned."""
-        gone = {
-            name: np.empty([size if axis else 0 for axis, size in enumerate(array.shape)], array.dtype)
-            for name, array in vars(self).items()
-            if name not in RECORDED
-        }
-        return replace(self, **gone | {"rng": np.empty((4, 0), np.uint32)})
-
-    def part(self, first: int, count: int) -> "AgentArrays":
-        """Give views of the agents ``first`` … ``first + count - 1``."""
-        end = first + count
-        return AgentArrays(
-            self.q[first:end], self.visits[first:end], self.rng[:, first:end], self.state[first:end],
-            self.returns[first:end], self.lengths[first:end], self.score[:, first:end],
-            self.checks[first:end], self.kept[first:end],
-        )  # fmt: skip
-
-    def put(self, first: int, block: "AgentArrays", *, count: int | None = None, records_only: bool = False) -> None:
-        """Copy a block's agents, or only what was recorded of them, to their place."""
-        part = self.part(first, len(block.state) if count is None else count)
-        for array in fields(AgentArrays):
-            if not records_only or array.name in RECORDED:
-                getattr(part, array.name)[...] = getattr(block, array.name)
-
-
-def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    size = math.prod(shape)
-    return np.empty(size + SLACK, dtype)[:size].reshape(shape)
 
 
 @dataclass
@@ -417,12 +227,6 @@ def _checker(plan: Plan, first: int, memory: AgentArrays) -> Callable[[int], Non
                 memory.kept[:, column] = q
 
     return check
-
-
-def mean_table(q: NDArray[Any]) -> NDArray[Any]:
-    """The mean of two tables (n, S, A, 2), on which an agent that has two acts; shape (n, S, A)."""
-    mean: NDArray[Any] = (q[..., 0] + q[..., 1]) * q.dtype.type(0.5)
-    return mean
 
 
 def run_blocks(

@@ -7,9 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import RECORDED, AgentArrays, Block, Plan, mean_table
+from qfast.engine.agent_arrays import RECORDED, AgentArrays, mean_table
+from qfast.engine.blocks import Block
 from qfast.engine.curve import SummaryBuilder
 from qfast.engine.journal import Done, Journal
+from qfast.engine.plan import Plan
 from qfast.errors import QfastError
 
 __all__ = ["CannotSave", "Collector"]
@@ -108,7 +110,7 @@ class Collector:
             store.commit(Done(self.n_agents, self.n_steps, self.seconds, self.summary, self.n_diverged))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of the agents that are complete, by the names that `qfast.engine.blocks.AgentArrays` has.
+        """The arrays of the agents that are complete, by the names that `qfast.engine.agent_arrays.AgentArrays` has.
 
         With two tables also ``mean``.  Arrays that are not kept are left out.
         """

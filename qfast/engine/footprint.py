@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.bins import MOST, count_type
-from qfast.engine.blocks import AgentArrays, Plan
 from qfast.engine.curve import LEAF, WINDOW, windows
+from qfast.engine.plan import Plan
 from qfast.kernel.state import lanes_bytes
 
 __all__ = ["Footprint", "memory_needed", "worker_bytes"]

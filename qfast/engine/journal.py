@@ -18,9 +18,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import RECORDED, AgentArrays, Plan, mean_table
+from qfast.engine.agent_arrays import RECORDED, AgentArrays, mean_table
 from qfast.engine.curve import SummaryBuilder
 from qfast.engine.curve_state import builder_from_arrays, builder_to_arrays
+from qfast.engine.plan import Plan
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.seeding import seed_to_json

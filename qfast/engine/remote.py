@@ -19,9 +19,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import AgentArrays, Block, Plan, block_size, run_block
+from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.blocks import Block, block_size, run_block
 from qfast.engine.curve import SummaryBuilder
 from qfast.engine.machine import default_threads
+from qfast.engine.plan import Plan
 from qfast.engine.pulse import Pulse, dask_client
 from qfast.errors import Unfinished
 from qfast.model.rates import Rate

@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import AgentArrays, in_order
+from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.blocks import in_order
 from qfast.engine.curve import LEVELS
 from qfast.engine.footprint import worker_bytes
 from qfast.engine.machine import default_threads

@@ -17,7 +17,7 @@ _PILE: Final = 2**24  # bytes of policies that wait to be valued
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """What a block of agents has to do at its checkpoints; a `qfast.engine.blocks.Checks`, and picklable.
+    """What a block of agents has to do at its checkpoints; a `qfast.engine.plan.Checks`, and picklable.
 
     Attributes
     ----------

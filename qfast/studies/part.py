@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.blocks import Plan, mean_table, run_block
+from qfast.engine.agent_arrays import mean_table
+from qfast.engine.blocks import run_block
 from qfast.engine.moments import LEAF, Moments, Tree, add_sums, combine_moments
+from qfast.engine.plan import Plan
 from qfast.errors import InvalidInput
 from qfast.studies.metrics import AgentBlock, Metric
 
@@ -103,7 +105,7 @@ class Records:
     episodes : int
     wanted : Wanted
     stretches : tuple of (int, int)
-        As in `qfast.engine.blocks.Plan`.
+        As in `qfast.engine.plan.Plan`.
     """
 
     def __init__(self, episodes: int, wanted: Wanted, stretches: tuple[tuple[int, int], ...]) -> None:

@@ -11,7 +11,8 @@ from oracle.digests import plain, rich, rich_mdp
 import qfast
 from faults.runs import RUN, assert_same
 from qfast.engine import remote
-from qfast.engine.blocks import AgentArrays, Block
+from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.blocks import Block
 from qfast.engine.curve import SummaryBuilder
 from qfast.engine.moments import Tree, combine_moments
 

@@ -12,7 +12,7 @@ from oracle.kernels import kernel_with
 import qfast
 from faults.runs import RUN, assert_same
 from qfast.engine import journal
-from qfast.engine.blocks import AgentArrays
+from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 
 SETTINGS = RUN | {"n_agents": 20_000, "threads": 1}

@@ -12,8 +12,9 @@ from faults.runs import assert_same
 
 import qfast
 from qfast.engine import footprint
+from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.bins import MOST
-from qfast.engine.blocks import AgentArrays, run_block
+from qfast.engine.blocks import run_block
 from qfast.engine.footprint import Footprint, memory_needed
 from qfast.execution import make_plan
 from qfast.model.learner import make_learner
