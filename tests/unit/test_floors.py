@@ -30,7 +30,7 @@ FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ABOVE_ALL = {"__init__", "__main__"}
 
 # A Run or a Study offers what higher floors make of it, as methods that import inside.
-LATE_BINDINGS = {("run", "truth"), ("studies", "plots"), ("studies", "reports")}
+LATE_BINDINGS = {("run", "truth"), ("run_files", "truth"), ("studies", "plots"), ("studies", "reports")}
 
 
 def modules():
