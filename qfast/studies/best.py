@@ -27,6 +27,8 @@ from qfast.studies.texts import columns, number, with_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from qfast.model.seeding import Seed
+
 __all__ = ["Rerunnable", "Winner", "find_best"]
 
 
@@ -164,15 +166,55 @@ class Winner:
 
 def find_best(
     study: Rerunnable,
-    metric: str | None,
+    metric: str | None = None,
     *,
-    n_agents: int | None,
-    seed: Any,
-    level: float,
-    missing: Missing,
-    where: Mapping[str, Any] | None,
+    n_agents: int | None = None,
+    seed: "Seed" = None,
+    level: float = 0.95,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
 ) -> Winner:
-    """Choose, run again, and put both numbers side by side; see `Study.best`."""
+    """Name the configuration with the best mean, and run it again on fresh seeds.
+
+    The best of many is best partly by luck; agents that had no part in the choice say what it is really worth.
+    Where some scores are infinite, so that there are no means, the best is the one whose agents most often do
+    better than those of the others (ranks in the pool of all, ties half); the answer says so.
+
+    Parameters
+    ----------
+    metric : str, optional
+        As in `summary`.
+    n_agents : int, optional
+        Agents of the fresh run; by default as many as in the study.
+    seed : int, sequence of int or SeedSequence, optional
+        Of the fresh run; by default one that follows from the study's.
+    level : float, default 0.95
+        Confidence level of the intervals, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+        "drop": the answer is about the others alone, and says how many that are.
+    where : mapping, optional
+        As in `summary`; of a study of several problems, name one here.
+
+    Returns
+    -------
+    Winner
+        ``.scores.selected`` and ``.scores.fresh``, each with its interval.
+
+    Raises
+    ------
+    InvalidInput
+        As in `compare_all`; or if the study's problem is not at hand to run it again.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> winner = study.best()
+    >>> winner.label, winner.n_fresh, winner.scores.bias.interval.method
+    ('epsilon=0.1', 200, "Welch's t")
+    """
     asked = metric_of(study, metric)
     chosen = select(study, where, one_problem=True)
     ranking = ranked(study, asked, chosen, missing=missing)

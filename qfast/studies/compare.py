@@ -274,9 +274,45 @@ class AllComparisons:
 
 
 def compare_pair(
-    study: StudyData, a: Any, b: Any, metric: str | None, *, level: float, missing: Missing
+    study: StudyData, a: Any, b: Any, metric: str | None = None, *, level: float = 0.95, missing: Missing = "keep"
 ) -> PairComparison:
-    """Compare two configurations; see `Study.compare`."""
+    """Compare two configurations: difference, probability of improvement, effect size, test.
+
+    Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
+    numbers.  Where scores are infinite, a difference of means is not defined: ranks decide, by the probability of
+    improvement.
+
+    Parameters
+    ----------
+    a, b : int, str or mapping
+        Configurations: an index, a label, or settings such as ``{"alpha": 0.1}``.
+    metric : str, optional
+        As in `summary`.
+    level : float, default 0.95
+        Confidence level of each interval, in (0, 1); the test is held against 1 - level.
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined (NaN).  "keep": no verdict that they could change.
+        "drop": the answer is about the others alone, and says how many that are.
+
+    Returns
+    -------
+    PairComparison
+        ``.sentence`` is the finding, ``.comparison`` a `qfast.stats.Comparison`.
+
+    Raises
+    ------
+    InvalidInput
+        If a configuration or metric does not exist, a and b are the same, or level is out of range.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> found = study.compare("epsilon=0.4", {"epsilon": 0.1})
+    >>> found.better, found.comparison.test
+    ('b', 'paired t-test')
+    """
     asked, i, j = metric_of(study, metric), study.find(a), study.find(b)
     if i == j:
         msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
@@ -327,16 +363,54 @@ def _between(difference: Estimate, late_a: float, late_b: float) -> Estimate:
 
 def compare_all(
     study: StudyData,
-    metric: str | None,
+    metric: str | None = None,
     *,
-    level: float,
-    method: str,
-    against: Any,
-    simultaneous: bool,
-    missing: Missing,
-    where: Mapping[str, Any] | None,
+    level: float = 0.95,
+    method: str = "holm",
+    against: Any = None,
+    simultaneous: bool = False,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
 ) -> AllComparisons:
-    """Compare all pairs, or all with one; see `Study.compare_all`."""
+    """Compare all pairs of configurations, with p-values corrected for their number.
+
+    Parameters
+    ----------
+    metric : str, optional
+        As in `summary`.
+    level : float, default 0.95
+        Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
+    method : {"holm", "benjamini-hochberg", "benjamini-yekutieli"}, default "holm"
+        How p-values are corrected; see `qfast.stats.correct`.
+    against : int, str or mapping, optional
+        Compare all others with this one only, which is many fewer pairs.
+    simultaneous : bool, default False
+        Widen the intervals so that those of one kind hold all together (Bonferroni).
+    missing : {"keep", "drop"}, default "keep"
+        As in `compare`.
+    where : mapping, optional
+        As in `summary`; of a study of several problems, name one here.
+
+    Returns
+    -------
+    AllComparisons
+        Prints as a table; ``.pairs``, ``.to_dataframe()``, ``.probability_of_improvement()``.
+
+    Raises
+    ------
+    InvalidInput
+        As in `compare`; or if fewer than two configurations are left, or they are of several problems.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> vary = {"epsilon": [0.1, 0.2, 0.4]}
+    >>> study = qfast.study(lake, vary=vary, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> pairs = study.compare_all()
+    >>> len(pairs), pairs.labels[0], pairs.n_different
+    (3, 'epsilon=0.1', 1)
+    """
     asked = metric_of(study, metric)
     correct([0.5], method=method)  # an unknown method is refused before any work
     ranking = ranked(study, asked, select(study, where, one_problem=True))

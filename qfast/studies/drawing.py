@@ -1,22 +1,26 @@
-"""The pictures of a study: methods of `qfast.Study` that hand on to `qfast.plots`, which is imported when needed."""
+"""The pictures and the page of a study: methods of `qfast.Study` that hand on to what is imported when needed."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qfast.stats._check import Missing, Rng
+from qfast.studies.best import Rerunnable
 from qfast.studies.compare import compare_all
 from qfast.studies.misrank import fine_grid, misrank
 from qfast.studies.profile import profile_study
 from qfast.studies.select import StudyData
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     from matplotlib.axes import Axes
 
 __all__ = ["Drawing"]
 
 
 class Drawing:
-    """What can be drawn of a study: axes go in and come out, and nothing is shown."""
+    """What can be drawn and written of a study: axes go in and come out, and nothing is shown."""
 
     def plot_curves(
         self: StudyData,
@@ -221,3 +225,29 @@ class Drawing:
             where=where,
         )  # fmt: skip
         return misranking_curve(found, risk=risk, ax=ax)
+
+    def report(
+        self: Rerunnable,
+        path: "str | os.PathLike[str]",
+        *,
+        metric: str | None = None,
+        title: str | None = None,
+        level: float = 0.95,
+        rerun: bool = True,
+        missing: Missing = "keep",
+        rng: Rng = 0,
+    ) -> "Path":
+        """Write the study as one HTML page that needs nothing else; see `qfast.reports.write_report`.
+
+        Examples
+        --------
+        >>> import qfast, tempfile
+        >>> lake = qfast.problems.frozen_lake(slip=0.0)
+        >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     study.report(folder + "/study.html").name
+        'study.html'
+        """
+        from qfast.reports import write_report
+
+        return write_report(self, path, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
+from qfast.stats._check import Rng
 from qfast.stats.populations import rivals_of
 from qfast.studies.seeds import pair_of
 from qfast.studies.select import (
@@ -309,19 +310,65 @@ def fine_grid(
 
 def misrank(
     study: StudyData,
-    a: Any,
-    b: Any,
-    metric: str | None,
+    a: Any = None,
+    b: Any = None,
+    metric: str | None = None,
     *,
-    k: int | Sequence[int] | Ints,
-    alpha: float,
-    n_resamples: int,
-    rng: Any,
-    paired: bool,
-    missing: Missing,
-    where: Mapping[str, Any] | None,
+    k: int | Sequence[int] = USUAL_SEEDS,
+    alpha: float = 0.05,
+    paired: bool = False,
+    missing: Missing = "keep",
+    n_resamples: int = 10_000,
+    rng: Rng = None,
+    where: Mapping[str, Any] | None = None,
 ) -> StudyMisranking:
-    """Ask how often k seeds mislead; see `Study.misranking`."""
+    """Compute how often an experiment with k seeds names the wrong winner, or misses a real difference.
+
+    The agents that were run are taken for the truth; an experiment draws k of each configuration.  Exact where that
+    is possible, resampled with ``rng`` where it is not: the result says which for every number.
+
+    Parameters
+    ----------
+    a, b : int, str or mapping, optional
+        Two configurations, as in `compare`; by default the experiment names the best of all (of two: of these).
+    metric : str, optional
+        As in `summary`.
+    k : int or sequence of int, default (1, 3, 5, 10, 30, 100)
+        Seeds of each configuration, each at least 1.
+    alpha : float, default 0.05
+        Two-sided level of the test that misses, in (0, 1).
+    paired : bool, default False
+        Whether the experiment shares random numbers, as agents of one study do; experiments elsewhere have
+        independent seeds.
+    missing : {"keep", "drop"}, default "keep"
+        As in `seeds_needed`.
+    n_resamples : int, default 10_000
+        Experiments drawn where resampling is needed.
+    rng : int, SeedSequence, Generator or None
+        Randomness of the resampling (SPEC 7).
+    where : mapping, optional
+        As in `summary`; of a study of several problems, name one here.
+
+    Returns
+    -------
+    StudyMisranking
+        ``.wrong`` and, of a pair, ``.missed`` for every k; ``.loss``, what the mistakes cost; ``.trustworthy()``,
+        from how many seeds on the winner is right.
+
+    Raises
+    ------
+    InvalidInput
+        As in `compare_all`; or if all means are equal, so that no winner is wrong.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> found = study.misranking(k=[1, 3, 10], rng=0)
+    >>> found.labels, found.wrong.round(2).tolist()
+    (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.38, 0.26])
+    """
     asked = metric_of(study, metric)
     together = pairing(study, paired)
     options: dict[str, Any] = {

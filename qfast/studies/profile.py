@@ -66,14 +66,48 @@ class StudyProfile:
 
 def profile_study(
     study: StudyData,
-    metric: str | None,
+    metric: str | None = None,
     *,
-    thresholds: ArrayLike | None,
-    level: float,
-    missing: Missing,
-    where: Mapping[str, Any] | None,
+    thresholds: ArrayLike | None = None,
+    level: float = 0.95,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
 ) -> StudyProfile:
-    """Profile all configurations; see `Study.profile`."""
+    """Give the share of agents that do better than each of many thresholds, for every configuration.
+
+    Parameters
+    ----------
+    metric : str, optional
+        As in `summary`.
+    thresholds : array_like, (n_thresholds,), optional
+        In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
+    level : float, default 0.95
+        Probability that a configuration's band holds its whole curve, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+        "drop": the answer is about the others alone, and says how many that are.
+    where : mapping, optional
+        As in `summary`; of a study of several problems, name one here.
+
+    Returns
+    -------
+    StudyProfile
+        ``.to_dataframe()``; ``.profiles`` with a `qfast.stats.Profile` for each configuration.
+
+    Raises
+    ------
+    InvalidInput
+        As in `compare_all`.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> profile = study.profile(thresholds=[0.0, 0.1])
+    >>> [p.share.tolist() for p in profile.profiles]
+    [[0.545, 0.105], [0.435, 0.065]]
+    """
     asked = metric_of(study, metric)
     chosen = select(study, where, one_problem=True)
     found = common_scores(study, asked, chosen, paired=False, missing=missing)

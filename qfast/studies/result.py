@@ -14,19 +14,25 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
-from qfast.studies.answers import Answers
+from qfast.studies.best import find_best
+from qfast.studies.compare import compare_all, compare_pair
 from qfast.studies.drawing import Drawing
 from qfast.studies.layouts import Layouts
 from qfast.studies.metrics import Metric
+from qfast.studies.misrank import misrank
+from qfast.studies.profile import profile_study
+from qfast.studies.seeds import find_seeds
 from qfast.studies.settings import is_number
+from qfast.studies.summary import summarize_study
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Study"]
 
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(Answers, Drawing, Layouts):
+class Study(Drawing, Layouts):
     """What `qfast.study` gives: metrics of every agent and curves of every configuration.
 
     Attributes
@@ -46,6 +52,15 @@ class Study(Answers, Drawing, Layouts):
     dataset: "xr.Dataset"
     problems: dict[str, MDP] = field(default_factory=dict)
     functions: tuple[Metric, ...] = ()
+
+    # The questions that a study answers: documented functions of a study, bound.
+    summary = summarize_study
+    compare = compare_pair
+    compare_all = compare_all
+    profile = profile_study
+    best = find_best
+    seeds_needed = find_seeds
+    misranking = misrank
 
     @property
     def labels(self) -> list[str]:

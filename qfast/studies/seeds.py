@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
+from qfast.stats._check import Rng
 from qfast.studies.select import (
     Metric,
     Missing,
@@ -121,20 +122,71 @@ def _count(n: int | None) -> str:
 
 def find_seeds(
     study: StudyData,
-    a: Any,
-    b: Any,
-    metric: str | None,
+    a: Any = None,
+    b: Any = None,
+    metric: str | None = None,
     *,
-    half_width: float | None,
-    power: float,
-    alpha: float,
-    level: float,
-    paired: bool,
-    missing: Missing,
-    where: Mapping[str, Any] | None,
-    rng: Any,
+    half_width: float | None = None,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    level: float = 0.95,
+    paired: bool = False,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
+    rng: Rng = None,
 ) -> SeedTable:
-    """Plan a study; see `Study.seeds_needed`."""
+    """Compute how many agents a question needs, from the populations that were run.
+
+    With ``half_width``: agents of each configuration (of ``a`` alone where it is given) for an interval of the
+    mean, or of a share where scores are 0 and 1, that is as narrow as asked.  Without: agents of both ``a`` and
+    ``b`` (by default of the two with the best means) for a test that finds their difference with a given power;
+    where that is at most 1,000, experiments of that size are drawn from the populations to see how many find it.
+
+    Parameters
+    ----------
+    a, b : int, str or mapping, optional
+        Configurations, as in `compare`.
+    metric : str, optional
+        As in `summary`.
+    half_width : float, optional
+        Half the width of the interval, in the metric's unit, above 0.
+    power : float, default 0.8
+        Probability to find the difference, in (0, 1).
+    alpha : float, default 0.05
+        Two-sided level of the test, in (0, 1).
+    level : float, default 0.95
+        Confidence level of the interval, in (0, 1).
+    paired : bool, default False
+        Whether the experiment that is planned shares random numbers, as agents of one study do; experiments
+        elsewhere have independent seeds.
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
+        "drop": the answer is about the others alone, and says how many that are.
+    where : mapping, optional
+        As in `summary`.
+    rng : int, SeedSequence, Generator or None
+        Randomness of the check (SPEC 7).
+
+    Returns
+    -------
+    SeedTable
+        ``.n``, and a row for each configuration or for the pair with the range that it is known in.
+
+    Raises
+    ------
+    InvalidInput
+        If a configuration or metric does not exist, or an option is out of its range.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> study.seeds_needed("epsilon=0.1", half_width=0.01).rows[0].needed.target
+    'a half-width of 0.01 of the mean at 95 %'
+    >>> print(study.seeds_needed("epsilon=0.1", "epsilon=0.4", power=0.9, rng=0).rows[0].needed)
+    249 agents (108 to 1,086) for Welch's t-test at 0.05 to find the difference with power 0.9 (noncentral t ...)
+    """
     asked = metric_of(study, metric)
     if half_width is not None:
         if b is not None:
