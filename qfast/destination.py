@@ -53,6 +53,11 @@ class Destination:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path_of(path, "out")
+        try:
+            self.path.exists()
+        except OSError as error:  # such as a name that is too long
+            msg = f"out={str(self.path)!r:.60} cannot be written ({error.strerror}); use another name"
+            raise InvalidInput(msg) from error
         self.on_disk = self.path.suffix != ".npz"
         self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
         self._store: Journal | None = None

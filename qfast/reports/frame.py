@@ -23,7 +23,7 @@ def head(context: Context, title: str, parts: Sequence[Part]) -> str:
     data, study = context.study.dataset, context.study
     n = len(study.labels)
     how = (
-        "agent i has the same random numbers in every configuration (paired)"
+        "agent i has the same random numbers in every configuration of a problem (paired)"
         if study.paired
         else "every configuration has random numbers of its own (independent)"
     )

@@ -254,7 +254,8 @@ def _std(x: Floats, level: float, _unit: float) -> Estimate:
     centre = stats.trim_mean(scaled, 1 / (2 * math.sqrt(n - 4)))
     kurtosis = n * float(((scaled - centre) ** 4).sum()) / (n - 1) ** 2
     c = n / (n - z)
-    log_error = z * c * math.sqrt((kurtosis - (n - 3) / n) / (n - 1))
+    # Rounding of a spread that is rounding itself may take a hair too much.
+    log_error = z * c * math.sqrt(max(kurtosis - (n - 3) / n, 0.0) / (n - 1))
     low, high = (s * math.exp((math.log(c) + sign * log_error) / 2) for sign in (-1, 1))
     caution = heavy_tails(kurtosis, scaled)
     return Estimate(s, Interval(low, high, level, "Bonett 2006, kurtosis estimated", caution))

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ __all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "
 
 _WORK: Final = "work.json"
 _LOCK: Final = "lock"
+_PATIENCE: Final = 2.0  # seconds for which a folder may vanish over and over
 _VERSION: Final = 2
 _OWNER: Final = "of_work"  # in every part: the digest of the work that it belongs to
 _ASIDE: Final = ".damaged"  # behind the name of a part that could not be read
@@ -93,6 +95,7 @@ class WorkFolder:
             raise InvalidInput(msg) from error
 
     def _locked(self) -> FileLock:
+        until = time.monotonic() + _PATIENCE
         while True:
             try:
                 self.folder.mkdir(exist_ok=True)
@@ -102,9 +105,12 @@ class WorkFolder:
                 msg = f"{self.folder} is in use by another process; wait for it, or name another place"
                 raise InvalidInput(msg) from error
             except (FileExistsError, FileNotFoundError):
-                if not self.folder.parent.is_dir() or self.folder.is_file():
+                if self.folder.is_symlink() and not self.folder.exists():
+                    msg = f"{self.folder} is a link to nothing ({self.folder.readlink()}); make that, or remove it"
+                    raise InvalidInput(msg) from None
+                if not self.folder.parent.is_dir() or self.folder.is_file() or time.monotonic() > until:
                     raise
-                continue  # who has finished its work in it removed it between two lines
+                time.sleep(0.001)  # who has finished its work in it removed it between two lines
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                     raise  # it cannot be written

@@ -1,7 +1,7 @@
 """The best configuration, and what it is worth on seeds that had no part in the choice."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from qfast.studies.select import (
     ranked,
     restricted,
     select,
+    undefined_text,
 )
 from qfast.studies.texts import columns, number, with_interval
 
@@ -66,8 +67,9 @@ class Winner:
         The median where it won, and on fresh seeds.
     n_selected, n_fresh : int
         Agents behind the two.
-    in_doubt : bool
-        Whether the second best is not told from it, by the test of `Study.compare`.
+    rivals : tuple of str
+        Labels of the configurations than which it is not shown to be better, by the test of `Study.compare` at a level
+        that holds for all of them together.
     chosen_by : str
         What it has the best of: "mean", unless configurations have none.
     no_mean : str
@@ -86,7 +88,7 @@ class Winner:
     medians: tuple[Estimate, Estimate]
     n_selected: int
     n_fresh: int
-    in_doubt: bool
+    rivals: tuple[str, ...]
     chosen_by: str = "mean"
     no_mean: str = ""
     about: str = ""
@@ -100,8 +102,9 @@ class Winner:
         else:
             head = f"{self.label} is the best {of} in {self.metric.title}: it has its {self.chosen_by}, since means "
             head += f"are not defined ({self.no_mean})"
-        if self.in_doubt:
-            head += f" (though the second, {self.runner_up}, is not told from it)"
+        if self.rivals:
+            more = f" and {len(self.rivals) - 2:,} more" if len(self.rivals) > 2 else ""
+            head += f" (though it is not shown to be better than {'; '.join(self.rivals[:2])}{more})"
         end = f"; {self.about}." if self.about else "."
         time, fresh = self.metric.is_time, f"on {self.n_fresh:,} fresh seeds"
         s = self.scores
@@ -160,8 +163,24 @@ class Winner:
         """Print the winner and its numbers."""
         lines = [f"{self.metric.axis}; {self.metric.direction}", f"best of {self.n_configurations:,}: {self.label}"]
         lines += [f"  {line}" for line in columns(*self.table())]
-        lines.append(f"second best: {self.runner_up}{' (not told from the best)' if self.in_doubt else ''}")
+        lines.append(f"second best: {self.runner_up}")
+        if self.rivals:
+            lines.append(f"not shown to be better than: {'; '.join(self.rivals[:12])}")
         return "\n".join(lines)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is a configuration than which it is not shown to be better."""
+        return bool(self.rivals)
+
+
+def _rivals(
+    study: StudyData, asked: Metric, order: Sequence[int], *, level: float, missing: Missing
+) -> tuple[str, ...]:
+    """Labels of the configurations than which the first of an order is not shown to be better."""
+    inner = 1 - (1 - level) / (len(order) - 1)
+    pairs = [compare_pair(study, order[0], other, asked.name, level=inner, missing=missing) for other in order[1:]]
+    return tuple(pair.label_b for pair in pairs if pair.better != "a")
 
 
 def find_best(
@@ -236,6 +255,8 @@ def find_best(
     finite = bool(np.isfinite(selected).all() and np.isfinite(fresh).all())
     about = found.about if found.about == again.about else f"where it won {found.about or 'about all'}"
     about += "" if found.about == again.about else f", and on fresh seeds {again.about or 'about all'}"
+    lost = undefined_text(study, asked, [i for i in chosen if i != first]).partition(";")[0]
+    about = "; ".join(filter(None, (about, lost)))
     return Winner(
         metric=asked,
         configuration=first,
@@ -245,7 +266,7 @@ def find_best(
         runner_up=str(study.labels[second]),
         scores=selection_bias(selected, fresh, level=level) if finite else None,
         medians=tuple(estimate_quantile(x.scores[0], 0.5, level=level) for x in (found, again)),  # type: ignore[arg-type]
-        in_doubt=compare_pair(study, first, second, asked.name, level=level, missing=missing).better is None,
+        rivals=_rivals(study, asked, ranking.order, level=level, missing=missing),
         n_selected=selected.size,
         n_fresh=fresh.size,
         chosen_by=ranking.words,

@@ -13,6 +13,7 @@ from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,
+    are_paired,
     common_scores,
     earliest,
     infinite_text,
@@ -76,6 +77,8 @@ class PairComparison:
         c = self.comparison
         if self.no_verdict or not self.adjusted_p_value < self.alpha or (c.better is None and not c.difference.defined):
             return None
+        if self.metric.interval_censored and c.difference.defined and 0.0 in c.difference.interval:
+            return None  # the checkpoints are too far apart to tell
         return c.ahead
 
     @property
@@ -89,6 +92,8 @@ class PairComparison:
         winner = self.better
         if winner is None:
             told = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
+            if self.metric.interval_censored and self.adjusted_p_value < self.alpha:
+                told += ", since the checkpoints are too far apart to tell"
             return (
                 f"No difference in {o.title} is found between {self.label_a} and {self.label_b}: "
                 f"{told} (p {p_text(self.adjusted_p_value)}, {end})"
@@ -108,9 +113,10 @@ class PairComparison:
         size = abs(c.difference.value)
         ends = sorted(abs(end) for end in (c.difference.interval.low, c.difference.interval.high))
         error = c.difference.interval.half_width
-        crossing = c.difference.interval.low <= 0 <= c.difference.interval.high
-        by = f"{number(size, error)} ± {number(error, error)}"
-        by = by if crossing else f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
+        if c.difference.interval.low <= 0 <= c.difference.interval.high:
+            turn = 1 if c.difference.value >= 0 else -1
+            ends = sorted(turn * end for end in (c.difference.interval.low, c.difference.interval.high))
+        by = f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
         care = f"; with care: {c.difference.caution}" if c.difference.caution else ""
         return f"{first} is better than {second} in {o.title} by {by} on average; {often} {p}{care}."
 
@@ -324,7 +330,9 @@ def _compare(
     study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: Missing
 ) -> PairComparison:
     x, y = common_scores(study, asked, [i, j]).scores  # the statistics leave out what is undefined
-    options: dict[str, Any] = {"paired": study.paired, "higher_is_better": asked.higher_is_better, "level": level}
+    options: dict[str, Any] = {
+        "paired": are_paired(study, [i, j]), "higher_is_better": asked.higher_is_better, "level": level
+    }  # fmt: skip
     bounds = (0.0, 1.0) if asked.is_bool else None
     result = compare(
         restricted(study, asked, x), restricted(study, asked, y), missing=missing, bounds=bounds, **options
@@ -333,7 +341,8 @@ def _compare(
         chance = probability_of_improvement(x, y, missing=missing, **options)
         result = replace(result, probability_of_improvement=chance)
     if asked.interval_censored and result.difference.defined:
-        late = (_lateness(study, asked, z) for z in (x, y))
+        known = ~(np.isnan(x) | np.isnan(y)) if options["paired"] else None
+        late = (_lateness(study, asked, z if known is None else z[known]) for z in (x, y))
         result = replace(result, difference=_between(result.difference, *late))
     undefined = undefined_text(study, asked, [i, j]) if missing == "keep" else ""
     silent = undefined if result.better is None else ""
@@ -351,6 +360,7 @@ def _compare(
 
 def _lateness(study: StudyData, metric: Metric, scores: Floats) -> float:
     """How much earlier the mean of times may be than that of the checkpoints that saw them."""
+    scores = scores[~np.isnan(scores)]
     early = restricted(study, metric, earliest(study, metric, scores))
     return float((restricted(study, metric, scores) - early).mean())
 

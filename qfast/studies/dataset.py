@@ -94,7 +94,7 @@ def make_dataset(
     limits = {c.mdp.max_episode_steps for c in configurations}
     for i, metric in enumerate(metrics):
         values: NDArray[Any] = totals.metrics[i]
-        if metric.is_bool and everyone:
+        if metric.is_bool and everyone and not np.isnan(values).any():
             values = values == 1.0
         data[metric.name] = (("configuration", "agent"), values, _about(metric, episodes, limits))
     finished = [totals.finished[c] for c in range(len(configurations))]

@@ -113,6 +113,17 @@ class Metric:
             value = f"higher_is_better={self.higher_is_better!r:.40}"
             msg = f"Metric: {value} is neither True nor False; say which direction is good"
             raise InvalidInput(msg)
+        for flag in ("is_time", "is_bool", "interval_censored"):
+            if not isinstance(getattr(self, flag), (bool, np.bool_)):
+                msg = f"Metric: {flag}={getattr(self, flag)!r:.40} is neither True nor False; use one of them"
+                raise InvalidInput(msg)
+        for text in ("unit", "title", "description"):
+            if not isinstance(getattr(self, text), str):
+                msg = f"Metric: {text}={getattr(self, text)!r:.40} is no text; use one such as 'steps'"
+                raise InvalidInput(msg)
+        if self.interval_censored and not self.is_time:
+            msg = "Metric: interval_censored=True has no meaning without is_time=True; leave it out"
+            raise InvalidInput(msg)
         unit = self.unit or ("episodes" if self.is_time else "1")
         if self.is_time and unit != "episodes":
             msg = (

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
 from qfast.stats._check import Rng
+from qfast.stats.estimates import mean_of
 from qfast.stats.populations import rivals_of
 from qfast.studies.seeds import pair_of
 from qfast.studies.select import (
     Metric,
     Missing,
     StudyData,
+    are_paired,
     common_scores,
     metric_of,
     pairing,
@@ -291,9 +293,9 @@ def fine_grid(
     """Numbers of seeds for a smooth curve: the usual ones, and some 30 more up to where hardly any error is left."""
     asked = metric_of(study, metric)
     best_of_all = a is None and b is None and len(select(study, where, one_problem=True)) > 2
-    together = pairing(study, paired)
     # Of the best of all, the two best are the hardest to tell apart.
     pair = list(pair_of(study, asked, a, b, where))
+    together = pairing(study, paired, pair)
     refuse_without_means(study, asked, pair, "a wrong winner by the mean", missing=missing)
     x, y = populations_of(study, asked, pair, paired=together, missing=missing)[0]
     variance = float((x - y).var()) if together else float(x.var() + y.var())
@@ -370,22 +372,23 @@ def misrank(
     (('epsilon=0.1', 'epsilon=0.4'), [0.44, 0.38, 0.26])
     """
     asked = metric_of(study, metric)
-    together = pairing(study, paired)
+    chosen = select(study, where, one_problem=a is None)
+    if not (a is None and b is None and len(chosen) > 2):
+        chosen = list(pair_of(study, asked, a, b, where))
+    together = pairing(study, paired, chosen)
     options: dict[str, Any] = {
         "paired": together, "higher_is_better": asked.higher_is_better, "n_resamples": n_resamples, "rng": rng
     }  # fmt: skip
-    chosen = select(study, where, one_problem=a is None)
     result: Misranking | BestMisranking
-    if a is None and b is None and len(chosen) > 2:
+    if len(chosen) > 2:
         refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
         populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         result = misranking_of_best(populations, k, **options)
     else:
-        chosen = list(pair_of(study, asked, a, b, where))
         refuse_without_means(study, asked, chosen, "a wrong winner by the mean", missing=missing)
         populations, about = populations_of(study, asked, chosen, paired=together, missing=missing)
         sign = 1 if asked.higher_is_better else -1
-        if sign * float(populations[0].mean()) < sign * float(populations[1].mean()):  # the better one comes first
+        if sign * mean_of(populations[0]) < sign * mean_of(populations[1]):  # the better one comes first
             chosen.reverse()
             populations.reverse()
         result = misranking(populations[0], populations[1], k, alpha=alpha, **options)
@@ -393,7 +396,7 @@ def misrank(
         metric=asked,
         configurations=tuple(chosen),
         labels=tuple(str(study.labels[i]) for i in chosen),
-        means=np.array([float(x.mean()) for x in populations]),
+        means=np.array([mean_of(x) for x in populations]),
         result=result,
         n_agents=min(x.size for x in populations),
         enough=seeds_for_winner(populations, paired=together, higher_is_better=asked.higher_is_better),
@@ -405,11 +408,12 @@ def misrank(
 def _rivals(study: StudyData, asked: Metric, configurations: Sequence[int], *, missing: Missing) -> tuple[str, ...]:
     """Labels of the configurations that the agents at hand do not tell from the best."""
     sign = 1 if asked.higher_is_better else -1
+    together = are_paired(study, configurations)
     populations = [
-        sign * x for x in populations_of(study, asked, configurations, paired=study.paired, missing=missing)[0]
+        sign * x for x in populations_of(study, asked, configurations, paired=together, missing=missing)[0]
     ]
-    best = np.array([int(np.argmax([x.mean() for x in populations]))])
-    found = rivals_of(populations, best, paired=study.paired)
+    best = np.array([int(np.argmax([mean_of(x) for x in populations]))])
+    found = rivals_of(populations, best, paired=together)
     return tuple(str(study.labels[configurations[i]]) for i in found)
 
 

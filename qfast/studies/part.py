@@ -249,11 +249,26 @@ def _first_optimal(optimal: NDArray[np.bool_], when: NDArray[np.int64]) -> NDArr
 def _measure(metric: Metric, seen: AgentBlock, count: int) -> NDArray[np.float64]:
     """Call a function of the user's, and check what it gives."""
     assert metric.function is not None
-    values = np.asarray(metric.function(seen))
+    try:
+        values = np.asarray(metric.function(seen))
+    except Exception as error:
+        msg = f"metrics: the function of {metric.name} raised {type(error).__name__}: {error}; mend it, or leave it out"
+        raise InvalidInput(msg) from error
     if values.shape != (count,) or values.dtype.kind not in "biuf":
         msg = (
             f"metrics: {metric.name} gave shape {values.shape} of {values.dtype} for {count} agents; "
             f"return one number for each of them, shape ({count},)"
         )
         raise InvalidInput(msg)
-    return values.astype(np.float64)
+    values = values.astype(np.float64)
+    episodes = seen.returns.shape[1]
+    wrong, rule = np.zeros(count, np.bool_), ""
+    if metric.is_bool:
+        wrong, rule = ~(np.isin(values, (0.0, 1.0)) | np.isnan(values)), "neither 0 nor 1, which is_bool=True promises"
+    elif metric.is_time:
+        wrong = (values < 0) | ((values > episodes) & ~np.isposinf(values))
+        rule = f"no time within {episodes:,} episodes"
+    if wrong.any():
+        msg = f"metrics: {metric.name} gave {values[wrong][0]:g}, which is {rule}; mend the function, or leave that out"
+        raise InvalidInput(msg)
+    return values

@@ -203,7 +203,7 @@ def find_seeds(
             rows.append(SeedsRow(str(study.labels[i]), needed, None))
         return SeedTable(asked, tuple(rows), study.n_agents, found.about)
     i, j = pair_of(study, asked, a, b, where)
-    together = pairing(study, paired)
+    together = pairing(study, paired, [i, j])
     refuse_without_means(study, asked, [i, j], "a difference of means", missing=missing)
     found = common_scores(study, asked, [i, j], paired=together, missing=missing)
     x, y = (restricted(study, asked, z) for z in found.scores)

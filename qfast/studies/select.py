@@ -24,6 +24,7 @@ __all__ = [
     "Missing",
     "Ranked",
     "StudyData",
+    "are_paired",
     "common_scores",
     "earliest",
     "full_settings",
@@ -173,7 +174,7 @@ def common_scores(
         If fewer than two agents are left.
     """
     check_missing(missing)
-    together = study.paired if paired is None else paired
+    together = are_paired(study, configurations) if paired is None else paired
     found = [scores_of(study, metric, i) for i in configurations]
     if together:
         shared = min(x.size for x in found)
@@ -273,7 +274,13 @@ def full_settings(study: StudyData) -> list[dict[str, Any]]:
     return [{name: settings.get(name) for name in names} for settings in study.configurations]
 
 
-def pairing(study: StudyData, paired: bool) -> bool:
+def are_paired(study: StudyData, configurations: Sequence[int]) -> bool:
+    """Whether agent i of each had the same random numbers: each problem has streams of its own."""
+    problems = {study.configurations[i].get("problem") for i in configurations}
+    return study.paired and len(problems) == 1
+
+
+def pairing(study: StudyData, paired: bool, configurations: Sequence[int]) -> bool:
     """Whether an experiment that is planned shares random numbers.
 
     Raises
@@ -283,6 +290,9 @@ def pairing(study: StudyData, paired: bool) -> bool:
     """
     if not isinstance(paired, (bool, np.bool_)):
         msg = f"paired={paired!r:.40} is neither True nor False; use False for experiments with independent seeds"
+        raise InvalidInput(msg)
+    if paired and study.paired and not are_paired(study, configurations):
+        msg = "paired=True, but each problem of this study has random numbers of its own; use False"
         raise InvalidInput(msg)
     if paired and not study.paired:
         msg = "paired=True, but agents of this study have random numbers of their own in each configuration; use False"

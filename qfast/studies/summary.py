@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.errors import InvalidInput
 from qfast.stats import (
     Estimate,
     PrecisionRule,
@@ -131,7 +132,17 @@ class StudySummary:
 
     @property
     def best(self) -> ConfigurationSummary:
-        """The configuration with the best mean; where means are not defined, the one that `ranking` has first."""
+        """The configuration with the best mean; where means are not defined, the one that `ranking` has first.
+
+        Raises
+        ------
+        InvalidInput
+            If the rows are of several problems, whose scores have no common scale.
+        """
+        problems = {row.settings.get("problem") for row in self.rows}
+        if len(problems) > 1:
+            msg = f"the summary has {len(problems)} problems, whose scores have no common scale; name one in where"
+            raise InvalidInput(msg)
         return next(row for row in self.rows if row.configuration == self.ranking.order[0])
 
     @property
@@ -409,7 +420,10 @@ def summarize_study(
         happened = optimal = None
         undefined = int(np.isnan(scores).sum())
         if asked.is_time and undefined < scores.size:
-            happened = estimate_share(int(np.isfinite(scores).sum()), scores.size - undefined, level=level)
+            lost = undefined if missing == "keep" else 0
+            happened = estimate_share(
+                int(np.isfinite(scores).sum()), scores.size - undefined, level=level, undefined=lost
+            )
         if "optimal" in study.metrics:
             found = scores_of(study, metric_of(study, "optimal"), i)
             optimal = estimate_share(int(found.sum()), found.size, level=level)

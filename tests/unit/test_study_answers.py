@@ -205,7 +205,7 @@ def test_fresh_seeds_take_the_luck_away():
     found = Null(study.dataset).best()
     assert found.scores.bias.value > 0.2
     assert 0 in found.scores.fresh.interval
-    assert "is not told from it" in found.sentence
+    assert "is not shown to be better than" in found.sentence
     assert "where it was chosen it looked better by 0.41 [0.00, 0.83] (to be chosen flatters, and" in found.sentence
     assert "it looked better by 1.4" in Worse(study.dataset).best().sentence
     assert "it looked worse by 1.59" in Better(study.dataset).best().sentence

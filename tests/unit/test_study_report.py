@@ -132,7 +132,7 @@ def test_the_page_says_what_the_answers_say(study, page):
     assert "Student's t" in page.text
     assert "agents for which" not in page.text
     assert "qfast.study(vary={...}, seed=0)" in page.text
-    assert "agent i has the same random numbers in every configuration (paired)" in page.text
+    assert "agent i has the same random numbers in every configuration of a problem (paired)" in page.text
 
 
 def test_pictures_are_the_same_again_but_for_their_ids(study):

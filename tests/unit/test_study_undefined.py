@@ -266,3 +266,51 @@ def test_no_interval_of_a_time_reaches_beyond_the_training():
     for row in study.summary("first_optimal").rows:
         assert row.summary.mean.value == pytest.approx(100 - 10 / 400)
         assert row.summary.mean.interval.low < row.summary.mean.value <= row.summary.mean.interval.high <= 100
+
+
+def test_the_best_is_in_doubt_where_any_other_is_not_behind_it():
+    rng = np.random.default_rng(0)
+    close = rng.normal(size=(3, 200)) * [[0.01], [0.01], [20]] + [[1.0], [0.98], [0.0]]
+    close[2] += 0.5 - close[2].mean()
+    found = Again(made_dataset({"alpha": [0.1, 0.2, 0.3]}, n_agents=200, metrics={"auc": close})).best()
+    assert found.rivals == ("alpha=0.3",)
+    assert "it is not shown to be better than alpha=0.3" in found.sentence
+
+
+def test_configurations_of_different_problems_are_independent():
+    lake = qfast.problems.frozen_lake(slip=0.0)
+    options = {"vary": {"epsilon": [0.1, 0.4]}, "n_agents": 100, "episodes": 50, "gamma": 0.95, "seed": 0}
+    study = qfast.study({"x": lake, "y": lake}, **options, progress=False)
+    assert "Welch's t-test, independent agents" in study.compare(0, 2).sentence
+    assert "agents paired by their random numbers" in study.compare(0, 1).sentence
+    with pytest.raises(InvalidInput, match="each problem of this study has random numbers of its own"):
+        study.misranking(0, 3, paired=True, rng=0)
+    with pytest.raises(InvalidInput, match="no common scale; name one"):
+        _ = study.summary().best
+
+
+def test_checkpoints_too_far_apart_tell_no_difference():
+    times = np.array([[50.0] * 160 + [100.0] * 40, [50.0] * 100 + [100.0] * 100])
+    dataset = made_dataset({"alpha": [0.1, 0.2]}, n_agents=200, metrics={"first_optimal": times}, paired=False)
+    found = qfast.Study(dataset.isel(checkpoint=[9, 19])).compare(0, 1, "first_optimal")
+    assert found.better is None
+    assert "since the checkpoints are too far apart to tell" in found.sentence
+    times[0, :50] = NAN
+    made = made_study({"alpha": [0.1, 0.2]}, n_agents=200, metrics={"first_optimal": times}, paired=True)
+    assert "about 150 of 200 agents" in made.compare(0, 1, "first_optimal", missing="drop").sentence
+    share = made.summary("first_optimal").rows[0].happened
+    assert (share.value, share.interval.low < 0.76 < share.interval.high) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("give", "options", "message"),
+    [
+        (lambda block: np.where(block.agents % 2, 2.0, 0.0), {"is_bool": True}, "gave 2, which is neither 0 nor 1"),
+        (lambda block: block.agents + 100.0, {"is_time": True}, "which is no time within 10 episodes"),
+        (lambda block: 1 / 0, {}, "the function of own raised ZeroDivisionError"),
+    ],
+)
+def test_what_a_metric_gives_is_checked(give, options, message):
+    metric = qfast.Metric(give, name="own", higher_is_better=True, **options)
+    with pytest.raises(InvalidInput, match=message):
+        qfast.study(vary={"alpha": [0.1]}, n_agents=8, episodes=10, metrics=["auc", metric], progress=False)

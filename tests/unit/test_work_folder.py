@@ -220,3 +220,15 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", fail)
     with pytest.raises(qfast.InvalidInput, match=r"cannot be written \(Permission denied\); name a folder"):
         parts(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_folder_that_cannot_be_made_is_refused_and_not_waited_for(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "unmounted" / "disk")
+    with pytest.raises(qfast.InvalidInput, match=r"is a link to nothing \(.*unmounted/disk\)"):
+        qfast.train(n_agents=2, episodes=3, progress=False, out=tmp_path / "link")
+    with pytest.raises(qfast.InvalidInput, match="File name too long"):
+        qfast.train(n_agents=2, episodes=3, progress=False, out="a" * 300)
+    if Path("/proc/self").is_dir():  # a folder in which nothing can be made
+        with pytest.raises(qfast.InvalidInput, match="cannot be written"):
+            WorkFolder("/proc/x", kind="demo", work={})
