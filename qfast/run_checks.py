@@ -35,6 +35,14 @@ def check_about(about: dict[str, Any]) -> None:
     if not 0 <= float(about["seconds"]) < math.inf:
         msg = f"seconds={about['seconds']!r:.40} is no time"
         raise ValueError(msg)
+    for name, parts in about["rates"].items():
+        if not all(isinstance(part, str) for part in parts):
+            msg = f"rates: {name}={parts!r:.40} is no kind and text"
+            raise ValueError(msg)
+    work = about.get("work", "")
+    if not isinstance(work, str):
+        msg = f"work={work!r:.40} is no text"
+        raise ValueError(msg)
 
 
 def check_learner(options: dict[str, Any], rates: dict[str, Rate], n_agents: int, episodes: int) -> Learner:

@@ -250,6 +250,7 @@ def test_json_that_is_too_much(tmp_path: Path, header: str) -> None:
     [
         ("first_agent", -5), ("first_agent", 2**64), ("first_agent", 0.5), ("episodes", 0), ("episodes", 10**1200),
         ("n_agents", True), ("n_steps", -1), ("seconds", -1.0), ("record", "x"),
+        ("work", 3),
     ],
 )  # fmt: skip
 def test_numbers_that_no_run_has(tmp_path: Path, name: str, value: Any) -> None:
@@ -258,6 +259,16 @@ def test_numbers_that_no_run_has(tmp_path: Path, name: str, value: Any) -> None:
     about = run.about() | {name: value}
     write_npz(tmp_path / "run.npz", arrays | {"about": np.array(json.dumps(about))}, "run")
     with pytest.raises(BadFile, match=f"does not hold a whole run .*{name}="):
+        qfast.load(tmp_path / "run.npz")
+
+
+def test_a_rate_whose_text_is_none(tmp_path: Path) -> None:
+    run = qfast.train(n_agents=2, episodes=2, progress=False)
+    arrays = read_npz(run.save(tmp_path / "run.npz"), "run")
+    about = run.about()
+    about["rates"]["alpha"] = ["constant", 7]
+    write_npz(tmp_path / "run.npz", arrays | {"about": np.array(json.dumps(about))}, "run")
+    with pytest.raises(BadFile, match="alpha=.* is no kind and text"):
         qfast.load(tmp_path / "run.npz")
 
 
