@@ -42,7 +42,7 @@ def check_about(about: dict[str, Any]) -> None:
     work = about.get("work", "")
     if not isinstance(work, str):
         msg = f"work={work!r:.40} is no text"
-        raise ValueError(msg)
+        raise TypeError(msg)
 
 
 def check_learner(options: dict[str, Any], rates: dict[str, Rate], n_agents: int, episodes: int) -> Learner:

@@ -268,7 +268,7 @@ def test_a_rate_whose_text_is_none(tmp_path: Path) -> None:
     about = run.about()
     about["rates"]["alpha"] = ["constant", 7]
     write_npz(tmp_path / "run.npz", arrays | {"about": np.array(json.dumps(about))}, "run")
-    with pytest.raises(BadFile, match="alpha=.* is no kind and text"):
+    with pytest.raises(BadFile, match=r"alpha=.* is no kind and text"):
         qfast.load(tmp_path / "run.npz")
 
 
