@@ -108,8 +108,8 @@ def jumps(
 
     Examples
     --------
-    >>> jumps(7, 3, 2).reward.min() >= 1
-    np.True_
+    >>> bool(jumps(7, 3, 2).reward.min() >= 1)
+    True
     """
     shape = n_states, n_actions, n_outcomes
     rng = np.random.default_rng(n_states * 1_000 + n_actions * 20 + n_outcomes)

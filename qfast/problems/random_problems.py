@@ -59,8 +59,8 @@ def maximisation_bias(
     >>> mdp = maximisation_bias()
     >>> print(f"{mdp.reward[1, 4].mean():.6f}")
     -0.100000
-    >>> mdp.allowed[0].sum()
-    np.int64(2)
+    >>> int(mdp.allowed[0].sum())
+    2
     """
     n = whole("n_actions", n_actions, at_least=2)
     rewards = equally_likely(normal(mean, std), whole("n_outcomes", n_outcomes, at_least=1))
