@@ -115,5 +115,6 @@ def _with_slack(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 def mean_table(q: NDArray[Any]) -> NDArray[Any]:
     """The mean of two tables (n, S, A, 2), on which an agent that has two acts; shape (n, S, A)."""
-    mean: NDArray[Any] = (q[..., 0] + q[..., 1]) * q.dtype.type(0.5)
+    with np.errstate(invalid="ignore"):  # tables that have diverged to either side
+        mean: NDArray[Any] = (q[..., 0] + q[..., 1]) * q.dtype.type(0.5)
     return mean

@@ -87,10 +87,12 @@ class Done:
 
 def rows_of(memory: AgentArrays) -> dict[str, NDArray[Any]]:
     """The arrays of a memory, agents first; with two tables their mean as well."""
-    rows = {name: array.T if name == "rng" else array for name, array in vars(memory).items() if name != "score"}
-    if memory.q.ndim == 4:
-        rows["mean"] = mean_table(memory.q)
-    return rows
+    return _views_of(memory) | ({"mean": mean_table(memory.q)} if memory.q.ndim == 4 else {})
+
+
+def _views_of(memory: AgentArrays) -> dict[str, NDArray[Any]]:
+    """Views of the arrays of a memory, agents first."""
+    return {name: array.T if name == "rng" else array for name, array in vars(memory).items() if name != "score"}
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -177,7 +179,7 @@ class Journal:
 
     def load_into(self, memory: AgentArrays) -> None:
         """Read the agents that are complete into the first places of a memory."""
-        target = rows_of(memory)
+        target = _views_of(memory)
         for name in self.columns.names:
             if name != "mean" and target[name].size:
                 target[name][: self.done.n_agents] = self.columns.mapped(name)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qfast
+from qfast.engine.agent_arrays import mean_table
 from qfast.engine.divergence import diverged_agents
 from qfast.errors import DivergedWarning
 
@@ -82,3 +83,8 @@ def test_values_that_are_not_finite():
     assert diverged_agents(q, np.array([[False, True], [False, False]])).tolist() == [False, True, True, False]
     assert diverged_agents(np.stack([q, q], axis=-1), None).tolist() == [False, True, True, True]
     assert diverged_agents(q[:0], None).tolist() == []
+
+
+def test_two_tables_that_diverged_to_either_side_have_no_mean_and_no_warning():
+    q = np.array([[[[np.inf, -np.inf], [1.0, 3.0]]]])
+    np.testing.assert_array_equal(mean_table(q), [[[np.nan, 2.0]]])
