@@ -22,7 +22,7 @@ from qfast.engine.collector import Collector
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
 # Enough work for a second or two; what is complete is written down twenty times a second.
-LONG = {"n_agents": 40_000, "episodes": 150, "seed": 8, "progress": False}
+LONG = {"n_agents": 100_000, "episodes": 600, "seed": 8, "progress": False}
 TRAIN = f"""
 import sys, qfast, qfast.engine.journal
 qfast.engine.journal.COMMIT_SECONDS = 0.05
