@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -23,11 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import path_of
-from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, warn_caller
+from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, QfastError, warn_caller
 from qfast.storage.archive import TEMPORARY, read_json, read_npz, replacing, write_npz
 from qfast.storage.locks import FileLock
 
-__all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
+__all__ = [
+    "CannotSave", "WorkFolder", "holds_work", "part_names", "read_part", "read_work", "saving", "work_digest",
+]  # fmt: skip
 
 _WORK: Final = "work.json"
 _LOCK: Final = "lock"
@@ -38,6 +40,20 @@ _ASIDE: Final = ".damaged"  # behind the name of a part that could not be read
 
 _T = TypeVar("_T")
 _Arrays = dict[str, NDArray[Any]]
+
+
+class CannotSave(QfastError):
+    """What is complete cannot be written: the disk is full, or was taken away."""
+
+
+@contextlib.contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Say of an OSError that a folder cannot be written to, by CannotSave."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{folder}: {error.strerror or error}"
+        raise CannotSave(msg) from error
 
 
 class WorkFolder:

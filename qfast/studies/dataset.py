@@ -75,7 +75,7 @@ def make_dataset(
     xarray.Dataset
     """
     xarray = need("xarray", "a study")
-    n_agents, everyone = totals.n_agents, bool((totals.done == totals.n_agents).all())
+    n_agents, everyone = totals.most_agents, bool((totals.done == totals.most_agents).all())
     coordinates: dict[str, Any] = {
         "configuration": np.arange(len(configurations)),
         "agent": ("agent", np.arange(n_agents), {"long_name": "number of the agent within its configuration"}),

@@ -283,7 +283,7 @@ class Study(Drawing, Layouts):
         -------
         dict
         """
-        from qfast.studies.rerun import settings_of
+        from qfast.studies.run import settings_of
 
         return settings_of(self, self.find(configuration))
 
@@ -312,7 +312,7 @@ class Study(Drawing, Layouts):
         >>> float(agent.lengths.sum()) == float(study.scores("steps", c)[i])
         True
         """
-        from qfast.studies.rerun import seed_of
+        from qfast.studies.run import seed_of
 
         return seed_of(self, self.find(configuration))
 
@@ -360,7 +360,7 @@ class Study(Drawing, Layouts):
         >>> again.labels, again.dataset["first_agent"].values.tolist()
         (['alpha=0.5'], [64])
         """
-        from qfast.studies.rerun import rerun
+        from qfast.studies.run import rerun
 
         return rerun(self, configuration, n_agents, seed, threads=threads, executor=executor, progress=progress)
 

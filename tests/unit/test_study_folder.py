@@ -30,7 +30,7 @@ def whole():
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 64 agents, each one in a piece of its own."""
-    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 64)
     monkeypatch.setattr(module, "_INTERVAL", 0.0)
 
 
@@ -56,7 +56,7 @@ def stop_after(monkeypatch):
 
 def test_again_nothing_is_trained(whole, tmp_path, monkeypatch):
     assert make(out=tmp_path).dataset.equals(whole.dataset)
-    monkeypatch.setattr("qfast.studies.engine.run_part", None)
+    monkeypatch.setattr("qfast.engine.scheduler.run_piece", None)
     again = make(out=tmp_path)
     assert again.dataset.equals(whole.dataset)
     assert again.dataset.attrs["n_steps"] == whole.dataset.attrs["n_steps"]
