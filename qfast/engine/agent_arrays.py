@@ -20,8 +20,8 @@ RECORDED: Final = ("returns", "lengths", "score", "measures")
 class AgentArrays:
     """What is kept of agents: of a block, or of a whole run.
 
-    Q and visits have room for SLACK elements behind them, which the kernel's loads may touch.  `measures` holds what was
-    measured at the checkpoints, in the order of the plan's ``measurer.measures``, and `kept` Q there.
+    Q and visits have room for SLACK elements behind them, which the kernel's loads may touch.  `measures` holds what
+    was measured at the checkpoints, in the order of the plan's ``measurer.measures``, and `kept` Q there.
     """
 
     q: NDArray[Any]  # (n, S, A), or (n, S, A, 2) with two tables

@@ -142,14 +142,14 @@ def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
 def test_the_folder_of_another_study_is_refused(tmp_path, monkeypatch, changes, told):
     make(out=tmp_path)
     before = sorted(tmp_path.iterdir())
-    monkeypatch.setattr("qfast.studies.job.execute", None)
+    monkeypatch.setattr("qfast.studies.job.scheduler", None)
     with pytest.raises(InvalidInput, match=f"holds a study that was begun with .*{told}"):
         make(out=tmp_path, **changes)
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_other_places_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("qfast.studies.job.execute", None)
+    monkeypatch.setattr("qfast.studies.job.scheduler", None)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InvalidInput, match=r"something else \(it holds 'notes.txt'\)"):
         make(out=tmp_path)
