@@ -26,29 +26,9 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, er
 
 
 class Destination:
-    """Where a training keeps its result.
+    """Where a training keeps its result: a name that ends in ``.npz`` is a file, any other a folder.
 
-    Parameters
-    ----------
-    path : path-like
-        A name that ends in ``.npz`` is a file, any other a folder.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-        Where what is complete is kept on the way.
-    on_disk : bool
-        Whether the arrays of agents stay in that folder.
-
-    Raises
-    ------
-    InvalidInput
-        If the name is no path, or where it points to cannot be.
-
-    Examples
-    --------
-    >>> [(to.folder.name, to.on_disk) for to in (Destination("lake.npz"), Destination("lake"))]
-    [('lake.npz.parts', False), ('lake', True)]
+    What is complete is kept in `folder` on the way; with `on_disk` the agents' arrays stay there.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -119,13 +99,7 @@ class Destination:
         return self._journal
 
     def save(self, run: Run) -> Run:
-        """Keep the whole run; give it with the digest of its work.
-
-        Raises
-        ------
-        Unfinished
-            If it cannot be written; the run is whole, and is in the error.
-        """
+        """Keep the whole run; give it with the digest of its work.  If it cannot be written, Unfinished holds it."""
         journal, run = self._journal, replace(run, work=self._digest)
         assert journal is not None
         try:

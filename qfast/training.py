@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained
 from qfast.destination import Destination
-from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.divergence import warn_of_divergence
+from qfast.engine.agent_arrays import AgentArrays, warn_of_divergence
 from qfast.engine.plan import Plan, make_plan
 from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput

@@ -1,4 +1,4 @@
-"""The arrays of agents: of a block, or of a whole run."""
+"""The arrays of agents, of a block or of a whole run; and which of them have diverged."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.engine.plan import Plan
+from qfast.errors import DivergedWarning, warn_caller
 from qfast.kernel.memory import SLACK
+from qfast.model.learner import Learner
 
-__all__ = ["RECORDED", "AgentArrays", "mean_table"]
+__all__ = ["RECORDED", "AgentArrays", "diverged_agents", "mean_table", "warn_of_divergence", "why_diverged"]
 
 #: What is recorded of agents, besides what they have learned and what they need to go on.
 RECORDED: Final = ("returns", "lengths", "score", "measures")
+
+_AT_ONCE: Final = 2**22  # values of Q that are looked at together
 
 
 @dataclass
@@ -119,3 +123,33 @@ def mean_table(q: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(invalid="ignore"):  # tables that have diverged to either side
         mean: NDArray[Any] = (q[..., 0] + q[..., 1]) * q.dtype.type(0.5)
     return mean
+
+
+def diverged_agents(q: NDArray[Any], forbidden: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Tell which agents' Q (n, S, A) or (n, S, A, 2) holds inf or NaN, forbidden pairs aside; shape (n,)."""
+    found = np.zeros(len(q), np.bool_)
+    step = max(1, _AT_ONCE // max(1, q[:1].size))
+    for first in range(0, len(q), step):
+        finite = np.isfinite(q[first : first + step])
+        if forbidden is not None:
+            finite[:, forbidden] = True
+        found[first : first + step] = ~finite.reshape(len(finite), -1).all(axis=1)
+    return found
+
+
+def why_diverged(learner: Learner) -> str:
+    """Why Q of a learner may grow without end, and what to do."""
+    why = f"their Q grew beyond what {learner.dtype.name} holds, to inf or NaN"
+    larger = " or dtype='float64'" if learner.dtype == np.float32 else ""
+    if learner.traces:
+        why += f", as {learner.traces} traces make it where a pair's traces times alpha exceed 1"
+        return f"{why}; use a smaller alpha or lambda_"
+    return f"{why}; use a smaller alpha, smaller rewards{larger}"
+
+
+def warn_of_divergence(n_diverged: int, n_agents: int, learner: Learner) -> None:
+    """Warn the caller of `qfast.train` or `qfast.resume`, if agents have diverged."""
+    if n_diverged:
+        have = "1 of 1 agent has" if n_agents == 1 else f"{n_diverged:,} of {n_agents:,} agents have"
+        text = f"{have} diverged: {why_diverged(learner)} (run.diverged tells which)"
+        warn_caller(text, DivergedWarning)

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.engine.agent_arrays import AgentArrays, mean_table
+from qfast.engine.agent_arrays import AgentArrays, diverged_agents, mean_table
 from qfast.engine.curve import LEAF
-from qfast.engine.divergence import diverged_agents
 from qfast.engine.plan import AgentValues, Plan
 from qfast.engine.tables import explore_threshold
 from qfast.kernel import alias, loop, summarize

@@ -145,13 +145,7 @@ class _Window:
 
 
 class SummaryBuilder:
-    """A curve in the making: takes blocks of agents in any order, and other builders.
-
-    Parameters
-    ----------
-    episodes : int
-        Episodes that the curve will have.
-    """
+    """A curve in the making: takes blocks of agents in any order, and other builders."""
 
     def __init__(self, episodes: int) -> None:
         self._stretches = list(windows(episodes))

@@ -28,22 +28,7 @@ _WORKER: Final = 2**20  # a thread's own, and what the allocator does not give b
 
 @dataclass(frozen=True)
 class Footprint:
-    """How a training is run, as far as memory depends on it.
-
-    Attributes
-    ----------
-    workers : int
-        Blocks under way at the same time.
-    size : int
-        Agents in a block.
-    keep_q : bool
-    on_disk : bool
-        Whether arrays of agents stay in a folder.
-    saved : bool
-        Whether what is complete is written down on the way.
-    elsewhere : bool
-        Whether blocks are run by other processes.
-    """
+    """How a training is run, as far as memory depends on it."""
 
     workers: int
     size: int

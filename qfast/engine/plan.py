@@ -9,8 +9,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.engine.curve import SummaryBuilder, windows
-from qfast.engine.divergence import forbidden_pairs
-from qfast.engine.tables import goal_reward, make_tables, outcome_kind
+from qfast.engine.tables import forbidden_pairs, goal_reward, make_tables, outcome_kind
 from qfast.kernel.memory import SMALL
 from qfast.kernel.spec import Spec
 from qfast.kernel.state import Tables

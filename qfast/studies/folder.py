@@ -33,23 +33,10 @@ _Piece = tuple[list[tuple[int, int, MeasuredBlock, Curves | None]], float]
 
 
 class Folder:
-    """Where a study writes its pieces.
+    """Where a study writes its pieces: a new or empty folder, or one of the same study.
 
-    Parameters
-    ----------
-    path : path-like
-        A new or empty folder, or one of the same study.
-    about : dict
-        What tells this study from others, as JSON holds it.
-    problems : mapping of str to MDP, optional
-        Kept beside it.
-
-    Raises
-    ------
-    InvalidInput
-        If the folder holds another study or other things, is in use, or cannot be written.
-    BadFile
-        If it is damaged.
+    InvalidInput says that it holds another study or other things, is in use, or cannot be written; BadFile that it is
+    damaged.
     """
 
     def __init__(
@@ -102,13 +89,7 @@ class Folder:
 
 
 def read_begun(path: Path) -> dict[str, Any]:
-    """Read which study a folder holds.
-
-    Raises
-    ------
-    BadFile
-        If it holds none, or is damaged.
-    """
+    """Read which study a folder holds; BadFile if none, or it is damaged."""
     try:
         about = read_work(path, KIND)
     except InvalidInput as error:
@@ -130,22 +111,7 @@ def read_problems(path: Path, about: Mapping[str, Any]) -> dict[str, MDP]:
 
 
 def take_pieces(path: Path, about: Mapping[str, Any], totals: Totals, shapes: Curves) -> None:
-    """Put what the pieces of a folder hold into empty totals.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    about : mapping
-        Of `read_begun`.
-    totals : Totals
-    shapes : Curves
-        Arrays of the shapes that curves have.
-
-    Raises
-    ------
-    BadFile
-        If a piece is damaged.
-    """
+    """Put what the pieces of a folder hold into empty totals; BadFile if one is damaged."""
     digest = work_digest(KIND, about)
     pieces = (
         read_part(path, KIND, digest, name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(path)

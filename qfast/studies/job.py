@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from qfast import __version__
 from qfast.arguments import path_of
-from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.agent_arrays import AgentArrays, why_diverged
 from qfast.engine.blocks import block_size
 from qfast.engine.curve import LEVELS
-from qfast.engine.divergence import why_diverged
 from qfast.engine.executors import count_workers
 from qfast.engine.footprint import worker_bytes
 from qfast.engine.machine import available_memory, default_threads
@@ -34,8 +33,16 @@ from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.folder import KIND, Folder
-from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
-from qfast.studies.precision import Goal, looks, make_goal
+from qfast.studies.metrics import (
+    TRUTH,
+    Goal,
+    Metric,
+    choose_metrics,
+    final_window,
+    looks,
+    make_goal,
+    own_metric,
+)  # fmt: skip
 from qfast.studies.reduce import Reduction
 from qfast.studies.result import Study
 from qfast.studies.settings import encode

@@ -61,11 +61,7 @@ class PartialCurves:
 
 
 def quantiles_of(values: NDArray[Any], levels: Sequence[float]) -> Floats:
-    """The smallest values (levels, K) that given shares of the agents do not exceed, of values (K, n).
-
-    >>> quantiles_of(np.array([[3.0, 1.0, 2.0, 4.0]]), (0.25, 0.5, 0.75)).tolist()
-    [[1.0], [2.0], [3.0]]
-    """
+    """The smallest values (levels, K) that given shares of the agents do not exceed, of values (K, n)."""
     n = values.shape[1]
     ranks = [max(1, int(np.ceil(level * n - 1e-9))) - 1 for level in levels]
     if values.dtype != np.float32:

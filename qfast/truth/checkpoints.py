@@ -210,31 +210,10 @@ def checkpoint_measurer(
 
 
 def checkpoint_episodes(checkpoints: Any, episodes: int, done: int = 0) -> tuple[int, ...]:
-    """Turn what the user gave into checkpoints.
+    """Turn what the user gave into checkpoints, counted from the very first episode, also of the `done` ones before.
 
-    Parameters
-    ----------
-    checkpoints : sequence of int, int or "log"
-        The episodes, strictly increasing; or how many, evenly spaced up to the end; or 1, 2, 5, 10, 20, … and the end.
-    episodes : int
-        Episodes to train, after those that are done.
-    done : int
-        Episodes of an earlier training, which count.
-
-    Returns
-    -------
-    tuple of int
-        Counted from the very first episode.
-
-    Raises
-    ------
-    InvalidInput
-        If they are no such thing, or outside of the training.
-
-    Examples
-    --------
-    >>> checkpoint_episodes(4, 1000), checkpoint_episodes("log", 60)
-    ((250, 500, 750, 1000), (1, 2, 5, 10, 20, 50, 60))
+    They are episodes, strictly increasing; or how many, evenly spaced up to the end; or "log": 1, 2, 5, 10, 20, … and
+    the end.
     """
     end = done + episodes
     if isinstance(checkpoints, str):

@@ -5,7 +5,7 @@ import pytest
 
 import qfast
 from qfast.stats import PrecisionRule
-from qfast.studies.precision import looks
+from qfast.studies.metrics import looks
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 VARY = {"epsilon": [0.05, 0.6]}
