@@ -13,6 +13,7 @@ from qfast.engine.plan import Plan
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.studies.metrics import AgentBlock, Metric
+from qfast.truth.checkpoints import first_lasting
 
 __all__ = ["MeasuredBlock", "Reduction"]
 
@@ -97,7 +98,7 @@ class Reduction:
             measured |= {name: at[name][:, -1] for name in ("regret", "optimal", "greedy_return")}
             if self.checkpoints:
                 optimal = at["optimal"][:, : len(self.checkpoints)] == 1.0
-                measured["first_optimal"] = _first_optimal(optimal, np.array(self.checkpoints))
+                measured["first_optimal"] = first_lasting(optimal, np.array(self.checkpoints))
         if self.own and n:
             assert self.mdp is not None
             seen = AgentBlock(
@@ -183,12 +184,6 @@ class ReturnSums:
     def at_quantiles(self) -> NDArray[Any]:
         """The returns of the quantiles' episodes, shape (K, n)."""
         return np.concatenate(self._returns)
-
-
-def _first_optimal(optimal: NDArray[np.bool_], when: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The first checkpoint from which on each agent stayed optimal; inf where there is none."""
-    lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1).sum(axis=1)
-    return np.where(lasting > 0, when[np.minimum(when.size - lasting, when.size - 1)], np.inf)
 
 
 def _measure(metric: Metric, seen: AgentBlock, count: int) -> NDArray[np.float64]:

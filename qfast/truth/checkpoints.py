@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from qfast.truth.behaviour import Behaviour
     from qfast.truth.judge import Judge
 
-__all__ = ["COLUMNS", "MEASURES", "Checkpoints", "Measurer", "checkpoint_episodes", "checkpoint_measurer"]
+__all__ = [
+    "COLUMNS", "MEASURES", "Checkpoints", "Measurer", "checkpoint_episodes", "checkpoint_measurer", "first_lasting",
+]  # fmt: skip
 
 #: Distances of Q to Q*.
 ERRORS: Final = ("error_sup", "error_rms")
@@ -182,6 +184,12 @@ class Measurer:
                 judge.outcomes(masks)
 
         return measure
+
+
+def first_lasting(optimal: NDArray[np.bool_], episodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The checkpoint from which on each agent stayed optimal up to the last one, of optimal (n, C); inf for never."""
+    lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1).sum(axis=1)
+    return np.where(lasting > 0, episodes[np.minimum(episodes.size - lasting, episodes.size - 1)], np.inf)
 
 
 def _distinct(masks: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
