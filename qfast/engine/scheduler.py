@@ -303,7 +303,8 @@ class Scheduler:
     def _next(self, queue: deque[list[int]]) -> list[Stretch]:
         """The next task: one block on threads, pieces of about a second on an executor; they leave the queue."""
         pieces: list[Stretch] = []
-        usual = float(np.mean(list(self._cost.values()))) if self._cost and self._executor is not None else 0.0
+        # Of plans not met before; the median, since the first ones took the compiler's time as well.
+        usual = float(np.median(list(self._cost.values()))) if self._cost and self._executor is not None else 0.0
         costs = {number: max(self._cost.get(number, usual), 1e-12) for number, _, _ in queue} if usual else {}
         # The end should come for all workers at once.
         left = sum((end - begin) * costs[number] for number, begin, end in queue) if usual else 0.0
