@@ -13,21 +13,16 @@ in ``qfast/stats/README.md``; ``python tests/statistical/coverage_table.py`` mea
 Importing this package needs SciPy (``pip install "qfast[study]"``).
 """
 
-from qfast.stats.best_of_many import BestMisranking, misranking_of_best
-from qfast.stats.comparison import Comparison, compare, correct
-from qfast.stats.difference import effect_size
+from qfast.stats.comparison import Comparison, SelectionBias, compare, correct, selection_bias
+from qfast.stats.difference import effect_size, probability_of_improvement
 from qfast.stats.estimates import estimate_iqm, estimate_mean, estimate_std
-from qfast.stats.improvement import probability_of_improvement
 from qfast.stats.interval import Estimate, Interval, ToleranceInterval
-from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
-from qfast.stats.populations import seeds_for_winner
-from qfast.stats.profile import Profile, performance_profile
-from qfast.stats.rankings import Ranking, ranking, winner
-from qfast.stats.selection import SelectionBias, selection_bias
+from qfast.stats.orders import Profile, estimate_quantile, estimate_share, performance_profile, tolerance_interval
+from qfast.stats.rankings import Ranking, ranking, seeds_for_winner, winner
 from qfast.stats.sequential import Look, PrecisionRule, anytime_bounded_mean, anytime_mean, anytime_share
 from qfast.stats.sizes import SeedsNeeded, seeds_for_power, seeds_for_width
 from qfast.stats.summary import Quantile, Summary, summarize
-from qfast.stats.wrong_winner import Misranking, misranking
+from qfast.stats.wrong_winner import BestMisranking, Misranking, misranking, misranking_of_best
 
 __all__ = [
     "BestMisranking",

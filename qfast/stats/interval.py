@@ -1,20 +1,20 @@
 """Numbers that say how sure they are: an interval names its level and the way it was made."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Estimate", "Interval", "ToleranceInterval", "not_defined"]
+__all__ = ["Estimate", "Interval", "ToleranceInterval", "around", "not_defined", "noted", "unbounded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A confidence interval: it holds the true value in a share ``level`` of all studies.
 
-    It speaks about the *uncertainty* of one number (a mean, a median, a share) and shrinks with the number
-    of agents.  The *spread* over agents is a property of the learner and does not; it is described by a
-    standard deviation, by quantiles and by a :class:`ToleranceInterval`.
+    It is about the uncertainty of one number (a mean, a median, a share) and shrinks with the number of agents.  The
+    spread over agents is a property of the learner and does not: a standard deviation, quantiles and a
+    :class:`ToleranceInterval` describe it.
 
     Parameters
     ----------
@@ -25,8 +25,7 @@ class Interval:
     method : str
         How the ends were found.
     caution : str, default ""
-        Why the interval may hold the truth less often than its level says, where the scores give reason to
-        think so; else empty.
+        Why the scores give reason to think that it holds the truth less often than its level says; else empty.
 
     Raises
     ------
@@ -107,12 +106,7 @@ class Estimate:
         return self.interval.caution
 
     def reason_for(self, noun: str) -> str:
-        """Say the reason of a quantity that has a name.
-
-        Parameters
-        ----------
-        noun : str
-            Its name, such as ``"regret"``.
+        """Say the reason of a quantity that has a name, such as ``"regret"``.
 
         Examples
         --------
@@ -136,12 +130,28 @@ def not_defined(reason: str, level: float, instead: str = "") -> Estimate:
     return Estimate(math.nan, Interval(-math.inf, math.inf, level, "not defined"), reason, instead)
 
 
+def unbounded(value: float, level: float, why: str, *, low: float = -math.inf) -> Estimate:
+    """Make an estimate of which nothing else is known."""
+    return Estimate(value, Interval(low, math.inf, level, f"unbounded: {why}"))
+
+
+def around(value: float, low: float, high: float, level: float, method: str) -> Estimate:
+    """Make an estimate whose interval holds it in spite of rounding."""
+    return Estimate(value, Interval(min(low, value), max(high, value), level, method))
+
+
+def noted(estimate: Estimate, note: str) -> Estimate:
+    """Append to an estimate's method, such as how many agents it is about; an empty note changes nothing."""
+    if not (note and estimate.defined):
+        return estimate
+    return replace(estimate, interval=replace(estimate.interval, method=f"{estimate.interval.method}; {note}"))
+
+
 @dataclass(frozen=True, slots=True)
 class ToleranceInterval:
     """A range that holds at least a share ``content`` of all agents, with confidence ``confidence``.
 
-    This is a statement about the spread over agents, present and future; it does not shrink to a point as
-    agents are added.
+    It is about the spread over agents, present and future, and does not shrink to a point as agents are added.
 
     Parameters
     ----------

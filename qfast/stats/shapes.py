@@ -1,15 +1,14 @@
 """What the shape of scores does to intervals: skew, heavy tails, ties and two values; and the words that warn of it.
 
-Rules are computed from the scores and were set by simulation: where one is silent, nominal 95 % are at least 93 % in
-most studies; the table stands in the package's documentation.
+The rules look at the scores and were set by simulation: where one is silent, nominal 95 % are at least 93 % in most
+studies; README.md has the table.
 """
 
 import math
 
 import numpy as np
 
-from qfast.stats._check import Floats
-from qfast.stats._scipy import special, stats
+from qfast.stats._check import Floats, special, stats
 from qfast.stats.words import percent
 
 __all__ = [
@@ -22,8 +21,11 @@ __all__ = [
     "hall",
     "heavy_tails",
     "iqm_band",
+    "normal_quantile",
+    "share_interval",
     "skew_caution",
     "skew_of_mean",
+    "third",
     "ties_at_quartiles",
     "two_values",
 ]
@@ -41,12 +43,32 @@ _SKEW_OF_T, SKEW_OF_HALL = 0.1, 0.25
 SKEW_OF_WELCH, SKEW_OF_EFFECT = 0.2, 0.13
 
 
+def normal_quantile(level: float) -> float:
+    """Half the width, in standard errors, of a two-sided interval of the normal distribution."""
+    return float(stats.norm.isf((1 - level) / 2))
+
+
 def exact_share(hits: float, n: float, level: float) -> tuple[float, float]:
     """Ends of the interval of Clopper and Pearson: exact for every n, never of width zero."""
     tail = (1 - level) / 2
     low = 0.0 if hits <= 0 else float(special.betaincinv(hits, n - hits + 1, tail))
     high = 1.0 if hits >= n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
     return low, high
+
+
+def share_interval(
+    share: Floats | float, n: int, level: float = 0.95, ties: Floats | float = 0.0
+) -> tuple[Floats, Floats]:
+    """Ends of Wilson's interval (1927) for shares of n agents, of which so many ties count one half.
+
+    Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2): the radicand is never negative, and never
+    zero, so that the interval does not collapse even if all are ties.
+    """
+    p = np.asarray(share, dtype=np.float64)
+    c = normal_quantile(level) ** 2 / n
+    centre, half = 2 * p + c, np.sqrt(c * (4 * p * (1 - p) - ties / n + c))
+    low, high = ((centre + sign * half) / (2 * (1 + c)) for sign in (-1, 1))
+    return np.minimum(np.maximum(low, 0.0), p), np.maximum(np.minimum(high, 1.0), p)
 
 
 def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
@@ -92,9 +114,8 @@ def skew_caution(skew: float, n: int, most: float = SKEW_OF_WELCH) -> str:
 def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[float, float, str]:
     """Ends of an interval for a mean with that standard error and skewness, and the method's name.
 
-    P. Hall, "On the removal of skewness by transformation", Journal of the Royal Statistical Society B 54 (1992)
-    221-228: t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c; it is monotone, and
-    turned around here.
+    Hall (1992), see `estimate_mean`: t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c;
+    it is monotone, and turned around here.
     """
     if abs(skew) <= _SKEW_OF_T:
         return centre - quantile * error, centre + quantile * error, "Student's t"
@@ -116,6 +137,11 @@ def heavy_tails(kurtosis: float, scaled: Floats) -> str:
     return HEAVY if one_agent or kurtosis > max(3.7, 0.38 * math.sqrt(n)) else ""
 
 
+def _weights(n: int, start: float, stop: float) -> Floats:
+    """How much of each of n sorted scores lies between two shares of the agents, (n,)."""
+    return np.diff(np.clip(np.arange(n + 1) / n, start, stop))
+
+
 def anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[float, float]:
     """Ends for the mean of bounded scores, exact for every n: Anderson 1969.
 
@@ -124,7 +150,7 @@ def anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[floa
     """
     x = np.sort(x)
     band = float(stats.ksone.isf((1 - level) / 2, x.size))
-    weights = np.diff(np.clip(np.arange(x.size + 1) / x.size, band, 1.0))
+    weights = _weights(x.size, band, 1.0)
     return bounds[0] * band + float(weights @ x[::-1]), bounds[1] * band + float(weights @ x)
 
 
@@ -164,7 +190,7 @@ def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
 
 def _mean_between(x: Floats, start: float, stop: float) -> float:
     """Mean of the quantiles from one share of the agents to another (scores sorted), exact where they are equal."""
-    weights = np.diff(np.clip(np.arange(x.size + 1) / x.size, start, stop))
+    weights = _weights(x.size, start, stop)
     inside = weights > 0
     part = x[inside]
     return float(part[0]) if part[0] == part[-1] else float(weights[inside] @ part) / (stop - start)

@@ -11,7 +11,7 @@ from qfast.stats._check import Missing, check_missing, check_open_unit, check_sc
 from qfast.stats.estimates import estimate_iqm, estimate_mean, estimate_std
 from qfast.stats.interval import Estimate, ToleranceInterval, not_defined
 from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
-from qfast.stats.undefined import about, defined
+from qfast.stats.scores import NO_SCORES, about, defined
 
 __all__ = ["Quantile", "Summary", "summarize"]
 
@@ -28,14 +28,13 @@ class Quantile:
 class Summary:
     """What :func:`summarize` found.
 
-    The spread over agents: ``std``, ``quantiles``, ``tolerance``.  The uncertainty of a number: the
-    ``interval`` of its estimate, and ``standard_error`` for the mean.  With 10,000 agents the second is near
-    zero and the first is the finding.
+    ``std``, ``quantiles`` and ``tolerance`` are the spread over agents.  The ``interval`` of each estimate, and
+    ``standard_error`` for the mean, are its uncertainty, near zero with 10,000 agents.
 
     Parameters
     ----------
     n : int
-        Number of agents whose score is defined, infinite ones among them.
+        Agents whose score is defined, infinite ones among them: all numbers describe them.
     mean, std, median, iqm : Estimate
         Mean, standard deviation over agents (divisor n - 1), median, interquartile mean.
     standard_error : float
@@ -49,10 +48,10 @@ class Summary:
     share : Estimate or None
         Share of agents with a score of ``at_least`` or more; None when there is no bar.
     n_undefined : int
-        Agents that ran and have no score.  All numbers describe the other agents.
+        Agents that ran and have no score.
     dropped : bool
-        Whether the intervals of quantiles, share and tolerance, too, are about the other agents alone; if not, they
-        hold whatever the undefined scores are.
+        Whether the intervals of quantiles, share and tolerance leave these out; if not, they hold whatever their
+        scores are.
     """
 
     n: int
@@ -93,10 +92,8 @@ class Summary:
         """How many agents the numbers are about."""
         if not self.n_undefined:
             return f"{self.n:,} agents"
-        text = f"{about(self.n, self.n_undefined)}"
-        if self.dropped:
-            return text
-        return f"{text}; intervals of quantiles and shares hold whatever the others' are"
+        more = "" if self.dropped else "; intervals of quantiles and shares hold whatever the others' are"
+        return f"{about(self.n, self.n_undefined)}{more}"
 
     def __str__(self) -> str:
         """One line for each estimate, the uncertainty of a number apart from the spread over agents."""
@@ -151,16 +148,12 @@ def summarize(
     Returns
     -------
     Summary
-        See there.
+        How each interval is made stands at :func:`estimate_mean`, :func:`estimate_quantile` and the others.
 
     Raises
     ------
     InvalidInput
         If scores are not at least two numbers, one an agent, or an option is out of its range.
-
-    See Also
-    --------
-    qfast.stats.estimate_mean, qfast.stats.estimate_quantile : how intervals are made, with sources.
 
     Examples
     --------
@@ -185,19 +178,14 @@ def summarize(
     lost = x.size - known.size
     if at_least is None and known.size and np.isin(known, (0.0, 1.0)).all():
         at_least = 1.0
-    if known.size < 1:
-        mean = std = iqm = not_defined("not defined: no agent has a defined score", level)
-    else:
+    mean = std = iqm = not_defined(NO_SCORES, level)
+    share = None if at_least is None else mean
+    if known.size:
         mean, iqm = estimate_mean(known, level=level, bounds=bounds), estimate_iqm(known, level=level)
         std = estimate_std(x, level=level, missing="drop")
-    share = None
-    if at_least is not None:
-        hits = int((known >= at_least).sum())
-        share = (
-            estimate_share(hits, known.size, level=level, undefined=lost if keep else 0)
-            if known.size
-            else not_defined("not defined: no agent has a defined score", level)
-        )
+        if at_least is not None:
+            hits = int((known >= at_least).sum())
+            share = estimate_share(hits, known.size, level=level, undefined=lost if keep else 0)
     return Summary(
         n=known.size,
         mean=mean,

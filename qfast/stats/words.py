@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["p_text", "percent", "probability"]
+__all__ = ["p_text", "percent", "probability", "seeds_text"]
 
 
 def percent(share: float, digits: int | None = None) -> str:
@@ -24,14 +24,7 @@ def percent(share: float, digits: int | None = None) -> str:
 
 
 def probability(p: float, error: float = 0.0) -> str:
-    """A probability with four digits; what its error (or four digits) cannot tell from 0 or 1 as a bound.
-
-    Parameters
-    ----------
-    p : float
-        In [0, 1].
-    error : float, default 0.0
-        Its standard error, 1 / n where nothing was seen in n experiments; 0 where it is exact.
+    """A probability with four digits; as a bound where its error (1 / n: nothing seen in n) cannot tell it from 0 or 1.
 
     Examples
     --------
@@ -58,3 +51,8 @@ def p_text(p: float) -> str:
     ('= 0.031', '< 1e-15')
     """
     return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
+
+
+def seeds_text(*, paired: bool) -> str:
+    """What the seeds of an experiment are."""
+    return "shared random numbers" if paired else "independent seeds"

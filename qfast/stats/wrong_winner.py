@@ -1,7 +1,7 @@
-"""How often an experiment with few seeds gets two configurations wrong."""
+"""How often an experiment with few seeds names the wrong winner, of two configurations or of many."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,20 +9,39 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
-from qfast.stats._scipy import stats
+from qfast.stats._check import (
+    Floats,
+    Ints,
+    Missing,
+    Rng,
+    check_count,
+    check_counts,
+    check_missing,
+    check_open_unit,
+    check_rng,
+    stats,
+)
 from qfast.stats.difference import mean_difference, t_test_name
 from qfast.stats.estimates import mean_of, mean_rounding
-from qfast.stats.experiment import edgeworth_below_zero, enumerate_samples, resample, verdict
+from qfast.stats.experiment import (
+    convolve,
+    edgeworth_below_zero,
+    enumerate_samples,
+    find_lattice,
+    mass,
+    resample,
+    resample_means,
+    sum_mass,
+    verdict,
+)
 from qfast.stats.interval import Estimate, not_defined
-from qfast.stats.lattice import find_lattice, mass, sum_mass
-from qfast.stats.ranges import power_of_two
+from qfast.stats.rankings import best_of, check_configurations, population_errors, rivals_of, with_means
+from qfast.stats.scores import Pair, about, check_pair, in_range, no_mean_of_pair
 from qfast.stats.shapes import third
 from qfast.stats.sizes import standardised_difference, welch_power
-from qfast.stats.undefined import about, check_pair, no_mean_of_pair
-from qfast.stats.words import probability
+from qfast.stats.words import probability, seeds_text
 
-__all__ = ["Misranking", "misranking"]
+__all__ = ["BestMisranking", "Misranking", "misranking", "misranking_of_best"]
 
 # Limits of the exact ways: lattice points of a sum, pairs of experiments.  Each takes about 0.1 s at most.
 MOST_CELLS = 2**20
@@ -31,8 +50,35 @@ MOST_PAIRS = 2**18
 MOST_DRAWN = 1000
 
 
+class _Answer:
+    """What both answers say of themselves."""
+
+    __slots__ = ()
+
+    paired: bool
+    n: int
+    n_undefined: int
+    reason: str
+
+    @property
+    def defined(self) -> bool:
+        """Whether the question has an answer; ``reason`` says why not."""
+        return not self.reason
+
+    @property
+    def seeds(self) -> str:
+        """What the seeds of the small experiment are."""
+        return seeds_text(paired=self.paired)
+
+    @property
+    def _about(self) -> str:
+        """Which seeds and how many agents the answer is about."""
+        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
+        return f"experiments with {self.seeds}{left_out}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Misranking:
+class Misranking(_Answer):
     """What :func:`misranking` found; all arrays are (n_k,), float64, in the order of ``k``.
 
     Parameters
@@ -95,29 +141,18 @@ class Misranking:
     reason: str = ""
 
     @property
-    def defined(self) -> bool:
-        """Whether the question has an answer; ``reason`` says why not."""
-        return not self.reason
-
-    @property
     def in_doubt(self) -> bool:
         """Whether the populations leave it open which of them is better, at 95 %."""
         return self.defined and self.p_value >= 0.05
-
-    @property
-    def seeds(self) -> str:
-        """What the seeds of the small experiment are."""
-        return "shared random numbers" if self.paired else "independent seeds"
 
     def __str__(self) -> str:
         """One line for each k."""
         if self.reason:
             return f"misranking by the mean is {self.reason}"
         doubt = " (in doubt)" if self.in_doubt else ""
-        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
         lines = [
             f"{self.better} is better{doubt}; mean(a) - mean(b) {self.difference}",
-            f"experiments with {self.seeds}{left_out}",
+            self._about,
             f"{'k':>8}  wrong winner  (error, population)  missed at {self.alpha:g}  (error, population)  {self.test}",
         ]
         for i, k in enumerate(self.k.tolist()):
@@ -132,7 +167,7 @@ class Misranking:
 
 
 @dataclass(slots=True)
-class _Answer:
+class _Number:
     """One number for one k: probabilities (two that belong together), standard error of the first, method."""
 
     first: float
@@ -194,7 +229,7 @@ def misranking(
     Returns
     -------
     Misranking
-        See there.  Where scores are infinite there is no mean to rank by, and no answer.
+        No answer where scores are infinite: there is no mean to rank by.
 
     Raises
     ------
@@ -218,91 +253,76 @@ def misranking(
     counts, alpha = check_counts(k), check_open_unit(alpha, "alpha", 0.05)
     draws = check_count(n_resamples, "n_resamples", at_least=2)
     generator = check_rng(rng)
-    n, lost = pair.n, pair.lost
-    test = t_test_name(paired=paired)
     reason, instead = no_mean_of_pair(pair)
     if reason:
-        difference = not_defined(reason, 0.95, instead)
-        return _no_answer(counts, difference, test, alpha, paired=paired, n=n, n_undefined=lost)
-    difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
-    unit = power_of_two(pair.a, pair.b)
-    x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
+        difference, p_value, better = not_defined(reason, 0.95, instead), math.nan, None
+        wrong = missed = [_Number(math.nan, math.nan, math.nan, reason)] * counts.size
+        wrong_error = missed_error = np.full(counts.size, np.nan)
+    else:
+        difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
+        better, up, down = _better_first(pair, higher_is_better=higher_is_better)
+        lattice = find_lattice([up, down])
+        if lattice is not None:
+            # Nothing below depends on the unit; whole numbers have no rounding, so that ties are ties.
+            up, down = (i.astype(np.float64) for i in lattice)
+        exact = _Exact(up, down, lattice, paired=paired, alpha=alpha)
+        wrong, missed = _numbers(exact, counts, n_resamples=draws, rng=generator)
+        wrong_error, missed_error = _population_errors(up, down, counts, paired=paired, alpha=alpha)
+    return Misranking(
+        k=counts,
+        better=better,
+        difference=difference,
+        wrong_winner=np.array([w.first for w in wrong]),
+        tied=np.array([w.second for w in wrong]),
+        missed=np.array([t.first for t in missed]),
+        opposite=np.array([t.second for t in missed]),
+        wrong_winner_error=np.array([w.error for w in wrong]),
+        missed_error=np.array([t.error for t in missed]),
+        wrong_winner_population_error=wrong_error,
+        missed_population_error=missed_error,
+        wrong_winner_method=tuple(w.method for w in wrong),
+        missed_method=tuple(t.method for t in missed),
+        test=t_test_name(paired=paired),
+        alpha=alpha,
+        paired=paired,
+        p_value=p_value,
+        n=pair.n,
+        n_undefined=pair.lost,
+        reason=reason,
+    )
+
+
+def _better_first(pair: Pair, *, higher_is_better: bool) -> tuple[Literal["a", "b"], Floats, Floats]:
+    """Name the better population, and give both turned so that higher is better, in a unit of their own."""
+    unit, (x, y) = in_range(pair.a, pair.b)
     if abs(mean_of(x) - mean_of(y)) <= mean_rounding(x, y):
         raise InvalidInput(
             f"a and b have the same mean ({mean_of(x) * unit:.6g}), so that no winner is wrong; "
             "compare configurations whose means differ"
         )
-    a_wins = (mean_of(x) > mean_of(y)) == higher_is_better
-    # From here on "up" is the better population and higher is better.
-    up, down = (x, y) if a_wins else (y, x)
-    if not higher_is_better:
-        up, down = -up, -down
+    sign = 1.0 if higher_is_better else -1.0
+    if (mean_of(x) > mean_of(y)) == higher_is_better:
+        return "a", sign * x, sign * y
+    return "b", sign * y, sign * x
 
-    lattice = find_lattice([up, down])
-    if lattice is not None:
-        # Nothing below depends on the unit; whole numbers have no rounding, so that ties are ties.
-        up, down = (i.astype(np.float64) for i in lattice)
-    exact = _Exact(up, down, lattice, paired=paired, alpha=alpha)
-    wrong = [exact.wrong_winner(m) for m in counts.tolist()]
-    missed = [exact.missed(m) for m in counts.tolist()]
-    open_k = [m for m, w, t in zip(counts.tolist(), wrong, missed, strict=True) if w is None or t is None]
-    drawn = _drawn(up, down, open_k, paired=paired, alpha=alpha, n_resamples=draws, rng=generator)
-    answers = [w or drawn[m][0] for m, w in zip(counts.tolist(), wrong, strict=True)]
-    tests = [t or drawn[m][1] for m, t in zip(counts.tolist(), missed, strict=True)]
 
+def _numbers(
+    exact: "_Exact", k: Ints, *, n_resamples: int, rng: np.random.Generator
+) -> tuple[list[_Number], list[_Number]]:
+    """Wrong winner, and missed by the test, for each k in the best way there is."""
+    wrong = {m: exact.wrong_winner(m) for m in k.tolist()}
+    missed = {m: exact.missed(m) for m in k.tolist()}
+    drawn = _drawn(exact, [m for m in wrong if wrong[m] is None or missed[m] is None], n_resamples, rng)
+    return [wrong[m] or drawn[m][0] for m in k.tolist()], [missed[m] or drawn[m][1] for m in k.tolist()]
+
+
+def _population_errors(up: Floats, down: Floats, k: Ints, *, paired: bool, alpha: float) -> tuple[Floats, Floats]:
+    """Delta method on the normal limits ndtr(-sqrt(k) effect) and ndtr(critical - sqrt(k) effect)."""
     effect, error = standardised_difference(up, down, paired=paired)
-    root = np.sqrt(counts)
+    root = np.sqrt(k)
     critical = float(stats.norm.isf(alpha / 2))
-    return Misranking(
-        k=counts,
-        better="a" if a_wins else "b",
-        difference=difference,
-        wrong_winner=np.array([w.first for w in answers]),
-        tied=np.array([w.second for w in answers]),
-        missed=np.array([t.first for t in tests]),
-        opposite=np.array([t.second for t in tests]),
-        wrong_winner_error=np.array([w.error for w in answers]),
-        missed_error=np.array([t.error for t in tests]),
-        # Delta method on the normal limits ndtr(-sqrt(k) effect) and ndtr(critical - sqrt(k) effect).
-        wrong_winner_population_error=_density(root * effect) * root * error,
-        missed_population_error=np.where(counts == 1, 0.0, _density(critical - root * effect) * root * error),
-        wrong_winner_method=tuple(w.method for w in answers),
-        missed_method=tuple(t.method for t in tests),
-        test=test,
-        alpha=alpha,
-        paired=paired,
-        p_value=p_value,
-        n=n,
-        n_undefined=lost,
-    )
-
-
-def _no_answer(
-    k: Ints, difference: Estimate, test: str, alpha: float, *, paired: bool, n: int, n_undefined: int
-) -> Misranking:
-    nan, method = np.full(k.size, np.nan), (difference.reason,) * k.size
-    return Misranking(
-        k=k,
-        better=None,
-        difference=difference,
-        wrong_winner=nan,
-        tied=nan,
-        missed=nan,
-        opposite=nan,
-        wrong_winner_error=nan,
-        missed_error=nan,
-        wrong_winner_population_error=nan,
-        missed_population_error=nan,
-        wrong_winner_method=method,
-        missed_method=method,
-        test=test,
-        alpha=alpha,
-        paired=paired,
-        p_value=math.nan,
-        n=n,
-        n_undefined=n_undefined,
-        reason=difference.reason,
-    )
+    missed = _density(critical - root * effect) * root * error
+    return _density(root * effect) * root * error, np.where(k == 1, 0.0, missed)
 
 
 def _density(z: Floats) -> Floats:
@@ -320,21 +340,21 @@ class _Exact:
         if lattice is not None:
             self.step_mass, self.zero = _difference_mass(*lattice, paired=paired)
 
-    def wrong_winner(self, k: int) -> _Answer | None:
+    def wrong_winner(self, k: int) -> _Number | None:
         if k == 1:
             wins, ties = _wins_and_ties(self.up, self.down, paired=self.paired)
-            return _Answer(1 - wins - ties / 2, ties, 0.0, "exact, ranks")
+            return _Number(1 - wins - ties / 2, ties, 0.0, "exact, ranks")
         if self.step_mass is None or k * self.step_mass.size > MOST_CELLS:
             return None
         p, zero = sum_mass(self.step_mass, k), k * self.zero
         # The zero may lie outside: then every experiment is right (or, with few seeds, wrong).
         tied = float(p[zero]) if 0 <= zero < p.size else 0.0
         below = float(p[: max(zero, 0)].sum())
-        return _Answer(min(below + tied / 2, 1.0), tied, 0.0, "exact, convolution")
+        return _Number(min(below + tied / 2, 1.0), tied, 0.0, "exact, convolution")
 
-    def missed(self, k: int) -> _Answer | None:
+    def missed(self, k: int) -> _Number | None:
         if k == 1:
-            return _Answer(1.0, 0.0, 0.0, "exact, no test")
+            return _Number(1.0, 0.0, 0.0, "exact, no test")
         samples = enumerate_samples([self.up - self.down] if self.paired else [self.up, self.down], k, MOST_PAIRS)
         if samples is None:
             return None
@@ -347,28 +367,20 @@ class _Exact:
             signs = verdict(gap, first.std[:, None] + 0 * gap, second.std + 0 * gap, k, self.alpha)
             p = first.probability[:, None] * second.probability
         found, opposite = float(p[signs > 0].sum()), float(p[signs < 0].sum())
-        return _Answer(max(1 - found, 0.0), opposite, 0.0, "exact, enumeration")
+        return _Number(max(1 - found, 0.0), opposite, 0.0, "exact, enumeration")
 
 
 def _difference_mass(i: Ints, j: Ints, *, paired: bool) -> tuple[Floats, int]:
+    """Mass of a draw of i minus one of j, empty ends cut, and the place of 0 in it."""
     if paired:
         d = i - j
         return _mass_between_ends(d), int(-d.min())
-    # Empty ends are cut, so that a sum of k has no more cells than needed.
-    p, q = _mass_between_ends(i), _mass_between_ends(j)[::-1]
-    both = np.convolve(p, q) if min(p.size, q.size) < 64 else _fft_convolve(p, q)
-    return both, int(j.max() - i.min())
+    return convolve(_mass_between_ends(i), _mass_between_ends(j)[::-1]), int(j.max() - i.min())
 
 
 def _mass_between_ends(indices: Ints) -> Floats:
     low = int(indices.min())
     return mass(indices - low, int(indices.max()) - low + 1)
-
-
-def _fft_convolve(p: Floats, q: Floats) -> Floats:
-    n = p.size + q.size - 1
-    size = 1 << (n - 1).bit_length()
-    return np.maximum(np.fft.irfft(np.fft.rfft(p, size) * np.fft.rfft(q, size), size)[:n], 0.0)
 
 
 def _wins_and_ties(up: Floats, down: Floats, *, paired: bool) -> tuple[float, float]:
@@ -381,17 +393,11 @@ def _wins_and_ties(up: Floats, down: Floats, *, paired: bool) -> tuple[float, fl
 
 
 def _drawn(
-    up: Floats,
-    down: Floats,
-    k: Sequence[int],
-    *,
-    paired: bool,
-    alpha: float,
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> dict[int, tuple[_Answer, _Answer]]:
+    exact: "_Exact", k: Sequence[int], n_resamples: int, rng: np.random.Generator
+) -> dict[int, tuple[_Number, _Number]]:
     """(wrong winner, missed) for each k by resampling, or by the limit of many seeds."""
-    few = np.array(sorted({m for m in k if m <= MOST_DRAWN}), dtype=np.int64)
+    up, down, paired, alpha = exact.up, exact.down, exact.paired, exact.alpha
+    few = np.array(sorted(m for m in k if m <= MOST_DRAWN), dtype=np.int64)
     answers = {m: _many_seeds(up, down, m, paired=paired, alpha=alpha) for m in k if m > MOST_DRAWN}
     if few.size == 0:
         return answers
@@ -413,13 +419,13 @@ def _drawn(
         error_wrong = max(math.sqrt(max(square - wrong**2, 0.0) / (n - 1)), 1 / n)
         error_found = max(math.sqrt(found * (1 - found) / (n - 1)), 1 / n)
         answers[m] = (
-            _Answer(wrong, ties, error_wrong, f"resampled, {n:,}"),
-            _Answer(1 - found, opposite, error_found, f"resampled, {n:,}"),
+            _Number(wrong, ties, error_wrong, f"resampled, {n:,}"),
+            _Number(1 - found, opposite, error_found, f"resampled, {n:,}"),
         )
     return answers
 
 
-def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float) -> tuple[_Answer, _Answer]:
+def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float) -> tuple[_Number, _Number]:
     effect, _ = standardised_difference(up, down, paired=paired)
     if paired:
         skew = third(up - down) / float((up - down).std()) ** 3
@@ -431,6 +437,229 @@ def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float)
     wrong = edgeworth_below_zero(effect, 1.0, skew, k)
     found, opposite = (welch_power(sign * effect, variances, k, alpha) for sign in (1, -1))
     return (
-        _Answer(wrong, 0.0, math.nan, "Edgeworth"),
-        _Answer(1 - found, opposite, math.nan, "noncentral t"),
+        _Number(wrong, 0.0, math.nan, "Edgeworth"),
+        _Number(1 - found, opposite, math.nan, "noncentral t"),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestMisranking(_Answer):
+    """What :func:`misranking_of_best` found.
+
+    Parameters
+    ----------
+    k : ndarray, int64 (n_k,)
+        Seeds of each configuration in the small experiment.
+    best : tuple of int
+        The configurations with the best mean of the populations; several if they are equal.
+    named : ndarray, float64 (n_k, n_configurations)
+        Probability that the experiment names a configuration as the best; a tie is shared evenly.
+    wrong : ndarray, float64 (n_k,)
+        Probability that it names one that is not in ``best``.
+    wrong_error : ndarray, float64 (n_k,)
+        Standard error of ``wrong`` from resampling, given the populations; 0 where exact.
+    method : tuple of str
+        How each number was computed.
+    paired : bool
+        Whether seed i of all configurations shares its random numbers in the small experiment; if not, its seeds are
+        independent.
+    wrong_population_error : ndarray, float64 (n_k,)
+        Approximate standard error of ``wrong`` that remains because the populations themselves are finite.
+    rivals : tuple of int
+        Configurations whose mean the populations do not tell from the best: where there are any, the winner itself
+        is in doubt.
+    n, n_undefined : int
+        Agents (of all configurations; paired: of each) that the answer is about, and those that ran and have no score.
+    reason : str
+        Why there is no answer, such as infinite scores (then all arrays are nan and ``best`` is empty); else empty.
+    """
+
+    k: Ints
+    best: tuple[int, ...]
+    named: Floats
+    wrong: Floats
+    wrong_error: Floats
+    method: tuple[str, ...]
+    paired: bool
+    wrong_population_error: Floats
+    rivals: tuple[int, ...]
+    n: int
+    n_undefined: int
+    reason: str = ""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the populations leave it open which configuration is the best."""
+        return bool(self.rivals)
+
+    def __str__(self) -> str:
+        """One line for each k."""
+        if self.reason:
+            return f"misranking by the mean is {self.reason}"
+        doubt = f"; in doubt: not told from {', '.join(map(str, self.rivals))}" if self.rivals else ""
+        lines = [
+            f"best: {', '.join(map(str, self.best))}{doubt}; {self._about}",
+            f"{'k':>8}  wrong winner  (error, population)",
+        ]
+        for i, k in enumerate(self.k.tolist()):
+            lines.append(
+                f"{k:8d}  {probability(self.wrong[i], self.wrong_error[i]):>12}  ({self.wrong_error[i]:.4f}, "
+                f"{self.wrong_population_error[i]:.4f})  {self.method[i]}"
+            )
+        return "\n".join(lines)
+
+
+def misranking_of_best(
+    scores: ArrayLike | Sequence[ArrayLike],
+    k: int | Sequence[int] | Ints,
+    *,
+    paired: bool = False,
+    higher_is_better: bool = True,
+    n_resamples: int = 10_000,
+    rng: Rng = None,
+    missing: Missing = "keep",
+) -> BestMisranking:
+    r"""Probability that the best of several k-seed means is not the configuration that is truly best.
+
+    The populations that were run are taken for the truth, and an experiment draws k agents of each with
+    replacement.  Where scores are multiples of one step (for k = 1: always) and experiments are not paired,
+    the answer is exact: with the mass :math:`p_c` and the distribution function :math:`F_c(s^-)` of the sum
+    of k scores,
+
+    .. math:: P(c \text{ is named}) = \sum_s p_c(s) \int_0^1 \prod_{j\ne c}\bigl(F_j(s^-) + u\,p_j(s)\bigr)\,du
+
+    (the integral shares a tie of m evenly: :math:`\int_0^1 u^{m-1}du=1/m`).  Otherwise it is resampled.
+
+    Parameters
+    ----------
+    scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
+        Scores of at least two configurations, at least two agents each.
+    k : int or sequence of int
+        Seeds of each configuration in the small experiment, each at least 1; at most 1,000 where the answer
+        has to be resampled.
+    paired : bool, default False
+        Experiments draw the same agents of all configurations.
+    higher_is_better : bool, default True
+        False for outcomes such as regret.
+    n_resamples : int, default 10_000
+        Experiments drawn where resampling is needed.
+    rng : int, SeedSequence, Generator or None
+        Randomness of the resampling (SPEC 7); not used where every number is exact.
+    missing : {"keep", "drop"}, default "keep"
+        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (paired: an
+        agent in all configurations), and the answer says so.
+
+    Returns
+    -------
+    BestMisranking
+        No answer where scores are infinite: there is no mean to rank by.
+
+    Raises
+    ------
+    InvalidInput
+        If all means are equal, scores are not numbers, sizes differ though paired, or an option is
+        out of its range.
+
+    Examples
+    --------
+    >>> scores = [[1, 1, 1, 0, 0] * 2000, [1, 0] * 5000, [1, 0, 0, 0] * 2500]
+    >>> misranking_of_best(scores, [1, 5, 30]).wrong.round(3).tolist()
+    [0.55, 0.414, 0.219]
+    """
+    rows = check_configurations(scores, paired=paired)
+    counts, generator, keep = check_counts(k), check_rng(rng), check_missing(missing)
+    draws = check_count(n_resamples, "n_resamples", at_least=2)
+    populations, n, lost, reason = with_means(rows, paired=paired, keep=keep)
+    if reason:
+        nan, c = np.full(counts.size, np.nan), len(rows)
+        named = np.full((counts.size, c), np.nan)
+        return BestMisranking(counts, (), named, nan, nan, (reason,) * counts.size, paired, nan, (), n, lost, reason)
+    populations = in_range(*(x if higher_is_better else -x for x in populations))[1]
+    best = best_of(populations)
+    if best.size == len(populations):
+        raise InvalidInput("scores have the same mean in all configurations, so that no winner is wrong; vary more")
+
+    exact = [None if paired else _named_exactly(masses, m) for masses, m in _masses_for(populations, counts)]
+    few = sorted({m for m, found in zip(counts.tolist(), exact, strict=True) if found is None})
+    if few and few[-1] > MOST_DRAWN:
+        raise InvalidInput(f"k={few[-1]} is too large to be resampled; use at most {MOST_DRAWN}")
+    drawn = _named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator)
+    named = np.array([drawn[m] if e is None else e for m, e in zip(counts.tolist(), exact, strict=True)])
+    wrong = np.clip(1 - named[:, best].sum(axis=1), 0.0, 1.0)
+    resampled = np.array([e is None for e in exact])
+    error = np.where(resampled, np.maximum(np.sqrt(wrong * (1 - wrong) / (draws - 1)), 1 / draws), 0.0)
+    return BestMisranking(
+        k=counts,
+        best=tuple(best.tolist()),
+        named=named,
+        wrong=wrong,
+        wrong_error=error,
+        method=tuple(f"resampled, {draws:,}" if r else "exact" for r in resampled),
+        paired=paired,
+        wrong_population_error=population_errors(populations, best, counts, paired=paired),
+        rivals=rivals_of(populations, best, paired=paired),
+        n=n,
+        n_undefined=lost,
+    )
+
+
+def _masses_for(populations: list[Floats], k: Ints) -> Iterator[tuple[Floats | None, int]]:
+    """For each k the masses of all populations on common cells, None where there are none."""
+    lattice = find_lattice(populations)
+    on_lattice = None if lattice is None else _common_masses(lattice)
+    for m in k.tolist():
+        if m == 1 and on_lattice is None:
+            # One seed is compared, not added up: ranks do for any scores.
+            values = np.unique(np.concatenate(populations))
+            yield _common_masses([np.searchsorted(values, x) for x in populations]), m
+        else:
+            yield on_lattice, m
+
+
+def _common_masses(cells: list[Ints]) -> Floats | None:
+    n_cells = max(int(i.max()) for i in cells) + 1
+    return None if n_cells * len(cells) > MOST_CELLS else np.array([mass(i, n_cells) for i in cells])
+
+
+def _named_exactly(masses: Floats | None, k: int) -> Floats | None:
+    if masses is None or k * masses.size > MOST_CELLS:
+        return None
+    n_configurations = masses.shape[0]
+    p = np.array([sum_mass(row, k) for row in masses])
+    below = np.minimum(np.cumsum(p, axis=1) - p, 1.0)
+    # The integrand is a polynomial of degree n - 1 in u: this many nodes integrate it exactly.
+    nodes, weights = np.polynomial.legendre.leggauss((n_configurations + 1) // 2)
+    named = np.zeros(n_configurations)
+    for u, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        factors = below + u * p
+        # Products of all others as prefix times suffix: a division could meet 0 / 0.
+        before, after = np.ones_like(p), np.ones_like(p)
+        np.cumprod(factors[:-1], axis=0, out=before[1:])
+        after[:-1] = np.cumprod(factors[:0:-1], axis=0)[::-1]
+        named += weight * (p * before * after).sum(axis=1)
+    return named
+
+
+def _named_by_resampling(
+    populations: list[Floats],
+    k: list[int],
+    *,
+    paired: bool,
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> dict[int, Floats]:
+    if not k:
+        return {}
+    named = np.zeros((len(k), len(populations)))
+    lattice = find_lattice(populations)
+    if lattice is not None:
+        # Whole numbers have no rounding, so that ties are ties.
+        populations = [cells.astype(np.float64) for cells in lattice]
+    # Else rounding is judged by the leading mean and by the usual score: a far outlier elsewhere merges nothing.
+    usual = 0.0 if lattice is not None else float(np.median(np.abs(np.concatenate(populations))))
+    rounding = 0.0 if lattice is not None else 1e-13
+    for chunk in resample_means(populations, np.array(k), paired=paired, n_resamples=n_resamples, rng=rng):
+        leader = chunk.max(axis=0)
+        first = chunk >= leader - rounding * (np.abs(leader) + usual)  # (configuration, experiment, k)
+        named += (first / first.sum(axis=0)).sum(axis=1).T
+    return dict(zip(k, named / n_resamples, strict=True))
