@@ -8,8 +8,6 @@ import os
 import re
 import sys
 import warnings
-from importlib import import_module
-from typing import Any
 
 __all__ = [
     "BadFile",
@@ -22,7 +20,6 @@ __all__ = [
     "PrecisionWarning",
     "QfastError",
     "Unfinished",
-    "need",
     "warn_caller",
 ]
 
@@ -112,18 +109,3 @@ def warn_caller(text: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)
-
-
-def need(name: str, purpose: str, extra: str = "study") -> Any:
-    """Import an optional package, as `Any`; where it is missing, `MissingExtra` names the extra that brings it.
-
-    Examples
-    --------
-    >>> need("scipy.special", "qfast.stats").__name__
-    'scipy.special'
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        msg = f'{name} is not installed; {purpose} needs it: pip install "qfast[{extra}]"'
-        raise MissingExtra(msg) from error

@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.errors import InvalidInput, need
+from qfast.arguments import optional
+from qfast.errors import InvalidInput
 
 __all__ = [
     "Floats",
@@ -30,8 +31,8 @@ __all__ = [
     "stats",
 ]
 
-special: Any = need("scipy.special", "qfast.stats")
-stats: Any = need("scipy.stats", "qfast.stats")
+special: Any = optional("scipy.special", "study", "the statistics need SciPy")
+stats: Any = optional("scipy.stats", "study", "the statistics need SciPy")
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
