@@ -32,8 +32,7 @@ _MOST_STEPS = 2**31 - 1
 def _number(name: str, value: object, fix: str) -> float:
     # bool is refused too: gamma=True would be read as 1.
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        msg = f"{name}={value!r:.60} is not one number; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is not one number; {fix}")
     return float(value)
 
 
@@ -41,8 +40,7 @@ def check_fraction(name: str, value: object, fix: str) -> float:
     """Return a number in [0, 1] as a float (gamma, epsilon)."""
     number = _number(name, value, fix)
     if not 0.0 <= number <= 1.0:
-        msg = f"{name}={value!r:.60} is outside [0, 1]; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is outside [0, 1]; {fix}")
     return number
 
 
@@ -50,8 +48,7 @@ def check_positive(name: str, value: object, fix: str) -> float:
     """Return a number in (0, 1) as a float (tolerances, which are shares)."""
     number = _number(name, value, fix)
     if not 0.0 < number < 1.0:
-        msg = f"{name}={value!r:.60} is outside (0, 1); {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is outside (0, 1); {fix}")
     return number
 
 
@@ -63,11 +60,9 @@ def check_limit(limit: object, mdp: MDP) -> int:
             raise InvalidInput(msg)
         return mdp.max_episode_steps
     if isinstance(limit, bool | np.bool_) or not isinstance(limit, int | np.integer):
-        msg = f"limit={limit!r:.60} is not a whole number; give a limit in steps such as 100"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"limit={limit!r:.60} is not a whole number; give a limit in steps such as 100")
     if limit < 1:
-        msg = f"limit={limit} is below 1; give a limit in steps such as 100"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"limit={limit} is below 1; give a limit in steps such as 100")
     if limit > _MOST_STEPS:
         msg = f"limit={limit} is above {_MOST_STEPS:,}; give a smaller limit, or use evaluate_policies for none"
         raise InvalidInput(msg)
@@ -78,14 +73,12 @@ def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        msg = f"{name} is not a rectangular array ({error}); give an action for each state"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"{name} is not a rectangular array ({error}); give an action for each state") from error
     if array.dtype.kind == "b":
-        msg = (
+        raise InvalidInput(
             f"{name} has dtype bool; give one action for each state, as run.policy() does, or probabilities of actions "
             "(what the sets of actions of run.policies() are worth, run.census() tells)"
         )
-        raise InvalidInput(msg)
     if array.dtype.kind not in "iuf":
         msg = f"{name} has dtype {array.dtype}; give actions (integers) or probabilities of actions (floats)"
         raise InvalidInput(msg)
@@ -109,20 +102,18 @@ def check_policies(policies: ArrayLike, mdp: MDP, acting: Bools, *, name: str = 
     outside = (chosen < 0) | (chosen >= mdp.n_actions)
     if outside.any():
         row, state = (int(i) for i in np.argwhere(outside)[0])
-        msg = (
+        raise InvalidInput(
             f"{name} takes action {chosen[row, state]} in state {mdp.state_names[state]!r}, "
             f"outside [0, {mdp.n_actions - 1}]; give an action of the MDP"
         )
-        raise InvalidInput(msg)
     if mdp.allowed is not None:
         masked = ~mdp.allowed[np.arange(mdp.n_states), chosen] & acting
         if masked.any():
             row, state = (int(i) for i in np.argwhere(masked)[0])
-            msg = (
+            raise InvalidInput(
                 f"{name} takes action {mdp.action_names[chosen[row, state]]!r} in state {mdp.state_names[state]!r}, "
                 f"which is not allowed there; choose one of the actions in mdp.allowed[{state}]"
             )
-            raise InvalidInput(msg)
     return chosen
 
 
@@ -140,11 +131,10 @@ def check_policy(policy: ArrayLike, mdp: MDP, acting: Bools) -> Floats:
         rows[~acting] = 0.0
         return rows
     if array.shape != shape:
-        msg = (
+        raise InvalidInput(
             f"policy has shape {array.shape}; give an action for each state, ({mdp.n_states},), or a probability "
             f"for each state and action, {shape} (for several policies at once: evaluate_policies)"
         )
-        raise InvalidInput(msg)
     rows = np.where(acting[:, None], array, 0.0).astype(np.float64)
     if not (np.isfinite(rows) & (rows >= 0.0)).all():
         state, action = (int(i) for i in np.argwhere(~(np.isfinite(rows) & (rows >= 0.0)))[0])
@@ -153,8 +143,7 @@ def check_policy(policy: ArrayLike, mdp: MDP, acting: Bools) -> Floats:
     off = (np.abs(rows.sum(axis=1) - 1.0) > _ROW_SUM_TOLERANCE) & acting
     if off.any():
         state = int(np.flatnonzero(off)[0])
-        msg = f"policy[{state}] sums to {rows[state].sum():.9g}, not 1; divide each row by its sum"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"policy[{state}] sums to {rows[state].sum():.9g}, not 1; divide each row by its sum")
     if mdp.allowed is not None and (rows[~mdp.allowed] > 0.0).any():
         state, action = (int(i) for i in np.argwhere((rows > 0.0) & ~mdp.allowed)[0])
         msg = f"policy[{state}, {action}]={rows[state, action]}, but the action is not allowed there; set it to 0"

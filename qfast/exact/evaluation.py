@@ -77,11 +77,10 @@ def evaluate_policy(mdp: MDP, policy: ArrayLike, gamma: float) -> PolicyValue:
     if not np.isfinite(start_value(mdp, v)):
         first = int(np.flatnonzero((mdp.start > 0.0) & ~np.isfinite(v))[0])
         what = "never settles" if np.isnan(v[first]) else f"is {v[first]}"
-        msg = (
+        raise InvalidInput(
             f"gamma=1.0: from state {mdp.state_names[first]!r} the sum of rewards under this policy {what}, because "
             f"its episodes need not end; use gamma below 1 such as 0.99, or finite_horizon with a limit"
         )
-        raise InvalidInput(msg)
     q = model.scatter(model.action_values(values, gamma))
     for array in (q, v):
         array.setflags(write=False)

@@ -175,11 +175,10 @@ def build_model(mdp: MDP, states: Bools) -> Model:
     possible = (probability > 0.0) & allowed[:, :, None]
     largest = float(np.abs(reward).max(where=possible, initial=0.0))
     if largest > _LARGEST:
-        msg = (
+        raise InvalidInput(
             f"a reward of size {largest:g} is above {_LARGEST:g}, so that sums of rewards may exceed what float64 "
             "holds; divide the rewards by a constant"
         )
-        raise InvalidInput(msg)
     goes_on = possible & ~mdp.terminated[valued] & states[next_state]
 
     number = np.zeros(mdp.n_states, dtype=np.int32)

@@ -213,8 +213,7 @@ def _undiscounted(model: Model, epsilon: float) -> tuple[Model, FixedPoint]:
         state = int(model.states[np.flatnonzero(met if met.any() else trouble.states)[0]])
         others = int(met.sum()) - 1
         more = f" (and {others} more)" if others > 0 else ""
-        msg = (
+        raise InvalidInput(
             f"gamma=1.0: the value of state {mdp.state_names[state]!r}{more} is infinite or undefined, because "
             f"{trouble.reason}; use gamma below 1 such as 0.99, or finite_horizon with a limit"
-        )
-        raise InvalidInput(msg) from None
+        ) from None

@@ -79,8 +79,7 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     #  G
     """
     if isinstance(policy, MDP) and not isinstance(mdp, MDP):
-        msg = "the problem comes first, and the policy second: arrows(mdp, policy)"
-        raise InvalidInput(msg)
+        raise InvalidInput("the problem comes first, and the policy second: arrows(mdp, policy)")
     check_mdp(mdp)
     ascii_only = flag("ascii_only", ascii_only)
     if mdp.layout is None:
@@ -119,28 +118,24 @@ def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
     try:
         given = np.asarray(policy)
     except (ValueError, TypeError) as error:
-        msg = f"the policy is no rectangular array ({error}); give an action for each state"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"the policy is no rectangular array ({error}); give an action for each state") from error
     shape = (mdp.n_states, mdp.n_actions)
     if given.dtype.kind == "b" and given.shape == shape:
         chosen = given
     elif given.dtype.kind in "iu" and given.shape == shape[:1]:
         outside = mdp.decision_states & ((given < 0) | (given >= mdp.n_actions))
         for state in np.flatnonzero(outside)[:1]:
-            msg = f"policy[{state}]={given[state]} is outside [0, {mdp.n_actions - 1}]; give an action"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"policy[{state}]={given[state]} is outside [0, {mdp.n_actions - 1}]; give an action")
         chosen = given[:, None] == np.arange(mdp.n_actions)
     else:
-        msg = (
+        raise InvalidInput(
             f"the policy has dtype {given.dtype} and shape {given.shape}; give integers of shape {shape[:1]} "
             f"or booleans of shape {shape}"
         )
-        raise InvalidInput(msg)
     if not chosen[mdp.decision_states].any():
         msg = "the policy names no action in any state in which an agent can act; set True where an action is greedy"
         raise InvalidInput(msg)
     if mdp.allowed is not None:
         for state, action in np.argwhere(chosen & ~mdp.allowed & mdp.decision_states[:, None])[:1]:
-            msg = f"policy[{state}] takes action {action}, which is not allowed there; leave it out"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"policy[{state}] takes action {action}, which is not allowed there; leave it out")
     return chosen

@@ -181,8 +181,7 @@ class Census:
             How many.
         """
         if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
-            msg = f"rows={rows!r:.60} is not a whole number of at least 1; use 10"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"rows={rows!r:.60} is not a whole number of at least 1; use 10")
         heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
         lines = [heads]
         for i in range(min(rows, len(self))):

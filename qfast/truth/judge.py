@@ -203,8 +203,7 @@ def make_judge(mdp: MDP, gamma: Rate | float, ties: str, *, weight: str = "all")
     """
     check_compiler()
     if not isinstance(weight, str) or weight not in WEIGHTS:
-        msg = f"weight={weight!r:.60} is unknown; use one of {', '.join(map(repr, WEIGHTS))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"weight={weight!r:.60} is unknown; use one of {', '.join(map(repr, WEIGHTS))}")
     rate = gamma if isinstance(gamma, Rate) else constant(gamma)
     gammas, group = np.unique(rate.values, return_inverse=True)
     if gammas.size > _MOST_GAMMAS:

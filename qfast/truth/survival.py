@@ -73,8 +73,7 @@ class FirstOptimal:
         """
         number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
         if not number or not 0 < level <= 1:
-            msg = f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median")
         enough = np.flatnonzero(self.share >= level - 1e-12)
         return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
 
@@ -122,8 +121,7 @@ def first_optimal(run: "Run") -> FirstOptimal:
 
     check_run(run)
     if run.checkpoints is None:
-        msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
-        raise InvalidInput(msg)
+        raise InvalidInput("the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'")
     optimal, when = run.checkpoints.optimal, run.checkpoints.episodes
     # Counted from the end: how many checkpoints in a row were optimal.
     lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1)[:, ::-1]
