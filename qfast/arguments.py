@@ -204,14 +204,14 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     return value
 
 
-def array_of(name: str, value: ArrayLike, kinds: str, rule: str) -> NDArray[Any]:
-    """Turn a value into an array whose dtype is of one of the kinds (as in ``dtype.kind``)."""
+def array_of(name: str, value: ArrayLike, kinds: str = "", rule: str = "") -> NDArray[Any]:
+    """Turn a value into an array whose dtype is of one of some kinds (as in ``dtype.kind``), where any are given."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         msg = f"{name} is not a rectangular array ({error}); give nested lists of equal lengths or a NumPy array"
         raise InvalidInput(msg) from error
-    if array.dtype.kind not in kinds:
+    if kinds and array.dtype.kind not in kinds:
         raise InvalidInput(f"{name} has dtype {array.dtype}; {rule}")
     return array
 

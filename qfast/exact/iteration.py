@@ -241,7 +241,7 @@ def _first_policy(model: Model, rest: Bools) -> tuple[Ints, Bools, Bools]:
 
 
 def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
-    """Find the fixed point for gamma = 1, whose policy ends, or comes to rest, with probability 1; or UnboundedError."""
+    """Find the fixed point for gamma = 1, whose policy ends or comes to rest with probability 1; or UnboundedError."""
     here = np.arange(model.n_states)
     if epsilon == 0.0:
         rest = _resting_states(model)
