@@ -5,10 +5,24 @@ One population of agents is described by :func:`summarize`; two are compared by 
 about the best of many; :func:`seeds_for_width`, :func:`seeds_for_power` and :func:`seeds_for_winner` plan a study, and
 :class:`PrecisionRule` stops one.
 
-Scores may be infinite, and nan where an agent ran and its score does not exist; answers say how many agents they are
-about, and what is not defined says why.  Every interval says its level and how it was made, and carries a caution where
-the scores show that it may hold less often than that.  How often each kind holds, measured over ten populations, stands
-in ``qfast/stats/README.md``; ``python tests/statistical/coverage_table.py`` measures it again.
+Arguments are the same everywhere:
+
+``scores``, or ``a`` and ``b``
+    One number or boolean an agent, (n_agents,), in any unit.  Infinite scores stay infinite, and leave means
+    undefined.  nan is the score of an agent that ran and has none: it might be anything.
+``missing``
+    With ``"keep"`` what ranks give is bounded for whatever undefined scores are, and a mean is not defined; ``"drop"``
+    leaves them out (of pairs: both agents), and the answer says how many agents it is about.
+``level``
+    Confidence level of an interval, in (0, 1).
+``paired``
+    Whether agent i of each population shared its random numbers; then their sizes are equal.
+``higher_is_better``
+    False for outcomes such as regret.
+
+What does not fit raises :class:`qfast.InvalidInput`, which names it.  What is not defined says why.  Every interval
+says its level and how it was made, and carries a caution where the scores show that it may hold less often than that;
+``qfast/stats/README.md`` has a table of how often each kind holds, measured over ten populations.
 
 Importing this package needs SciPy (``pip install "qfast[study]"``).
 """

@@ -114,19 +114,16 @@ def compare(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations in one unit, at least two agents each.
+        In one unit, at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     paired : bool
-        True if agent i of a and agent i of b shared their random numbers: then the interval of the
-        difference and the test use the differences of pairs, and the probability of improvement is that of
-        one seed.  There is no default, because the wrong choice gives wrong intervals.
+        If True, the interval of the difference and the test use the differences of pairs, and the probability of
+        improvement is that of one seed.  There is no default, because the wrong choice gives wrong intervals.
     higher_is_better : bool, default True
-        False for outcomes such as regret; it turns the probability of improvement, not the difference.
+        It turns the probability of improvement, not the difference.
     level : float, default 0.95
-        Confidence level of each interval, in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        Undefined scores (nan) might be anything: with ``"keep"`` there is no difference of means where there are
-        any, and a verdict only if it holds whatever they are; ``"drop"`` leaves them out (pairs as a whole), and
-        the answer says so.
+        With ``"keep"`` and undefined scores there is no difference of means, and a verdict only if it holds whatever
+        they are.
     bounds : (float, float), optional
         Numbers that no score can lie outside of; scores that are all at one of the two are yes or no.
 
@@ -134,11 +131,6 @@ def compare(
     -------
     Comparison
         All of it, with the verdict in ``better``.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or level is outside (0, 1).
 
     Notes
     -----
@@ -325,24 +317,16 @@ def selection_bias(
 
     Parameters
     ----------
-    selected : array_like, (n_agents,)
-        The winner's scores in the study that chose it, at least two agents.
-    fresh : array_like, (m_agents,)
-        Its scores in a run with other seeds, at least two agents.
+    selected, fresh : array_like, (n_agents,)
+        The winner's scores in the study that chose it and in a run with other seeds, at least two agents each;
+        ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     level : float, default 0.95
-        Confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` no mean is defined where scores are undefined (nan); ``"drop"`` leaves them out.
 
     Returns
     -------
     SelectionBias
         Both means, their difference, and how large a bias would have been seen.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two numbers, or level is outside (0, 1).
 
     Examples
     --------

@@ -159,23 +159,15 @@ def effect_size(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
+        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
-        Whether agent i of both shared its random numbers.
     level : float, default 0.95
-        Confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no effect size where scores are undefined (nan); ``"drop"`` leaves them out.
 
     Returns
     -------
     Estimate
-        d, positive where a has the higher mean; not defined where no population has a spread, or scores are infinite.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or level is outside (0, 1).
+        d, positive where a has the higher mean; not defined where no population has a spread.
 
     Examples
     --------
@@ -248,27 +240,19 @@ def probability_of_improvement(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
+        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
         Compare agent i of a with agent i of b only.
     higher_is_better : bool, default True
-        False for outcomes such as regret.
     level : float, default 0.95
-        Confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the interval holds whatever the undefined scores (nan) are: it reaches from the case in
-        which all of them make a worse to the one in which all make it better.  ``"drop"`` leaves them out.
+        With ``"keep"`` the interval reaches from the case in which all undefined scores make a worse to the one in
+        which all make it better.
 
     Returns
     -------
     Estimate
-        The probability, of the agents whose score is defined, and its interval, in [0, 1].  Infinite scores are
-        ranked as any others.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or level is outside (0, 1).
+        Of the agents whose score is defined, with its interval, in [0, 1].  Infinite scores are ranked as any others.
 
     Examples
     --------

@@ -95,26 +95,22 @@ def estimate_mean(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        One number an agent; this and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     level : float, default 0.95
-        Confidence level in (0, 1).
     bounds : (float, float), optional
         Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
     missing : {"keep", "drop"}, default "keep"
-        Undefined scores (nan) might be anything, so that with ``"keep"`` no mean is defined; ``"drop"`` leaves
-        them out, and the result says so.
 
     Returns
     -------
     Estimate
-        The mean, in the unit of the scores; not defined where scores are infinite.  ``interval.caution`` says where
-        the skew is too strong for the number of agents, or the agents are too few to show one.  Equal scores have an
-        interval within the bounds only: nothing is known of agents that were not seen.
+        ``interval.caution`` says where the skew is too strong for the number of agents, or the agents are too few to
+        show one.  Equal scores have an interval within the bounds only: nothing is known of agents that were not seen.
 
     Raises
     ------
     InvalidInput
-        If scores are not numbers, one an agent, a score lies outside the bounds, or level is outside (0, 1).
+        As everywhere, or if a score lies outside the bounds.
 
     References
     ----------
@@ -125,14 +121,13 @@ def estimate_mean(
 
     Examples
     --------
-    >>> import numpy as np
     >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 4.0, 6.0, 5.0, 7.0]))
     5 [4.17398, 5.82602] (95 %, Student's t)
     >>> estimate_mean([4.0, 5.0, 6.0, 5.0]).caution
     'fewer than 10 agents cannot show a skew, which would make it too narrow'
     >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
     1 [0.831567, 1] (95 %, Clopper-Pearson, two values)
-    >>> print(estimate_mean([0.0, 1.0, np.inf]))
+    >>> print(estimate_mean([0.0, 1.0, float("inf")]))
     not defined: 33 % of the agents have an infinite score; use the median, quantiles or the probability of improvement
     """
     if np.asarray(scores).dtype == np.bool_:
@@ -170,35 +165,22 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     r"""Standard deviation over agents (the spread) with Bonett's interval, which allows for non-normal scores.
 
     The textbook's :math:`\chi^2` interval is wrong for any number of agents unless the scores are normal.
-    Bonett [1]_ puts the estimated kurtosis in its place: with :math:`c = n/(n-z)` and
-    :math:`\bar\gamma_4 = n\sum(x_i-m)^4/(\sum(x_i-\bar x)^2)^2`, *m* a trimmed mean,
+    Bonett (Computational Statistics & Data Analysis 50 (2006) 775-782) puts the estimated kurtosis in its place: with
+    :math:`c = n/(n-z)` and :math:`\bar\gamma_4 = n\sum(x_i-m)^4/(\sum(x_i-\bar x)^2)^2`, *m* a trimmed mean,
 
     .. math:: \exp\bigl(\ln(c\,s^2) \pm z\,c\,\sqrt{(\bar\gamma_4-(n-3)/n)/(n-1)}\bigr)^{1/2}
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        At least two; arguments as everywhere in :mod:`qfast.stats`.
     level : float, default 0.95
-        Confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        As in :func:`estimate_mean`.
 
     Returns
     -------
     Estimate
-        The sample standard deviation (divisor n - 1) and its interval; unbounded below five agents and
-        where all scores are equal, not defined where scores are infinite.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two numbers, one an agent, or level is outside (0, 1).
-
-    References
-    ----------
-    .. [1] D. G. Bonett, "Approximate confidence interval for standard deviation of nonnormal distributions",
-       Computational Statistics & Data Analysis 50 (2006) 775-782.
+        With divisor n - 1; the interval is unbounded below five agents and where all scores are equal.
 
     Examples
     --------
@@ -239,41 +221,26 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     r"""Interquartile mean: the mean of the middle half of the agents, with the interval of Tukey and McLaughlin.
 
     With :math:`g=\lfloor n/4\rfloor` agents cut from either end and :math:`s_w` the standard deviation of the
-    winsorised scores [1]_:
+    winsorised scores (Sankhya A 25 (1963) 331-352):
 
     .. math:: \bar x_{\mathrm{IQM}} \pm t_{n-2g-1}\; s_w / (\tfrac12\sqrt n)
 
-    The IQM is the aggregate of Agarwal et al. [2]_, who bootstrap its interval; the closed form agrees in
-    the limit of many agents and costs nothing at 10,000.  Both need a distribution without a jump or a gap
+    The IQM is the aggregate of Agarwal et al. (NeurIPS 2021, section 4.3), who bootstrap its interval; the closed form
+    agrees in the limit of many agents and costs nothing at 10,000.  Both need a distribution without a jump or a gap
     at its quartiles.  Where many agents share a score there, the interval comes from Kolmogorov's band around the
     distribution function, or from order statistics of the quartiles, which hold always and are wider.
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        Arguments as everywhere in :mod:`qfast.stats`.
     level : float, default 0.95
-        Confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        As in :func:`estimate_mean`.
 
     Returns
     -------
     Estimate
-        The interquartile mean and its interval; not defined where a quarter of the scores or more are infinite on
-        one side.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or level is outside (0, 1).
-
-    References
-    ----------
-    .. [1] J. W. Tukey, D. H. McLaughlin, "Less vulnerable confidence and significance procedures for location
-       based on a single sample: trimming/winsorization 1", Sankhya A 25 (1963) 331-352.
-    .. [2] R. Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice",
-       NeurIPS 2021, section 4.3.
+        Infinite scores are cut; not defined where they are a quarter or more on one side.
 
     Examples
     --------

@@ -28,25 +28,18 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missi
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        Arguments as everywhere in :mod:`qfast.stats`.
     p : float
         Which quantile, in (0, 1).
     level : float, default 0.95
-        Confidence level in (0, 1); half of the rest on either side.
+        Half of the rest lies on either side.
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the quantile is that of the defined scores, and its interval holds whatever the
-        undefined ones (nan) are; ``"drop"`` leaves them out.
 
     Returns
     -------
     Estimate
-        The quantile (linear between neighbouring agents) and its interval, whose ends are scores of agents,
-        or infinite where there are too few agents on that side.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or p or level is outside (0, 1).
+        Linear between neighbouring agents.  The ends are scores of agents, or infinite where there are too few agents
+        on that side.
 
     Examples
     --------
@@ -86,8 +79,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     """Share of agents for which something holds, with the exact interval of Clopper and Pearson.
 
     It holds the truth at least as often as its level says, for every share and every number of agents, and does not
-    collapse when none or all succeed (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413;
-    ``scipy.stats.binomtest``).
+    collapse when none or all succeed (Biometrika 26 (1934) 404-413; ``scipy.stats.binomtest``).
 
     Parameters
     ----------
@@ -96,7 +88,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     n : int
         Agents of which it is known, at least 1.
     level : float, default 0.95
-        Confidence level in (0, 1).
+        As everywhere in :mod:`qfast.stats`.
     undefined : int, default 0
         Further agents of which it is not known: the interval holds whatever they did.
 
@@ -108,7 +100,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     Raises
     ------
     InvalidInput
-        If the counts are not whole numbers with 0 <= successes <= n and n >= 1, or level is outside (0, 1).
+        If these are not whole numbers with 0 <= successes <= n and n >= 1.
 
     Examples
     --------
@@ -134,23 +126,15 @@ def tolerance_interval(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    content : float, default 0.9
-        Share of the population, in (0, 1).
-    confidence : float, default 0.95
-        Probability that the range holds it, in (0, 1).
+        This and ``missing`` as everywhere in :mod:`qfast.stats`.
+    content, confidence : float, default 0.9 and 0.95
+        Share of the population, and the probability that the range holds it, in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the range holds whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
 
     Returns
     -------
     ToleranceInterval
         Its ends are scores of agents; infinite where the agents are too few (46 for 0.9 and 0.95).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or content or confidence is outside (0, 1).
 
     Examples
     --------
@@ -212,23 +196,16 @@ def performance_profile(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        This and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     thresholds : array_like, (n_thresholds,), optional
-        Where to evaluate the profile; by default at every distinct finite score, which is where it steps.
+        Where to evaluate the profile, finite; by default at every distinct finite score, which is where it steps.
     level : float, default 0.95
-        Simultaneous confidence level in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the band holds whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
 
     Returns
     -------
     Profile
         The thresholds with the share above each and its band.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, thresholds not finite ones, or level is outside (0, 1).
 
     Examples
     --------

@@ -110,22 +110,16 @@ def ranking(
     Parameters
     ----------
     scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        Scores of at least two configurations, at least two agents each.
+        At least two configurations with at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     higher_is_better : bool, default True
-        False for outcomes such as regret.
     missing : {"keep", "drop"}, default "keep"
         The order is that of the agents whose score is defined.  With ``"keep"`` there is a winner only if it is
-        the best whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
+        the best whatever the undefined scores are.
 
     Returns
     -------
     Ranking
         The order, the number it goes by, and the winner.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than two configurations, or scores that are not numbers.
 
     Examples
     --------
@@ -195,27 +189,12 @@ def _holds(rows: list[Floats], first: int) -> bool:
 def winner(
     scores: ArrayLike | Sequence[ArrayLike], *, higher_is_better: bool = True, missing: Missing = "keep"
 ) -> int | None:
-    """Configuration with the best mean over agents, the first of equals.
-
-    Parameters
-    ----------
-    scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        Scores of at least two configurations, at least two agents each.
-    higher_is_better : bool, default True
-        False for outcomes such as regret.
-    missing : {"keep", "drop"}, default "keep"
-        As in :func:`ranking`.
+    """Configuration that comes first in the :func:`ranking`, which has the same arguments.
 
     Returns
     -------
     int or None
-        Its index; None where undefined scores could make another the best.  Where scores are infinite it is the best
-        by the probability of improvement, see :func:`ranking`.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than two configurations, or scores that are not numbers.
+        Its index, the first of equals; None where undefined scores could make another the best.
 
     Examples
     --------
@@ -339,29 +318,20 @@ def seeds_for_winner(
     Parameters
     ----------
     scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        Scores of at least two configurations, at least two agents each.
+        At least two configurations with at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     risk : float, default 0.05
         Probability to name another configuration, in (0, 1).
     paired : bool, default False
-        Whether seed i of all configurations will share its random numbers; experiments elsewhere have independent
-        seeds.
+        Whether seed i of all configurations will share its random numbers; experiments elsewhere do not.
     higher_is_better : bool, default True
-        False for outcomes such as regret.
     level : float, default 0.95
-        Confidence level of the range, in (0, 1).
+        Of the range.
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out.
 
     Returns
     -------
     SeedsNeeded
-        Not defined where scores are infinite; ``n`` is None where all means are equal.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than two configurations, scores are not numbers, sizes differ though paired, or an option
-        is out of its range.
+        ``n`` is None where all means are equal.
 
     Examples
     --------

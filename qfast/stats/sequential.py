@@ -53,7 +53,7 @@ def anytime_mean(
     scores : array_like, (n_agents,)
         All agents seen so far, in any order, any unit.
     level : float, default 0.95
-        Probability that the interval holds the mean at every look from ``first_look`` on.
+        Probability that the interval holds the mean at every look from ``first_look`` on, in (0, 1).
     first_look : int, default 100
         Below this many agents the interval is unbounded.  Fix it before the first look.
     tune_at : int, default 10_000
@@ -63,14 +63,8 @@ def anytime_mean(
     Returns
     -------
     Estimate
-        The mean and its interval; unbounded, too, while all scores are equal, because scores without
-        any spread give nothing to go by (``anytime_bounded_mean`` does, with bounds).  Not defined while scores
-        are infinite or undefined (nan).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, or an option is out of its range.
+        Unbounded, too, while all scores are equal, because scores without any spread give nothing to go by
+        (``anytime_bounded_mean`` does, with bounds).  Not defined while scores are infinite or undefined.
 
     Examples
     --------
@@ -113,24 +107,15 @@ def anytime_share(successes: int, n: int, *, level: float = 0.95, undefined: int
 
     Parameters
     ----------
-    successes : int
-        Agents for which it holds, in 0..n.
-    n : int
-        Agents seen so far of which it is known, at least 1.
+    successes, n, undefined : int
+        Of the agents seen so far, as in :func:`estimate_share`.
     level : float, default 0.95
-        Probability that the interval holds the share at every look.
-    undefined : int, default 0
-        Further agents of which it is not known: the interval holds whatever they did.
+        Probability that the interval holds the share at every look, in (0, 1).
 
     Returns
     -------
     Estimate
         The share and its interval, both in [0, 1].
-
-    Raises
-    ------
-    InvalidInput
-        If the counts are not whole numbers with 0 <= successes <= n and n >= 1, or level is outside (0, 1).
 
     Examples
     --------
@@ -181,19 +166,14 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     scores : array_like, (n_agents,)
         All agents seen so far in the order in which they were run; the order matters.
     bounds : (float, float)
-        Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
+        Two finite numbers that no score can lie outside of, by the problem's definition, not by what was seen.
     level : float, default 0.95
-        Probability that the interval holds the mean at every look.
+        Probability that the interval holds the mean at every look, in (0, 1).
 
     Returns
     -------
     Estimate
         The mean of the scores and the interval, both within the bounds.
-
-    Raises
-    ------
-    InvalidInput
-        If the bounds are not two finite numbers in order, a score lies outside, or level is outside (0, 1).
 
     Examples
     --------

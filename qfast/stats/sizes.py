@@ -140,20 +140,13 @@ def seeds_for_width(
     quantity : {"mean", "share"}, default "mean"
         What the interval is for.
     level : float, default 0.95
-        Its confidence level in (0, 1).
+        Its confidence level; this and ``missing`` as everywhere in :mod:`qfast.stats`.
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer for a mean where scores are undefined (nan), and that of a share allows
-        for either; ``"drop"`` leaves them out.
 
     Returns
     -------
     SeedsNeeded
         ``n_low`` and ``n_high`` use the ends of the interval of *s* (of the share) at the same level.
-
-    Raises
-    ------
-    InvalidInput
-        If half_width is not a positive number, scores are not as above, or the quantity is unknown.
 
     Examples
     --------
@@ -227,27 +220,18 @@ def seeds_for_power(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Populations that were run, at least two agents each.
+        Populations that were run, at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
-        Whether agents i of both will share their random numbers in the experiment that is planned; experiments
-        elsewhere have independent seeds.
-    power : float, default 0.8
-        Probability to find the difference, in (0, 1).
-    alpha : float, default 0.05
-        Level of the two-sided test, in (0, 1).
+        Whether agents i of both will share their random numbers; those of experiments elsewhere do not.
+    power, alpha : float, default 0.8 and 0.05
+        Probability to find the difference, and level of the two-sided test, in (0, 1).
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out.
 
     Returns
     -------
     SeedsNeeded
         ``n`` is None if both means are equal.  ``n_low`` and ``n_high`` belong to the ends of the 95 %
         interval of the standardised difference of the populations (``n_high`` is None if it contains 0).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or power or alpha is outside (0, 1).
 
     Examples
     --------

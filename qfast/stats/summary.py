@@ -127,33 +127,25 @@ def summarize(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number or boolean an agent, any unit; at least two agents.  Infinite scores stay infinite; nan is the
-        score of an agent that ran and has none.
+        At least two; this and ``missing`` and ``bounds`` as in :func:`estimate_mean`.
     level : float, default 0.95
-        Confidence level of every interval, and the confidence of the tolerance interval, in (0, 1).  Each
-        interval holds at this level by itself, not all of them together.
+        Confidence level of every interval by itself, and the confidence of the tolerance interval, in (0, 1).
     quantiles : sequence of float
         Which quantiles besides the median, each in (0, 1).
     content : float, default 0.9
         Share of agents that the tolerance interval holds, in (0, 1).
     at_least : float, optional
-        Report the share of agents whose score reaches this bar.  Without it, scores that are all 0 or 1
+        Report the share of agents whose score reaches this bar, finite.  Without it, scores that are all 0 or 1
         (or boolean) get the share of ones, others none.
     missing : {"keep", "drop"}, default "keep"
         Whether the intervals of quantiles, shares and the tolerance interval allow for whatever undefined scores
         are.  All other numbers describe the agents whose score is defined; the text says how many that are.
     bounds : (float, float), optional
-        Numbers that no score can lie outside of, see :func:`estimate_mean`.
 
     Returns
     -------
     Summary
         How each interval is made stands at :func:`estimate_mean`, :func:`estimate_quantile` and the others.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two numbers, one an agent, or an option is out of its range.
 
     Examples
     --------

@@ -208,7 +208,7 @@ def misranking(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
+        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
     k : int or sequence of int
         Seeds of each configuration in the small experiment, each at least 1.
     paired : bool, default False
@@ -216,15 +216,12 @@ def misranking(
     alpha : float, default 0.05
         Two-sided level of the test, in (0, 1).
     higher_is_better : bool, default True
-        False for outcomes such as regret.
     n_resamples : int, default 10_000
         Experiments drawn where resampling is needed; the standard error is at most
         :math:`1/(2\sqrt{n})`, 0.005 by default.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7); not used where every number is exact.
     missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (pairs as a
-        whole), and the answer says so.
 
     Returns
     -------
@@ -234,8 +231,7 @@ def misranking(
     Raises
     ------
     InvalidInput
-        If both means are equal (then no winner is wrong), scores are not numbers, sizes differ
-        though paired, or an option is out of its range.
+        As everywhere, or if both means are equal: then no winner is wrong.
 
     Examples
     --------
@@ -521,10 +517,9 @@ def misranking_of_best(
 ) -> BestMisranking:
     r"""Probability that the best of several k-seed means is not the configuration that is truly best.
 
-    The populations that were run are taken for the truth, and an experiment draws k agents of each with
-    replacement.  Where scores are multiples of one step (for k = 1: always) and experiments are not paired,
-    the answer is exact: with the mass :math:`p_c` and the distribution function :math:`F_c(s^-)` of the sum
-    of k scores,
+    As in :func:`misranking`, experiments are drawn from the populations that were run.  Where scores are multiples of
+    one step (for k = 1: always) and experiments are not paired, the answer is exact: with the mass :math:`p_c` and the
+    distribution function :math:`F_c(s^-)` of the sum of k scores,
 
     .. math:: P(c \text{ is named}) = \sum_s p_c(s) \int_0^1 \prod_{j\ne c}\bigl(F_j(s^-) + u\,p_j(s)\bigr)\,du
 
@@ -533,21 +528,13 @@ def misranking_of_best(
     Parameters
     ----------
     scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        Scores of at least two configurations, at least two agents each.
+        At least two configurations with at least two agents each.
     k : int or sequence of int
-        Seeds of each configuration in the small experiment, each at least 1; at most 1,000 where the answer
-        has to be resampled.
+        Seeds of each configuration, each at least 1; at most 1,000 where the answer has to be resampled.
     paired : bool, default False
         Experiments draw the same agents of all configurations.
-    higher_is_better : bool, default True
-        False for outcomes such as regret.
-    n_resamples : int, default 10_000
-        Experiments drawn where resampling is needed.
-    rng : int, SeedSequence, Generator or None
-        Randomness of the resampling (SPEC 7); not used where every number is exact.
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (paired: an
-        agent in all configurations), and the answer says so.
+    higher_is_better, n_resamples, rng, missing
+        As in :func:`misranking`.
 
     Returns
     -------
@@ -557,8 +544,7 @@ def misranking_of_best(
     Raises
     ------
     InvalidInput
-        If all means are equal, scores are not numbers, sizes differ though paired, or an option is
-        out of its range.
+        As everywhere in :mod:`qfast.stats`, or if all means are equal: then no winner is wrong.
 
     Examples
     --------
