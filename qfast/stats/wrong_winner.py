@@ -1,7 +1,7 @@
 """How often an experiment with few seeds names the wrong winner, of two configurations or of many."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,35 +19,16 @@ from qfast.stats._check import (
     check_missing,
     check_open_unit,
     check_rng,
-    stats,
 )
 from qfast.stats.difference import mean_difference, t_test_name
 from qfast.stats.estimates import mean_of, mean_rounding
-from qfast.stats.experiment import (
-    convolve,
-    edgeworth_below_zero,
-    enumerate_samples,
-    find_lattice,
-    mass,
-    resample,
-    resample_means,
-    sum_mass,
-    verdict,
-)
+from qfast.stats.experiment import MOST_DRAWN, Finding, PairExperiments, named_by_resampling, named_exactly
 from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.rankings import best_of, check_configurations, population_errors, rivals_of, with_means
 from qfast.stats.scores import Pair, about, check_pair, in_range, no_mean_of_pair
-from qfast.stats.shapes import third
-from qfast.stats.sizes import standardised_difference, welch_power
 from qfast.stats.words import probability, seeds_text
 
 __all__ = ["BestMisranking", "Misranking", "misranking", "misranking_of_best"]
-
-# Limits of the exact ways: lattice points of a sum, pairs of experiments.  Each takes about 0.1 s at most.
-MOST_CELLS = 2**20
-MOST_PAIRS = 2**18
-# Above this many seeds an experiment is no longer drawn seed by seed.
-MOST_DRAWN = 1000
 
 
 class _Answer:
@@ -166,16 +147,6 @@ class Misranking(_Answer):
         return "\n".join(lines)
 
 
-@dataclass(slots=True)
-class _Number:
-    """One number for one k: probabilities (two that belong together), standard error of the first, method."""
-
-    first: float
-    second: float
-    error: float
-    method: str
-
-
 def misranking(
     a: ArrayLike,
     b: ArrayLike,
@@ -252,30 +223,26 @@ def misranking(
     reason, instead = no_mean_of_pair(pair)
     if reason:
         difference, p_value, better = not_defined(reason, 0.95, instead), math.nan, None
-        wrong = missed = [_Number(math.nan, math.nan, math.nan, reason)] * counts.size
-        wrong_error = missed_error = np.full(counts.size, np.nan)
+        wrong = missed = [Finding(math.nan, math.nan, math.nan, reason)] * counts.size
+        errors = np.full((2, counts.size), np.nan)
     else:
         difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
         better, up, down = _better_first(pair, higher_is_better=higher_is_better)
-        lattice = find_lattice([up, down])
-        if lattice is not None:
-            # Nothing below depends on the unit; whole numbers have no rounding, so that ties are ties.
-            up, down = (i.astype(np.float64) for i in lattice)
-        exact = _Exact(up, down, lattice, paired=paired, alpha=alpha)
-        wrong, missed = _numbers(exact, counts, n_resamples=draws, rng=generator)
-        wrong_error, missed_error = _population_errors(up, down, counts, paired=paired, alpha=alpha)
+        experiments = PairExperiments(up, down, paired=paired, alpha=alpha)
+        wrong, missed = experiments.findings(counts, draws, generator)
+        errors = experiments.population_errors(counts)
     return Misranking(
         k=counts,
         better=better,
         difference=difference,
-        wrong_winner=np.array([w.first for w in wrong]),
-        tied=np.array([w.second for w in wrong]),
-        missed=np.array([t.first for t in missed]),
-        opposite=np.array([t.second for t in missed]),
+        wrong_winner=np.array([w.p for w in wrong]),
+        tied=np.array([w.q for w in wrong]),
+        missed=np.array([t.p for t in missed]),
+        opposite=np.array([t.q for t in missed]),
         wrong_winner_error=np.array([w.error for w in wrong]),
         missed_error=np.array([t.error for t in missed]),
-        wrong_winner_population_error=wrong_error,
-        missed_population_error=missed_error,
+        wrong_winner_population_error=errors[0],
+        missed_population_error=errors[1],
         wrong_winner_method=tuple(w.method for w in wrong),
         missed_method=tuple(t.method for t in missed),
         test=t_test_name(paired=paired),
@@ -300,142 +267,6 @@ def _better_first(pair: Pair, *, higher_is_better: bool) -> tuple[Literal["a", "
     if (mean_of(x) > mean_of(y)) == higher_is_better:
         return "a", sign * x, sign * y
     return "b", sign * y, sign * x
-
-
-def _numbers(
-    exact: "_Exact", k: Ints, *, n_resamples: int, rng: np.random.Generator
-) -> tuple[list[_Number], list[_Number]]:
-    """Wrong winner, and missed by the test, for each k in the best way there is."""
-    wrong = {m: exact.wrong_winner(m) for m in k.tolist()}
-    missed = {m: exact.missed(m) for m in k.tolist()}
-    drawn = _drawn(exact, [m for m in wrong if wrong[m] is None or missed[m] is None], n_resamples, rng)
-    return [wrong[m] or drawn[m][0] for m in k.tolist()], [missed[m] or drawn[m][1] for m in k.tolist()]
-
-
-def _population_errors(up: Floats, down: Floats, k: Ints, *, paired: bool, alpha: float) -> tuple[Floats, Floats]:
-    """Delta method on the normal limits ndtr(-sqrt(k) effect) and ndtr(critical - sqrt(k) effect)."""
-    effect, error = standardised_difference(up, down, paired=paired)
-    root = np.sqrt(k)
-    critical = float(stats.norm.isf(alpha / 2))
-    missed = _density(critical - root * effect) * root * error
-    return _density(root * effect) * root * error, np.where(k == 1, 0.0, missed)
-
-
-def _density(z: Floats) -> Floats:
-    return np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-
-class _Exact:
-    """The exact answers for one pair of populations, ``up`` the better; None where there is none."""
-
-    def __init__(self, up: Floats, down: Floats, lattice: list[Ints] | None, *, paired: bool, alpha: float) -> None:
-        self.up, self.down, self.paired, self.alpha = up, down, paired, alpha
-        # Mass of one draw of up minus one of down on the lattice, and the index of a difference of 0.
-        self.step_mass: Floats | None = None
-        self.zero = 0
-        if lattice is not None:
-            self.step_mass, self.zero = _difference_mass(*lattice, paired=paired)
-
-    def wrong_winner(self, k: int) -> _Number | None:
-        if k == 1:
-            wins, ties = _wins_and_ties(self.up, self.down, paired=self.paired)
-            return _Number(1 - wins - ties / 2, ties, 0.0, "exact, ranks")
-        if self.step_mass is None or k * self.step_mass.size > MOST_CELLS:
-            return None
-        p, zero = sum_mass(self.step_mass, k), k * self.zero
-        # The zero may lie outside: then every experiment is right (or, with few seeds, wrong).
-        tied = float(p[zero]) if 0 <= zero < p.size else 0.0
-        below = float(p[: max(zero, 0)].sum())
-        return _Number(min(below + tied / 2, 1.0), tied, 0.0, "exact, convolution")
-
-    def missed(self, k: int) -> _Number | None:
-        if k == 1:
-            return _Number(1.0, 0.0, 0.0, "exact, no test")
-        samples = enumerate_samples([self.up - self.down] if self.paired else [self.up, self.down], k, MOST_PAIRS)
-        if samples is None:
-            return None
-        first, second = samples[0], None if self.paired else samples[1]
-        if second is None:
-            signs, p = verdict(first.mean, first.std, None, k, self.alpha), first.probability
-        else:
-            gap = first.mean[:, None] - second.mean
-            # Spelt out to the shape of all pairs, which the test is made for.
-            signs = verdict(gap, first.std[:, None] + 0 * gap, second.std + 0 * gap, k, self.alpha)
-            p = first.probability[:, None] * second.probability
-        found, opposite = float(p[signs > 0].sum()), float(p[signs < 0].sum())
-        return _Number(max(1 - found, 0.0), opposite, 0.0, "exact, enumeration")
-
-
-def _difference_mass(i: Ints, j: Ints, *, paired: bool) -> tuple[Floats, int]:
-    """Mass of a draw of i minus one of j, empty ends cut, and the place of 0 in it."""
-    if paired:
-        d = i - j
-        return _mass_between_ends(d), int(-d.min())
-    return convolve(_mass_between_ends(i), _mass_between_ends(j)[::-1]), int(j.max() - i.min())
-
-
-def _mass_between_ends(indices: Ints) -> Floats:
-    low = int(indices.min())
-    return mass(indices - low, int(indices.max()) - low + 1)
-
-
-def _wins_and_ties(up: Floats, down: Floats, *, paired: bool) -> tuple[float, float]:
-    if paired:
-        return float((up > down).mean()), float((up == down).mean())
-    other = np.sort(down)
-    below, up_to = np.searchsorted(other, up, side="left"), np.searchsorted(other, up, side="right")
-    pairs = up.size * down.size
-    return int(below.sum()) / pairs, int((up_to - below).sum()) / pairs
-
-
-def _drawn(
-    exact: "_Exact", k: Sequence[int], n_resamples: int, rng: np.random.Generator
-) -> dict[int, tuple[_Number, _Number]]:
-    """(wrong winner, missed) for each k by resampling, or by the limit of many seeds."""
-    up, down, paired, alpha = exact.up, exact.down, exact.paired, exact.alpha
-    few = np.array(sorted(m for m in k if m <= MOST_DRAWN), dtype=np.int64)
-    answers = {m: _many_seeds(up, down, m, paired=paired, alpha=alpha) for m in k if m > MOST_DRAWN}
-    if few.size == 0:
-        return answers
-    # Sums over experiments: wrong winner and its square (a tie counts half), ties, found, opposite.
-    sums = np.zeros((few.size, 5))
-    populations = [up - down] if paired else [up, down]
-    for chunk in resample(populations, few, paired=paired, n_resamples=n_resamples, rng=rng):
-        for i, (m, sample) in enumerate(zip(few.tolist(), chunk, strict=True)):
-            gap = sample[0][0] if paired else sample[0][0] - sample[1][0]
-            # Rounding of the sums, which are as large as the largest score that was drawn.
-            size = sum(np.abs(mean) + math.sqrt(m) * std for mean, std in sample)
-            ties = np.abs(gap) <= 16 * np.finfo(np.float64).eps * size
-            wrong = np.where(ties, 0.5, gap < 0)
-            signs = verdict(gap, sample[0][1], None if paired else sample[1][1], m, alpha)
-            sums[i] += [wrong.sum(), (wrong**2).sum(), ties.sum(), (signs > 0).sum(), (signs < 0).sum()]
-    n = n_resamples
-    for m, (wrong, square, ties, found, opposite) in zip(few.tolist(), (sums / n).tolist(), strict=True):
-        # Not below 1 / n: that nothing was seen in n experiments does not make it impossible.
-        error_wrong = max(math.sqrt(max(square - wrong**2, 0.0) / (n - 1)), 1 / n)
-        error_found = max(math.sqrt(found * (1 - found) / (n - 1)), 1 / n)
-        answers[m] = (
-            _Number(wrong, ties, error_wrong, f"resampled, {n:,}"),
-            _Number(1 - found, opposite, error_found, f"resampled, {n:,}"),
-        )
-    return answers
-
-
-def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float) -> tuple[_Number, _Number]:
-    effect, _ = standardised_difference(up, down, paired=paired)
-    if paired:
-        skew = third(up - down) / float((up - down).std()) ** 3
-        variances = (1.0, 0.0)
-    else:
-        total = float(up.var() + down.var())
-        skew = (third(up) - third(down)) / total**1.5
-        variances = (float(up.var()) / total, float(down.var()) / total)
-    wrong = edgeworth_below_zero(effect, 1.0, skew, k)
-    found, opposite = (welch_power(sign * effect, variances, k, alpha) for sign in (1, -1))
-    return (
-        _Number(wrong, 0.0, math.nan, "Edgeworth"),
-        _Number(1 - found, opposite, math.nan, "noncentral t"),
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -565,14 +396,14 @@ def misranking_of_best(
     if best.size == len(populations):
         raise InvalidInput("scores have the same mean in all configurations, so that no winner is wrong; vary more")
 
-    exact = [None if paired else _named_exactly(masses, m) for masses, m in _masses_for(populations, counts)]
-    few = sorted({m for m, found in zip(counts.tolist(), exact, strict=True) if found is None})
+    exact = {} if paired else named_exactly(populations, counts)
+    few = sorted({m for m in counts.tolist() if m not in exact})
     if few and few[-1] > MOST_DRAWN:
         raise InvalidInput(f"k={few[-1]} is too large to be resampled; use at most {MOST_DRAWN}")
-    drawn = _named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator)
-    named = np.array([drawn[m] if e is None else e for m, e in zip(counts.tolist(), exact, strict=True)])
+    found = exact | named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator)
+    named = np.array([found[m] for m in counts.tolist()])
     wrong = np.clip(1 - named[:, best].sum(axis=1), 0.0, 1.0)
-    resampled = np.array([e is None for e in exact])
+    resampled = np.array([m not in exact for m in counts.tolist()])
     error = np.where(resampled, np.maximum(np.sqrt(wrong * (1 - wrong) / (draws - 1)), 1 / draws), 0.0)
     return BestMisranking(
         k=counts,
@@ -587,65 +418,3 @@ def misranking_of_best(
         n=n,
         n_undefined=lost,
     )
-
-
-def _masses_for(populations: list[Floats], k: Ints) -> Iterator[tuple[Floats | None, int]]:
-    """For each k the masses of all populations on common cells, None where there are none."""
-    lattice = find_lattice(populations)
-    on_lattice = None if lattice is None else _common_masses(lattice)
-    for m in k.tolist():
-        if m == 1 and on_lattice is None:
-            # One seed is compared, not added up: ranks do for any scores.
-            values = np.unique(np.concatenate(populations))
-            yield _common_masses([np.searchsorted(values, x) for x in populations]), m
-        else:
-            yield on_lattice, m
-
-
-def _common_masses(cells: list[Ints]) -> Floats | None:
-    n_cells = max(int(i.max()) for i in cells) + 1
-    return None if n_cells * len(cells) > MOST_CELLS else np.array([mass(i, n_cells) for i in cells])
-
-
-def _named_exactly(masses: Floats | None, k: int) -> Floats | None:
-    if masses is None or k * masses.size > MOST_CELLS:
-        return None
-    n_configurations = masses.shape[0]
-    p = np.array([sum_mass(row, k) for row in masses])
-    below = np.minimum(np.cumsum(p, axis=1) - p, 1.0)
-    # The integrand is a polynomial of degree n - 1 in u: this many nodes integrate it exactly.
-    nodes, weights = np.polynomial.legendre.leggauss((n_configurations + 1) // 2)
-    named = np.zeros(n_configurations)
-    for u, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        factors = below + u * p
-        # Products of all others as prefix times suffix: a division could meet 0 / 0.
-        before, after = np.ones_like(p), np.ones_like(p)
-        np.cumprod(factors[:-1], axis=0, out=before[1:])
-        after[:-1] = np.cumprod(factors[:0:-1], axis=0)[::-1]
-        named += weight * (p * before * after).sum(axis=1)
-    return named
-
-
-def _named_by_resampling(
-    populations: list[Floats],
-    k: list[int],
-    *,
-    paired: bool,
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> dict[int, Floats]:
-    if not k:
-        return {}
-    named = np.zeros((len(k), len(populations)))
-    lattice = find_lattice(populations)
-    if lattice is not None:
-        # Whole numbers have no rounding, so that ties are ties.
-        populations = [cells.astype(np.float64) for cells in lattice]
-    # Else rounding is judged by the leading mean and by the usual score: a far outlier elsewhere merges nothing.
-    usual = 0.0 if lattice is not None else float(np.median(np.abs(np.concatenate(populations))))
-    rounding = 0.0 if lattice is not None else 1e-13
-    for chunk in resample_means(populations, np.array(k), paired=paired, n_resamples=n_resamples, rng=rng):
-        leader = chunk.max(axis=0)
-        first = chunk >= leader - rounding * (np.abs(leader) + usual)  # (configuration, experiment, k)
-        named += (first / first.sum(axis=0)).sum(axis=1).T
-    return dict(zip(k, named / n_resamples, strict=True))
