@@ -1,35 +1,19 @@
 """What all modules here share: SciPy, the names of types, and the checks of what is given."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import optional
+from qfast.arguments import choice, is_number, is_whole, number, optional, whole
 from qfast.errors import InvalidInput
 
 __all__ = [
-    "Floats",
-    "Ints",
-    "Missing",
-    "Rng",
-    "check_bounds",
-    "check_count",
-    "check_counts",
-    "check_finite",
-    "check_half_width",
-    "check_hits",
-    "check_missing",
-    "check_open_unit",
-    "check_rng",
-    "check_scores",
-    "check_share_asked",
-    "check_yes_or_no",
-    "special",
-    "stats",
-]
+    "Floats", "Ints", "Missing", "Rng", "check_bounds", "check_count", "check_counts", "check_finite",
+    "check_half_width", "check_hits", "check_missing", "check_open_unit", "check_rng", "check_scores",
+    "check_share_asked", "check_yes_or_no", "special", "stats",
+]  # fmt: skip
 
 special: Any = optional("scipy.special", "study", "the statistics need SciPy")
 stats: Any = optional("scipy.stats", "study", "the statistics need SciPy")
@@ -92,32 +76,21 @@ def check_bounds(bounds: tuple[float, float], scores: ArrayLike | None = None) -
     return float(pair[0]), float(pair[1])
 
 
-def _is_number(value: object) -> bool:
-    """Whether it is one number; bool is none: level=True would be read as 1."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def check_open_unit(value: float, name: str, example: float) -> float:
     """A number strictly between 0 and 1: a level, a share, a power."""
-    if not _is_number(value):
-        raise InvalidInput(f"{name}={value!r} is not a number; use one in (0, 1) such as {example}")
-    if not 0.0 < value < 1.0:
-        raise InvalidInput(f"{name}={value!r} is outside (0, 1); use a number such as {example}")
-    return float(value)
+    return number(name, value, "(0, 1)", f"use a number such as {example}")
 
 
 def check_half_width(value: float) -> float:
     """Half the width of an interval, above 0 and finite."""
-    if not (_is_number(value) and 0 < value < math.inf):
+    if not (is_number(value) and 0 < value < np.inf):
         raise InvalidInput(f"half_width={value!r} is not above 0; use a width in the unit of the scores")
     return float(value)
 
 
 def check_share_asked(quantity: str) -> bool:
     """Whether a question is about a share, and not about a mean."""
-    if quantity not in ("mean", "share"):
-        raise InvalidInput(f"quantity={quantity!r} is unknown; use 'mean' or 'share'")
-    return quantity == "share"
+    return choice("quantity", quantity, ("mean", "share")) == "share"
 
 
 def check_yes_or_no(scores: Floats) -> None:
@@ -127,12 +100,8 @@ def check_yes_or_no(scores: Floats) -> None:
 
 
 def check_count(n: int, name: str, *, at_least: int = 1) -> int:
-    """One whole number, at least ``at_least``."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise InvalidInput(f"{name}={n!r} is not a whole number; use one such as 100")
-    if n < at_least:
-        raise InvalidInput(f"{name}={n} is below {at_least}; use a whole number that is at least {at_least}")
-    return int(n)
+    """One whole number, at least ``at_least``; numbers of agents may be beyond 32 bits."""
+    return whole(name, n, at_least, 2**63 - 1)
 
 
 def check_hits(successes: int, n: int, undefined: int) -> tuple[int, int, int]:
@@ -156,8 +125,7 @@ def check_counts(k: int | Sequence[int] | Ints) -> Ints:
 
 def check_rng(rng: Rng) -> np.random.Generator:
     """Turn a seed, a SeedSequence, a generator or None into a generator (SPEC 7)."""
-    kinds = (int, np.integer, np.random.SeedSequence, np.random.Generator)
-    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, kinds)):
+    if not (rng is None or is_whole(rng) or isinstance(rng, np.random.SeedSequence | np.random.Generator)):
         raise InvalidInput(f"rng={rng!r} is not a seed or a generator; use numpy.random.default_rng(7), for example")
     if isinstance(rng, int | np.integer) and rng < 0:
         raise InvalidInput(f"rng={rng} is negative; use a whole number >= 0")

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qfast.arguments import choice
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_bounds, check_open_unit, check_scores, stats
 from qfast.stats.difference import RankAnswer, effect_of_pair, mean_difference, rank_answer
@@ -242,8 +243,7 @@ def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floa
         bad = p[(p < 0) | (p > 1)][0]
         raise InvalidInput(f"p_values holds {bad}, which is outside [0, 1]; give p-values as tests return them")
     controls = {"benjamini-hochberg": "bh", "benjamini-yekutieli": "by"}
-    if method != "holm" and method not in controls:
-        raise InvalidInput(f"method={method!r} is unknown; use 'holm', " + " or ".join(map(repr, controls)))
+    choice("method", method, ("holm", *controls))
     out = np.full(given.size, np.nan)
     if p.size == 0:
         return out

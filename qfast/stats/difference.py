@@ -23,15 +23,9 @@ from qfast.stats.shapes import (
 )
 
 __all__ = [
-    "RankAnswer",
-    "effect_of_pair",
-    "effect_size",
-    "exact_p_of_separation",
-    "mean_difference",
-    "probability_of_improvement",
-    "rank_answer",
-    "t_test_name",
-]
+    "RankAnswer", "effect_of_pair", "effect_size", "exact_p_of_separation", "mean_difference",
+    "probability_of_improvement", "rank_answer", "t_test_name",
+]  # fmt: skip
 
 # Up to this many ways to deal the agents out, the p-value of the rank test is counted.
 _MOST_WAYS = 1000

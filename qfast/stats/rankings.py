@@ -22,16 +22,9 @@ from qfast.stats.sizes import SeedsNeeded
 from qfast.stats.words import seeds_text
 
 __all__ = [
-    "Ranking",
-    "best_of",
-    "check_configurations",
-    "population_errors",
-    "ranking",
-    "rivals_of",
-    "seeds_for_winner",
-    "winner",
-    "with_means",
-]
+    "Ranking", "best_of", "check_configurations", "population_errors", "ranking", "rivals_of", "seeds_for_winner",
+    "winner", "with_means",
+]  # fmt: skip
 
 # Populations that might have been seen instead of those at hand, experiments drawn of each where they are paired,
 # and the configurations next to the best that are followed (the others hardly ever win).

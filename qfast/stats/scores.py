@@ -18,21 +18,9 @@ from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.words import percent
 
 __all__ = [
-    "NO_SCORES",
-    "WHATEVER",
-    "Pair",
-    "Ranked",
-    "about",
-    "check_pair",
-    "defined",
-    "fill",
-    "in_range",
-    "no_mean",
-    "no_mean_of_pair",
-    "power_of_two",
-    "ranked",
-    "rescaled",
-]
+    "NO_SCORES", "WHATEVER", "Pair", "Ranked", "about", "check_pair", "defined", "fill", "in_range", "no_mean",
+    "no_mean_of_pair", "power_of_two", "ranked", "rescaled",
+]  # fmt: skip
 
 NO_SCORES = "not defined: no agent has a defined score"
 TOO_FEW = "not defined: fewer than two agents have a defined score"

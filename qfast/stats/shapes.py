@@ -12,23 +12,10 @@ from qfast.stats._check import Floats, special, stats
 from qfast.stats.words import percent
 
 __all__ = [
-    "SKEW_OF_EFFECT",
-    "SKEW_OF_HALL",
-    "TIED",
-    "all_equal",
-    "anderson",
-    "exact_share",
-    "hall",
-    "heavy_tails",
-    "iqm_band",
-    "normal_quantile",
-    "share_interval",
-    "skew_caution",
-    "skew_of_mean",
-    "third",
-    "ties_at_quartiles",
+    "SKEW_OF_EFFECT", "SKEW_OF_HALL", "TIED", "all_equal", "anderson", "exact_share", "hall", "heavy_tails",
+    "iqm_band", "normal_quantile", "share_interval", "skew_caution", "skew_of_mean", "third", "ties_at_quartiles",
     "two_values",
-]
+]  # fmt: skip
 
 # Below this many agents neither a skew nor a tail can be seen.
 _FEW = 10

@@ -27,13 +27,8 @@ from qfast.stats.shapes import SKEW_OF_EFFECT, exact_share, normal_quantile, ske
 from qfast.stats.words import seeds_text
 
 __all__ = [
-    "SeedsNeeded",
-    "p_without_spread",
-    "seeds_for_power",
-    "seeds_for_width",
-    "standardised_difference",
-    "welch_power",
-]
+    "SeedsNeeded", "p_without_spread", "seeds_for_power", "seeds_for_width", "standardised_difference", "welch_power",
+]  # fmt: skip
 
 # Beyond this no one trains; it bounds the search and stays far from where floats lose whole numbers.
 _MOST = 2**50
