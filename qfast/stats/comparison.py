@@ -26,8 +26,8 @@ class Comparison:
 
     Parameters
     ----------
-    n_a, n_b : int
-        Agents of each that the answer is about: those whose score is defined (of pairs: both scores).
+    n_a, n_b, n_undefined_a, n_undefined_b : int
+        Agents of each whose score is defined (of pairs: both scores), and the others, which have none.
     paired : bool
         Whether agent i of a and agent i of b shared their random numbers.
     difference : Estimate
@@ -36,21 +36,16 @@ class Comparison:
         Probability that an agent of a does better than one of b, ties counted half; 0.5 is no difference.
     effect_size : Estimate
         Standardised difference; what it is divided by stands in its interval's method.
-    p_value : float
-        Two-sided p-value of ``test``; not corrected for other comparisons, see :func:`correct`.
-    test : str
-        Name of the test: of equal means, or by ranks where means are not defined.
-    better : {"a", "b"} or None
-        The verdict at the level of the intervals; None where there is none.
-    ahead : {"a", "b"} or None
-        Whom the number that decides puts ahead, significantly or not: the verdict where a corrected p-value is small
-        enough.
+    p_value, test : float, str
+        Two-sided, not corrected for other comparisons (see :func:`correct`); of equal means, or by ranks where means
+        are not defined.
+    better, ahead : {"a", "b"} or None
+        The verdict at the level of the intervals, and whom the number that decides puts ahead, significantly or not:
+        the verdict where a corrected p-value is small enough.
     why : str
         What decided, or why nothing did.
-    n_undefined_a, n_undefined_b : int
-        Agents of each that ran and have no score (of pairs: or whose partner has none).
     dropped : bool
-        Whether these were left out of the answer (``missing="drop"``).
+        Whether agents without a score were left out of the answer (``missing="drop"``).
     """
 
     n_a: int
@@ -115,13 +110,12 @@ def compare(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        In one unit, at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
+        In one unit, at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     paired : bool
         If True, the interval of the difference and the test use the differences of pairs, and the probability of
         improvement is that of one seed.  There is no default, because the wrong choice gives wrong intervals.
     higher_is_better : bool, default True
         It turns the probability of improvement, not the difference.
-    level : float, default 0.95
     missing : {"keep", "drop"}, default "keep"
         With ``"keep"`` and undefined scores there is no difference of means, and a verdict only if it holds whatever
         they are.
@@ -263,23 +257,19 @@ class SelectionBias:
 
     Parameters
     ----------
-    selected : Estimate
-        Mean of the agents by which it was chosen: too good on average, and outside of its interval too often.
-    fresh : Estimate
-        Mean of agents that had no part in the choice: unbiased, with a valid interval.
+    selected, fresh : Estimate
+        Mean of the agents by which the winner was chosen, too good on average and outside of its interval too often;
+        and of agents that had no part in the choice, unbiased and with a valid interval.
     bias : Estimate
-        selected - fresh; what the choice alone is estimated to have added.  The best of n equal configurations is
+        selected - fresh: what the choice alone is estimated to have added.  The best of n equal configurations is
         flattered by about sqrt(2 ln n) standard errors of its mean, which the interval of the difference seldom tells
         from 0: that 0 lies in it is no sign that there is no bias.
     standardised : Estimate
         The same in units of the spread over agents (Cohen's d).
     detectable : float
-        The bias, in the unit of the scores, that a comparison of this size finds in four of five cases; nan where it is
-        not defined.
-    n, n_undefined : int
-        Agents (of both) whose score is defined, and those that ran and have none.
-    dropped : bool
-        Whether these were left out.
+        The bias, in the unit of the scores, that a comparison of this size finds in four of five cases; or nan.
+    n, n_undefined, dropped : int, int, bool
+        Agents (of both) whose score is defined, those without one, and whether these were left out.
     """
 
     selected: Estimate
@@ -320,8 +310,6 @@ def selection_bias(
     selected, fresh : array_like, (n_agents,)
         The winner's scores in the study that chose it and in a run with other seeds, at least two agents each;
         ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
-    level : float, default 0.95
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------

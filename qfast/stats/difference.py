@@ -153,10 +153,7 @@ def effect_size(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
-    paired : bool, default False
-    level : float, default 0.95
-    missing : {"keep", "drop"}, default "keep"
+        At least two agents each; the rest as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------
@@ -234,11 +231,9 @@ def probability_of_improvement(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
+        At least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
         Compare agent i of a with agent i of b only.
-    higher_is_better : bool, default True
-    level : float, default 0.95
     missing : {"keep", "drop"}, default "keep"
         With ``"keep"`` the interval reaches from the case in which all undefined scores make a worse to the one in
         which all make it better.

@@ -95,11 +95,9 @@ def estimate_mean(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent; this and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
-    level : float, default 0.95
+        One number an agent; ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     bounds : (float, float), optional
         Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------
@@ -173,9 +171,7 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        At least two; arguments as everywhere in :mod:`qfast.stats`.
-    level : float, default 0.95
-    missing : {"keep", "drop"}, default "keep"
+        At least two; the rest as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------
@@ -233,9 +229,7 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        Arguments as everywhere in :mod:`qfast.stats`.
-    level : float, default 0.95
-    missing : {"keep", "drop"}, default "keep"
+        This and the others as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------

@@ -12,9 +12,8 @@ __all__ = ["Estimate", "Interval", "ToleranceInterval", "around", "not_defined",
 class Interval:
     """A confidence interval: it holds the true value in a share ``level`` of all studies.
 
-    It is about the uncertainty of one number (a mean, a median, a share) and shrinks with the number of agents.  The
-    spread over agents is a property of the learner and does not: a standard deviation, quantiles and a
-    :class:`ToleranceInterval` describe it.
+    It is about the uncertainty of one number and shrinks with the number of agents.  The spread over agents is a
+    property of the learner and does not: a standard deviation, quantiles and a :class:`ToleranceInterval` describe it.
 
     Parameters
     ----------
@@ -74,13 +73,11 @@ class Estimate:
     Parameters
     ----------
     value : float
-        The estimate, in the unit of the scores; nan where it is not defined.
+        In the unit of the scores; nan where it is not defined.
     interval : Interval
         Its confidence interval; from ``-inf`` to ``inf`` where the number is not defined.
-    reason : str, default ""
-        Why it is not defined, such as ``"not defined: 12 % of the agents have an infinite score"``; empty where it is.
-    instead : str, default ""
-        What to use instead.
+    reason, instead : str, default ""
+        Why it is not defined, and what to use instead; empty where it is.
 
     Examples
     --------
@@ -157,10 +154,8 @@ class ToleranceInterval:
     ----------
     low, high : float
         The ends, both included, in the unit of the scores; ``-inf`` and ``inf`` where the agents are too few.
-    content : float
-        Share of the population that lies between the ends, in (0, 1).
-    confidence : float
-        Probability, over studies, that at least ``content`` lies there, in (0, 1).
+    content, confidence : float
+        Share of the population between the ends, and the probability, over studies, that it lies there, in (0, 1).
     method : str
         How the ends were found.
 

@@ -28,12 +28,11 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missi
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        Arguments as everywhere in :mod:`qfast.stats`.
+        This and the others as everywhere in :mod:`qfast.stats`.
     p : float
         Which quantile, in (0, 1).
     level : float, default 0.95
         Half of the rest lies on either side.
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------
@@ -129,7 +128,6 @@ def tolerance_interval(
         This and ``missing`` as everywhere in :mod:`qfast.stats`.
     content, confidence : float, default 0.9 and 0.95
         Share of the population, and the probability that the range holds it, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------
@@ -158,18 +156,16 @@ class Profile:
 
     Parameters
     ----------
-    thresholds : ndarray, float64 (n_thresholds,)
-        In the unit of the scores, as given.
-    share, low, high : ndarray, float64 (n_thresholds,)
-        Share of agents with a score above the threshold, and the ends of its band, in [0, 1].
-    n : int
-        Number of agents whose score is defined: ``share`` is about them.
+    thresholds, share, low, high : ndarray, float64 (n_thresholds,)
+        The thresholds as given, in the unit of the scores; the share of agents with a score above each, and the ends
+        of its band, in [0, 1].
+    n, n_undefined : int
+        Agents whose score is defined, which ``share`` is about, and those without one.  The band holds whatever the
+        scores of these are, unless they were dropped.
     level : float
         Probability that the band holds the true profile at all thresholds at once.
     method : str
         How the band was made.
-    n_undefined : int
-        Agents that ran and have no score.  The band holds whatever theirs are, unless they were dropped.
     """
 
     thresholds: Floats
@@ -199,8 +195,6 @@ def performance_profile(
         This and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     thresholds : array_like, (n_thresholds,), optional
         Where to evaluate the profile, finite; by default at every distinct finite score, which is where it steps.
-    level : float, default 0.95
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------

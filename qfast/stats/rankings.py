@@ -50,7 +50,7 @@ class Ranking:
     winner : int or None
         The best; None where undefined scores could make another the best, or there is none.
     n, n_undefined : int
-        Agents whose score is defined, and those that ran and have none.
+        Agents whose score is defined, and those without one.
     reason : str
         Why there is no winner, or why the ranking is not by the mean; else empty.
     """
@@ -103,8 +103,7 @@ def ranking(
     Parameters
     ----------
     scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        At least two configurations with at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
-    higher_is_better : bool, default True
+        At least two configurations with at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     missing : {"keep", "drop"}, default "keep"
         The order is that of the agents whose score is defined.  With ``"keep"`` there is a winner only if it is
         the best whatever the undefined scores are.
@@ -282,7 +281,8 @@ class _Limit:
         assert self.experiments is not None
         noise = self.experiments[:, order[1:]] - self.experiments[:, order[:1]]
         with np.errstate(divide="ignore", invalid="ignore"):
-            turning = np.nan_to_num(np.maximum(noise, 0.0) / (means[0] - means[1:]), nan=0.0).max(axis=1) ** 2
+            turning = np.nan_to_num(np.maximum(noise, 0.0) / (means[0] - means[1:]), nan=0.0).max(axis=1)
+        turning = np.minimum(turning, 1e100) ** 2
         k = max(1.0, math.ceil(min(float(np.quantile(turning, 1 - risk)), 2 * _LARGEST)))
         return k if k <= _LARGEST else math.inf
 
@@ -311,15 +311,13 @@ def seeds_for_winner(
     Parameters
     ----------
     scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
-        At least two configurations with at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
+        At least two configurations with at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     risk : float, default 0.05
         Probability to name another configuration, in (0, 1).
     paired : bool, default False
         Whether seed i of all configurations will share its random numbers; experiments elsewhere do not.
-    higher_is_better : bool, default True
     level : float, default 0.95
         Of the range.
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------

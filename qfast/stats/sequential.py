@@ -215,14 +215,12 @@ class Look:
 
     Parameters
     ----------
-    n : int
-        Agents seen whose score is defined.
+    n, n_undefined : int
+        Agents seen whose score is defined, and those without one.
     estimate : Estimate
         The quantity with its interval, valid although one looks repeatedly.
     narrow_enough : bool
         Whether its half-width is at most the one asked for.
-    n_undefined : int
-        Agents seen that ran and have no score.
     """
 
     n: int
@@ -248,11 +246,6 @@ class PrecisionRule:
         and able to stop when all agents score the same.  Without them :func:`anytime_mean` is used.
     first_look, tune_at : int
         See :func:`anytime_mean`; used for a mean without bounds only.
-
-    Raises
-    ------
-    InvalidInput
-        If an option is out of its range.
 
     Examples
     --------

@@ -40,21 +40,15 @@ class SeedsNeeded:
 
     Parameters
     ----------
-    n : int or None
-        The smallest number of agents of each configuration that is enough; None if no number is (or more
-        than 2**50).
-    n_low, n_high : int or None
-        The range of ``n`` that comes from the populations at hand being finite themselves.
-    target : str
-        What is reached with ``n`` agents.
-    method : str
-        How it was computed.
+    n, n_low, n_high : int or None
+        The smallest number of agents of each configuration that is enough, and the range that comes from the
+        populations at hand being finite themselves; None if no number is (or more than 2**50).
+    target, method : str
+        What is reached with ``n`` agents, and how that was computed.
     n_defined, n_undefined : int
-        Agents at hand that it was computed from, and agents that ran and have no score.
-    reason : str
-        Why there is no such number, such as infinite scores; empty where there is.
-    caution : str
-        Why the range may be too narrow; empty where nothing speaks for it.
+        Agents at hand that it was computed from, and those without a score.
+    reason, caution : str
+        Why there is no such number, and why the range may be too narrow; else empty.
     """
 
     n: int | None
@@ -136,7 +130,6 @@ def seeds_for_width(
         What the interval is for.
     level : float, default 0.95
         Its confidence level; this and ``missing`` as everywhere in :mod:`qfast.stats`.
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------
@@ -215,12 +208,11 @@ def seeds_for_power(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Populations that were run, at least two agents each; arguments as everywhere in :mod:`qfast.stats`.
+        Populations that were run, at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
         Whether agents i of both will share their random numbers; those of experiments elsewhere do not.
     power, alpha : float, default 0.8 and 0.05
         Probability to find the difference, and level of the two-sided test, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------

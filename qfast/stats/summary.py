@@ -33,8 +33,8 @@ class Summary:
 
     Parameters
     ----------
-    n : int
-        Agents whose score is defined, infinite ones among them: all numbers describe them.
+    n, n_undefined : int
+        Agents whose score is defined, which all numbers describe, and those without one.
     mean, std, median, iqm : Estimate
         Mean, standard deviation over agents (divisor n - 1), median, interquartile mean.
     standard_error : float
@@ -43,15 +43,11 @@ class Summary:
         The quantiles asked for, in the order asked.
     tolerance : ToleranceInterval
         A range that holds most agents.
-    at_least : float or None
-        The bar of ``share``, in the unit of the scores.
-    share : Estimate or None
-        Share of agents with a score of ``at_least`` or more; None when there is no bar.
-    n_undefined : int
-        Agents that ran and have no score.
+    at_least, share : float or None, Estimate or None
+        A bar in the unit of the scores, and the share of agents that reach it; None when there is no bar.
     dropped : bool
-        Whether the intervals of quantiles, share and tolerance leave these out; if not, they hold whatever their
-        scores are.
+        Whether the intervals of quantiles, share and tolerance leave undefined scores out; if not, they hold whatever
+        these are.
     """
 
     n: int
@@ -140,7 +136,6 @@ def summarize(
     missing : {"keep", "drop"}, default "keep"
         Whether the intervals of quantiles, shares and the tolerance interval allow for whatever undefined scores
         are.  All other numbers describe the agents whose score is defined; the text says how many that are.
-    bounds : (float, float), optional
 
     Returns
     -------

@@ -64,21 +64,18 @@ class Misranking(_Answer):
 
     Parameters
     ----------
-    k : ndarray, int64 (n_k,)
+    k : ndarray, int64
         Seeds of each configuration in the small experiment.
     better : {"a", "b"} or None
-        The population with the better mean: the truth that experiments are held against; None where a mean is not
-        defined.
+        The population with the better mean: the truth that experiments are held against; None where there is none.
     difference : Estimate
         mean(a) - mean(b) of the populations.  Where its interval holds 0, it is in doubt which is better.
-    wrong_winner : ndarray
-        Probability that the mean of k seeds of the worse one is better; a tie counts half (a coin decides).
-    tied : ndarray
-        Probability that both means are equal.
-    missed : ndarray
-        Probability that the test of k seeds each does not find the better one to be better.
-    opposite : ndarray
-        Probability that the test finds the worse one to be better, significantly (part of ``missed``).
+    wrong_winner, tied : ndarray
+        Probability that the mean of k seeds of the worse one is better, a tie counted half (a coin decides), and that
+        both means are equal.
+    missed, opposite : ndarray
+        Probability that the test of k seeds each does not find the better one to be better, and that it finds the
+        worse one to be better, significantly (part of ``missed``).
     wrong_winner_error, missed_error : ndarray
         Standard error from resampling, given the populations: 0 where exact, nan where an approximation
         for many seeds is used.
@@ -86,18 +83,16 @@ class Misranking(_Answer):
         Approximate standard error that remains because the populations themselves are finite.
     wrong_winner_method, missed_method : tuple of str
         How each number was computed.
-    test : str
-        Name of the test.
-    alpha : float
-        Its two-sided level.
+    test, alpha : str, float
+        Name of the test, and its two-sided level.
     paired : bool
         Whether seed i of both shares its random numbers in the small experiment; if not, its seeds are independent.
     p_value : float
         Two-sided p-value of the populations' difference; nan where there is no answer.
     n, n_undefined : int
-        Agents (of pairs: pairs) that the answer is about, and those that ran and have no score.
+        Agents (of pairs: pairs) that the answer is about, and those without a score.
     reason : str
-        Why there is no answer, such as infinite scores (then all arrays are nan); empty where there is one.
+        Why there is no answer, such as infinite scores (then all arrays are nan); else empty.
     """
 
     k: Ints
@@ -179,20 +174,18 @@ def misranking(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        At least two agents each; arguments as everywhere in :mod:`qfast.stats`.
+        At least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     k : int or sequence of int
         Seeds of each configuration in the small experiment, each at least 1.
     paired : bool, default False
         Experiments draw pairs (seed i of both) and test with the paired t-test; else Welch's t-test.
     alpha : float, default 0.05
         Two-sided level of the test, in (0, 1).
-    higher_is_better : bool, default True
     n_resamples : int, default 10_000
         Experiments drawn where resampling is needed; the standard error is at most
         :math:`1/(2\sqrt{n})`, 0.005 by default.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7); not used where every number is exact.
-    missing : {"keep", "drop"}, default "keep"
 
     Returns
     -------
@@ -271,34 +264,24 @@ def _better_first(pair: Pair, *, higher_is_better: bool) -> tuple[Literal["a", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BestMisranking(_Answer):
-    """What :func:`misranking_of_best` found.
+    """What :func:`misranking_of_best` found; as in :class:`Misranking` but for these.
 
     Parameters
     ----------
-    k : ndarray, int64 (n_k,)
-        Seeds of each configuration in the small experiment.
     best : tuple of int
-        The configurations with the best mean of the populations; several if they are equal.
+        The configurations with the best mean of the populations; several if they are equal, none without an answer.
     named : ndarray, float64 (n_k, n_configurations)
         Probability that the experiment names a configuration as the best; a tie is shared evenly.
-    wrong : ndarray, float64 (n_k,)
-        Probability that it names one that is not in ``best``.
-    wrong_error : ndarray, float64 (n_k,)
-        Standard error of ``wrong`` from resampling, given the populations; 0 where exact.
+    wrong, wrong_error, wrong_population_error : ndarray, float64 (n_k,)
+        Probability that it names one that is not in ``best``, and its standard errors from resampling and from the
+        populations being finite.
     method : tuple of str
         How each number was computed.
-    paired : bool
-        Whether seed i of all configurations shares its random numbers in the small experiment; if not, its seeds are
-        independent.
-    wrong_population_error : ndarray, float64 (n_k,)
-        Approximate standard error of ``wrong`` that remains because the populations themselves are finite.
     rivals : tuple of int
         Configurations whose mean the populations do not tell from the best: where there are any, the winner itself
         is in doubt.
     n, n_undefined : int
-        Agents (of all configurations; paired: of each) that the answer is about, and those that ran and have no score.
-    reason : str
-        Why there is no answer, such as infinite scores (then all arrays are nan and ``best`` is empty); else empty.
+        Agents of all configurations (paired: of each) that the answer is about, and those without a score.
     """
 
     k: Ints
