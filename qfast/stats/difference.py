@@ -47,9 +47,8 @@ def mean_difference(
 ) -> tuple[Estimate, float, str]:
     """Estimate of mean(x) - mean(y), two of either at least and all finite, with a test's p-value and name.
 
-    Welch's or the paired t-test, as in SciPy; written out because ``scipy.stats.ttest_ind`` warns of precision loss
-    where a population has no spread, which a population of learners that all found the optimum has.  Exact where a
-    t-test knows no spread or there are two values only.
+    SciPy's tests written out: ``scipy.stats.ttest_ind`` warns where a population has no spread, as one in which all
+    agents found the optimum.  Exact where a t-test knows no spread or there are two values only.
     """
     unit, (a, b) = in_range(x, y)
     bounds = None if bounds is None else (bounds[0] / unit, bounds[1] / unit)

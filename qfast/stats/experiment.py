@@ -35,10 +35,9 @@ _CHUNK = 2**21
 
 
 def find_lattice(populations: Sequence[Floats]) -> list[Ints] | None:
-    """Write all scores as whole multiples of one common step above the smallest, or None if there is none.
+    """Write all scores as whole multiples of one step above the smallest of all, or None if there is none.
 
-    The step is the greatest common divisor of the differences, found by Euclid's algorithm on floats.  The
-    zero point is common to all populations, so that indices of different ones may be subtracted.
+    The step is the greatest common divisor of the differences, found by Euclid's algorithm on floats.
     """
     values = np.unique(np.concatenate(populations))
     if values.size > _MOST_STEPS:
@@ -77,9 +76,9 @@ def mass(indices: Ints, n_cells: int) -> Floats:
 
 
 def sum_mass(p: Floats, k: int) -> Floats:
-    """Probability mass of the sum of k independent draws from mass p, (k (len(p) - 1) + 1,).
+    """Mass of the sum of k independent draws from mass p, (k (len(p) - 1) + 1,), by FFT.
 
-    By FFT: the absolute error is a few times k times the machine's epsilon; negative rounding is set to 0.
+    The absolute error is a few times k times the machine's epsilon; negative rounding is set to 0.
     """
     n_cells = k * (p.size - 1) + 1
     n_fft = _fft_size(n_cells)
@@ -87,7 +86,7 @@ def sum_mass(p: Floats, k: int) -> Floats:
 
 
 def _convolve(p: Floats, q: Floats) -> Floats:
-    """Probability mass of the sum of one draw from each of two masses, (len(p) + len(q) - 1,)."""
+    """Mass of the sum of one draw from each of two masses, (len(p) + len(q) - 1,)."""
     if min(p.size, q.size) < 64:
         return np.convolve(p, q)
     n_cells = p.size + q.size - 1
@@ -124,9 +123,8 @@ class _Sample(NamedTuple):
 def _verdict(difference: Floats, a: Floats, b: Floats | None, k: int, alpha: float) -> Ints:
     """Sign of a significant difference of means, 0 where the t-test at alpha finds none.
 
-    ``a`` and ``b`` are the standard deviations of k seeds each (Welch's test); without ``b``, ``a`` is that
-    of k differences (paired test).  Where no seed differs from another, a t-test knows nothing (SciPy's says p = 0);
-    then the exact test decides: it takes four seeds of each (six pairs) at 5 %.
+    ``a`` and ``b`` are the standard deviations of k seeds each (Welch's test); without ``b``, ``a`` is that of k
+    differences (paired test).  Where no seed differs from another, the exact test decides: SciPy's t-test says p = 0.
     """
     if k == 1:
         return np.zeros(difference.shape, dtype=np.int64)
@@ -141,10 +139,7 @@ def _verdict(difference: Floats, a: Floats, b: Floats | None, k: int, alpha: flo
 
 
 def _enumerate_samples(populations: list[Floats], k: int, most: int) -> list[_Sample] | None:
-    """Every experiment of k seeds from each population with its probability.
-
-    None if there are more than ``most`` joint experiments, or the listing of one population is larger.
-    """
+    """Every experiment of k seeds from each population; None where there are more than ``most`` (or the listing is)."""
     counted = [np.unique(x, return_counts=True) for x in populations]
     sizes = [math.comb(k + values.size - 1, k) if values.size <= most else most + 1 for values, _ in counted]
     if math.prod(sizes) > most or max(n * values.size for n, (values, _) in zip(sizes, counted, strict=True)) > most:
@@ -170,8 +165,7 @@ def resample(
 ) -> Iterator[list[list[tuple[Floats, Floats]]]]:
     """Chunks of experiments: for each k (ascending), for each population, (mean, std) of the first k seeds drawn.
 
-    One experiment draws max(k) seeds with replacement and is cut to its first k, so that a curve over k
-    is smooth; paired populations draw the same agents.
+    One experiment draws max(k) seeds with replacement, so that a curve over k is smooth; pairs draw the same agents.
     """
     centres = [_central_score(x) for x in populations]
     for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
@@ -187,8 +181,7 @@ def _central_score(scores: Floats) -> float:
 def _means_and_spreads(drawn: Floats, k: Ints, centre: float) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the first k of each row, (experiment, n_k), for ascending k.
 
-    Sums run on from one k to the next.  Squares are taken about a central score of the population: what cancels is
-    about 1e-8 of the population's spread, and seeds that are all equal are seen by their extremes.
+    Squares are taken about a central score of the population: what cancels is about 1e-8 of the population's spread.
     """
     starts = np.concatenate([[0], k[:-1]])
     about = drawn - centre
@@ -205,10 +198,7 @@ def _means_and_spreads(drawn: Floats, k: Ints, centre: float) -> tuple[Floats, F
 def resample_means(
     populations: list[Floats], k: Ints, *, paired: bool, n_resamples: int, rng: np.random.Generator
 ) -> Iterator[Floats]:
-    """Chunks of the same experiments: their means alone, (population, experiment, n_k), for ascending k.
-
-    Every seed is added once, whatever the number of k, and one population is drawn at a time.
-    """
+    """Chunks of the same experiments: their means alone, (population, experiment, n_k), one population at a time."""
     starts = np.concatenate([[0], k[:-1]])
     for drawn in _draw(populations, int(k.max()), paired=paired, n_resamples=n_resamples, rng=rng):
         yield np.stack([np.cumsum(np.add.reduceat(d, starts, axis=1), axis=1) / k for d in drawn])

@@ -16,7 +16,7 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Ints, Missing, check_missing, check_open_unit, check_scores, special
 from qfast.stats.difference import mean_difference
 from qfast.stats.estimates import mean_of, mean_rounding, spread
-from qfast.stats.scores import TOO_FEW, about, defined, fill, in_range, no_mean, power_of_two
+from qfast.stats.scores import TOO_FEW, about, defined, fill, in_range, no_mean
 from qfast.stats.shapes import skew_of_mean
 from qfast.stats.sizes import SeedsNeeded
 from qfast.stats.words import seeds_text
@@ -126,11 +126,11 @@ def ranking(
     known = [defined(row) for row in rows]
     n = sum(row.size for row in known)
     lost = sum(row.size for row in rows) - n
-    infinite = sum(int(np.isinf(row).sum()) for row in known)
-    values, by, reason = _by_mean(known), "mean", ""
-    if infinite:
+    if any(np.isinf(row).any() for row in known):
         values, by = _by_ranks(known), "probability of improvement"
         reason = "means are not defined: some agents have an infinite score"
+    else:
+        values, by, reason = _by_mean(known), "mean", ""
     order = np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
     first = None if np.isnan(values[order[0]]) else int(order[0])
     if first is not None and lost and keep and not _holds(rows, first):
@@ -142,11 +142,12 @@ def ranking(
 
 
 def _by_mean(rows: list[Floats]) -> Floats:
-    """Means, those that rounding alone tells apart made equal."""
-    finite = [bool(row.size) and bool(np.isfinite(row).all()) for row in rows]
-    unit = power_of_two(*(row for row, yes in zip(rows, finite, strict=True) if yes)) if any(finite) else 1.0
-    means = np.array([mean_of(row / unit) if yes else math.nan for row, yes in zip(rows, finite, strict=True)])
-    rounding = np.array([mean_rounding(row / unit) if yes else 0.0 for row, yes in zip(rows, finite, strict=True)])
+    """Means of finite scores, those that rounding alone tells apart made equal."""
+    means, rounding = np.full(len(rows), np.nan), np.zeros(len(rows))
+    some = [i for i, row in enumerate(rows) if row.size]
+    unit, scaled = in_range(*(rows[i] for i in some))
+    for i, row in zip(some, scaled, strict=True):
+        means[i], rounding[i] = mean_of(row), mean_rounding(row)
     for i in np.argsort(-means, kind="stable"):
         equal = np.abs(means - means[i]) <= np.maximum(rounding, rounding[i])
         means[equal] = means[i]

@@ -1,8 +1,7 @@
 """What scores may be: infinite, undefined, or so large that their squares leave float64.
 
-An infinite score is a score: ranks, shares and quantiles know it, means do not.  nan is the score of an agent that
-ran and whose score does not exist: it might be anything, so that what can be bounded is given with both extremes, and
-what cannot is not defined.
+An infinite score is known to ranks, shares and quantiles, and not to means.  An undefined one (nan) might be anything:
+what can be bounded is given with both extremes, and what cannot is not defined.
 """
 
 import math
@@ -155,7 +154,7 @@ def _of_both(shares: list[float]) -> str:
 
 def power_of_two(*populations: Floats) -> float:
     """A power of two by which finite scores are divided, exactly, where their squares would overflow; else 1."""
-    largest = max(max(float(x.max()), -float(x.min())) for x in populations)
+    largest = max((max(float(x.max()), -float(x.min())) for x in populations), default=0.0)
     if largest == 0.0 or _SMALL < largest < _LARGE:
         return 1.0
     # One less than would be needed for 1: the power itself must be a float.

@@ -1,7 +1,6 @@
 """What the shape of scores does to intervals: skew, heavy tails, ties and two values; and the words that warn of it.
 
-The rules look at the scores and were set by simulation: where one is silent, nominal 95 % are at least 93 % in most
-studies; README.md has the table.
+The rules were set by simulation: where one is silent, nominal 95 % are at least 93 % in most studies (README.md).
 """
 
 import math
@@ -48,8 +47,7 @@ def share_interval(
 ) -> tuple[Floats, Floats]:
     """Ends of Wilson's interval (1927) for shares of n agents, of which so many ties count one half.
 
-    Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2): the radicand is never negative, and never
-    zero, so that the interval does not collapse even if all are ties.
+    Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2); its width is never zero.
     """
     p = np.asarray(share, dtype=np.float64)
     c = normal_quantile(level) ** 2 / n
@@ -99,10 +97,9 @@ def skew_caution(skew: float, n: int, most: float = SKEW_OF_WELCH) -> str:
 
 
 def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[float, float, str]:
-    """Ends of an interval for a mean with that standard error and skewness, and the method's name.
+    """Ends of an interval for a mean with that standard error and skewness, and the method's name: Hall (1992).
 
-    Hall (1992), see `estimate_mean`: t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c;
-    it is monotone, and turned around here.
+    t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c; it is turned around here.
     """
     if abs(skew) <= _SKEW_OF_T:
         return centre - quantile * error, centre + quantile * error, "Student's t"
@@ -113,8 +110,7 @@ def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[flo
 def heavy_tails(kurtosis: float, scaled: Floats) -> str:
     """Words of warning where the interval of a standard deviation fails; else empty.
 
-    A kurtosis that grows with the number of agents, or hangs on one agent, is that of a population in which it (or a
-    still higher moment) does not settle.
+    A kurtosis that grows with the number of agents, or hangs on one of them, does not settle.
     """
     n = scaled.size
     if n < _FEW:
@@ -132,8 +128,7 @@ def _weights(n: int, start: float, stop: float) -> Floats:
 def anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[float, float]:
     """Ends for the mean of bounded scores, exact for every n: Anderson 1969.
 
-    The distribution function lies within a one-sided band on either side, so that at worst that share of the agents
-    moves from one end to the other bound.
+    At worst, the share of the agents by which a one-sided band is wide moves from one end to the other bound.
     """
     x = np.sort(x)
     band = float(stats.ksone.isf((1 - level) / 2, x.size))
@@ -142,10 +137,7 @@ def anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[floa
 
 
 def ties_at_quartiles(x: Floats) -> bool:
-    """Whether a score that many agents share begins or ends near a quartile (scores sorted).
-
-    There the mean of the middle half is no smooth function of the scores.
-    """
+    """Whether many agents (scores sorted) share a score that begins or ends near a quartile: the IQM jumps there."""
     starts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
     counts = np.diff(np.concatenate([starts, [x.size]]))
     many = counts >= max(2, 0.05 * x.size)
@@ -158,8 +150,7 @@ def ties_at_quartiles(x: Floats) -> bool:
 def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
     """Ends for the IQM of sorted scores that hold for every distribution, and the method; None for too few agents.
 
-    From the band of Kolmogorov around the distribution function, or, where that is too wide, from order statistics
-    below and above the quartiles.
+    From Kolmogorov's band around the distribution function, or, where that is too wide, from order statistics.
     """
     n = x.size
     band = float(stats.kstwo.isf(1 - level, n))

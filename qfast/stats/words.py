@@ -8,8 +8,6 @@ __all__ = ["p_text", "percent", "probability", "seeds_text"]
 def percent(share: float, digits: int | None = None) -> str:
     """A share in percent: ``0`` and ``100`` only where they are exact.
 
-    Examples
-    --------
     >>> percent(0.25), percent(0.99999), percent(0.00002), percent(1.0), percent(0.0312)
     ('25 %', '> 99.9 %', '< 0.1 %', '100 %', '3.1 %')
     """
@@ -26,8 +24,6 @@ def percent(share: float, digits: int | None = None) -> str:
 def probability(p: float, error: float = 0.0) -> str:
     """A probability with four digits; as a bound where its error (1 / n: nothing seen in n) cannot tell it from 0 or 1.
 
-    Examples
-    --------
     >>> probability(0.41452), probability(0.0, 0.0001), probability(3e-15), probability(0.0), probability(1 - 1e-9)
     ('0.4145', '< 0.0003', '< 0.0001', '0', '> 0.9999')
     """
@@ -43,13 +39,7 @@ def probability(p: float, error: float = 0.0) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value, with its sign of relation.
-
-    Examples
-    --------
-    >>> p_text(0.0312), p_text(0.0)
-    ('= 0.031', '< 1e-15')
-    """
+    """A p-value, with its sign of relation: ``= 0.031``, ``< 1e-15``."""
     return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
 
 
