@@ -9,14 +9,26 @@ from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_open_unit, special, stats
 from qfast.stats.estimates import mean_of, mean_rounding, spread
-from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
-from qfast.stats.scores import WHATEVER, Pair, check_pair, fill, in_range, no_mean_of_pair, rescaled
-from qfast.stats.shapes import (
-    SKEW_OF_EFFECT,
+from qfast.stats.interval import (
+    Estimate,
+    Interval,
     all_equal,
+    around,
     exact_share,
-    normal_quantile,
+    not_defined,
+    noted,
     share_interval,
+    unbounded,
+    z_of,
+)
+from qfast.stats.scores import (
+    WHATEVER,
+    Pair,
+    check_pair,
+    fill,
+    in_range,
+    no_mean_of_pair,
+    rescaled,
     skew_caution,
     skew_of_mean,
     two_values,
@@ -187,9 +199,9 @@ def effect_of_pair(pair: Pair, level: float) -> Estimate:
         variance = float((influence_a + influence_b).var(ddof=1)) / x.size
     else:
         variance = float(influence_a.var(ddof=1)) / x.size + float(influence_b.var(ddof=1)) / y.size
-    half = normal_quantile(level) * math.sqrt(variance)
+    half = z_of(level) * math.sqrt(variance)
     skew = max(abs(skew_of_mean(x)), abs(skew_of_mean(y)))
-    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
+    caution = skew_caution(skew, min(x.size, y.size), "effect size")
     interval = Interval(d - half, d + half, level, "Cohen's d, average variance; delta method", caution)
     return noted(Estimate(d, interval), pair.about)
 

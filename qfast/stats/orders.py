@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_finite, check_hits, check_open_unit, check_scores, stats
-from qfast.stats.interval import Estimate, ToleranceInterval, around, not_defined, noted
+from qfast.stats.interval import Estimate, ToleranceInterval, around, exact_share, not_defined, noted
 from qfast.stats.scores import NO_SCORES, WHATEVER, in_range, ranked
-from qfast.stats.shapes import exact_share
 
 __all__ = ["Profile", "estimate_quantile", "estimate_share", "performance_profile", "tolerance_interval"]
 
