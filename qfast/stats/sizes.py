@@ -1,6 +1,7 @@
 """How many agents a question needs, from a population that has been run."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,17 +87,13 @@ class SeedsNeeded:
 
 def _smallest(enough: Callable[[int], bool], start: int) -> int | None:
     """Smallest n >= start with enough(n), for a condition that stays true once it is."""
-    if enough(start):
-        return start
-    low, high = start, 2 * start
+    high = start
     while not enough(high):
-        low, high = high, 2 * high
+        high *= 2
         if high > _MOST:
             return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    below = range(max(start, high // 2), high)
+    return below.start + bisect_left(below, True, key=enough)
 
 
 def _agents_for_mean(std: float, half_width: float, level: float) -> int | None:
