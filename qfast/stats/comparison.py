@@ -121,11 +121,6 @@ def compare(
     bounds : (float, float), optional
         Numbers that no score can lie outside of; scores that are all at one of the two are yes or no.
 
-    Returns
-    -------
-    Comparison
-        All of it, with the verdict in ``better``.
-
     Notes
     -----
     Where a mean is not defined because scores are infinite, or undefined ones are kept, the verdict comes from the
@@ -309,11 +304,6 @@ def selection_bias(
     selected, fresh : array_like, (n_agents,)
         The winner's scores in the study that chose it and in a run with other seeds, at least two agents each;
         ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
-
-    Returns
-    -------
-    SelectionBias
-        Both means, their difference, and how large a bias would have been seen.
 
     Examples
     --------

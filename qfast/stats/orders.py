@@ -195,11 +195,6 @@ def performance_profile(
     thresholds : array_like, (n_thresholds,), optional
         Where to evaluate the profile, finite; by default at every distinct finite score, which is where it steps.
 
-    Returns
-    -------
-    Profile
-        The thresholds with the share above each and its band.
-
     Examples
     --------
     >>> performance_profile([1.0, 2.0, 2.0, 6.0], [0.0, 1.0, 2.0, 6.0]).share.tolist()

@@ -107,11 +107,6 @@ def ranking(
         The order is that of the agents whose score is defined.  With ``"keep"`` there is a winner only if it is
         the best whatever the undefined scores are.
 
-    Returns
-    -------
-    Ranking
-        The order, the number it goes by, and the winner.
-
     Examples
     --------
     >>> ranking([[1.0, 2.0], [3.0, 1.0], [2.0, 2.0]]).order

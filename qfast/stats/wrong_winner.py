@@ -157,7 +157,7 @@ def misranking(
         - ``Edgeworth`` beyond: the normal limit with its correction for skewness, error of order 1/k.
     missed by the test
         - ``exact, no test`` for k = 1: a t-test needs two seeds;
-        - ``exact, enumeration`` when all possible experiments can be listed (0/1 outcomes up to 511 seeds);
+        - ``exact, enumeration`` when all possible experiments can be listed (scores of 0 and 1: up to 511 seeds);
         - ``resampled`` otherwise, up to 1,000 seeds;
         - ``noncentral t`` beyond, as in :func:`seeds_for_power`.
 
