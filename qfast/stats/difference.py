@@ -36,7 +36,7 @@ from qfast.stats.scores import (
 
 __all__ = [
     "RankAnswer", "effect_of_pair", "effect_size", "exact_p_of_separation", "mean_difference",
-    "probability_of_improvement", "rank_answer", "t_test_name",
+    "probability_of_improvement", "rank_answer", "t_test_name", "wins_and_ties",
 ]  # fmt: skip
 
 # Up to this many ways to deal the agents out, the p-value of the rank test is counted.
@@ -131,7 +131,7 @@ def _two_valued(x: Floats, y: Floats, values: tuple[float, float], level: float)
 def _two_valued_pairs(x: Floats, y: Floats, values: tuple[float, float], level: float) -> tuple[Estimate, float, str]:
     """Pairs that differ or not: McNemar's exact test; the interval is that of wins against losses."""
     width, wins, losses = values[1] - values[0], int((x > y).sum()), int((x < y).sum())
-    chance = _wins_and_ties(wins, x.size - wins - losses, x.size, level)
+    chance = wins_and_ties(wins, x.size - wins - losses, x.size, level)
     low, high = ((2 * end - 1) * width for end in (chance.interval.low, chance.interval.high))
     value = (wins - losses) / x.size * width
     estimate = around(value, low, high, level, "two values: Wilson of wins and losses")
@@ -143,7 +143,7 @@ def _sign_test(wins: int, losses: int) -> float:
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def _wins_and_ties(wins: int, ties: int, n: int, level: float) -> Estimate:
+def wins_and_ties(wins: int, ties: int, n: int, level: float) -> Estimate:
     """Probability of a win, ties counted half, from n pairs."""
     p = (wins + ties / 2) / n
     low, high = share_interval(p, n, level, ties)
@@ -288,7 +288,7 @@ def rank_answer(pair: Pair, *, higher_is_better: bool, level: float, tested: boo
 
 def _same_seed(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:
     wins, losses = int((x > y).sum()), int((x < y).sum())
-    return _wins_and_ties(wins, x.size - wins - losses, x.size, level), _sign_test(wins, losses) if tested else math.nan
+    return wins_and_ties(wins, x.size - wins - losses, x.size, level), _sign_test(wins, losses) if tested else math.nan
 
 
 def _independent(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:
