@@ -8,12 +8,20 @@ from typing import Final
 
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
-from qfast.problems.grids import cliff_walking, frozen_lake, grid, windy_gridworld
+from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
 from qfast.problems.lines import chain, corridor, random_walk, river_swim
-from qfast.problems.mazes import blocking_maze, dyna_maze, four_rooms, shortcut_maze
 from qfast.problems.random_problems import garnet, maximisation_bias
-from qfast.problems.taxi_rides import taxi
+from qfast.problems.textbook_grids import (
+    blocking_maze,
+    cliff_walking,
+    dyna_maze,
+    four_rooms,
+    frozen_lake,
+    shortcut_maze,
+    taxi,
+    windy_gridworld,
+)
 
 __all__ = ["GYMNASIUM_IDS", "names", "resolve"]
 

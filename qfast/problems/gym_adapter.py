@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qfast.arguments import shown
-from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning, warn_caller
+from qfast.arguments import optional, shown
+from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
-from qfast.problems.taxi_rides import TAXI_ACTIONS
+from qfast.problems.textbook_grids import TAXI_ACTIONS
 
 if TYPE_CHECKING:
     import gymnasium
@@ -73,10 +73,7 @@ def from_gymnasium(
     >>> from_gymnasium("FrozenLake-v1", is_slippery=False).is_deterministic
     True
     """
-    try:
-        import gymnasium
-    except ImportError as error:
-        raise MissingExtra("Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'") from error
+    gymnasium = optional("gymnasium", "gym", "from_gymnasium needs it")
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
         _check_lake(env, env_kwargs.get("desc"))
