@@ -19,8 +19,7 @@ _ROUNDING: Final = 1e-6
 
 def _possible(mdp: MDP) -> NDArray[np.bool_]:
     """The outcomes (S, A, K) that can occur wherever an agent can be."""
-    possible: NDArray[np.bool_] = (mdp.probability > 0) & mdp.decision_states[:, None, None]
-    return possible if mdp.allowed is None else possible & mdp.allowed[:, :, None]
+    return mdp._possible & mdp.decision_states[:, None, None]
 
 
 def _reach(mdp: MDP, gamma: float, possible: NDArray[np.bool_]) -> float:

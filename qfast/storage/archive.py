@@ -109,7 +109,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Write a file under another name, and give it its own in one step when all is on the disk; or leave the old one."""
+    """Write a file under another name, and give it its own in one step when all is on the disk, or let the old be."""
     check_file(target)
     final = Path(os.path.realpath(target))  # a link stays one
     _sweep(final)

@@ -57,7 +57,7 @@ class NpyColumns:
         return self.folder / f"{name}.npy"
 
     def begin(self, done: int, checksums: Mapping[str, int]) -> None:
-        """Open the files, to go on behind the first ``done`` agents, or BadFile if these do not have their checksums."""
+        """Open the files, to go on behind the first ``done`` agents; BadFile if they do not have their checksums."""
         for name, like in self._like.items():
             header, row, path = _header(name, like, self.n_agents), _row_bytes(like), self.path(name)
             try:

@@ -111,7 +111,7 @@ class Census:
         InvalidInput
             If there is no such policy.
         """
-        from qfast.truth.moves import unpack_actions
+        from qfast.truth.behaviour import unpack_actions
 
         chosen = np.zeros((self.mdp.n_states, self.mdp.n_actions), np.bool_)
         chosen[self.states] = unpack_actions(self.masks[self._number(policy)], self.mdp.n_actions)
