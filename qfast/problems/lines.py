@@ -33,16 +33,6 @@ def corridor(
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit, as in the article.
 
-    Returns
-    -------
-    MDP
-        `length` states and 2 actions, deterministic.
-
-    Raises
-    ------
-    InvalidInput
-        If `length` is below 2 or a reward is not finite.
-
     Notes
     -----
     Source: "An Idiot's Guide To Q-Learning" (2025), whose constants are the defaults. With discount g the value of
@@ -89,16 +79,6 @@ def random_walk(
         Reward of the step that enters the left or right end. Other steps pay 0.
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit.
-
-    Returns
-    -------
-    MDP
-        `n_states` + 2 states, 1 action, 2 equally likely outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If `n_states` is below 1 or even, or a reward is not finite.
 
     Notes
     -----
@@ -157,16 +137,6 @@ def chain(
     max_episode_steps : int or None, default 100
         Steps after which an episode is truncated; the papers run one episode of 1,000 steps.
 
-    Returns
-    -------
-    MDP
-        `n_states` states, 2 actions, up to 2 outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than 2 states, `slip` is outside [0, 1], or a reward is not finite.
-
     Notes
     -----
     Source: Dearden, Friedman & Russell (1998), "Bayesian Q-learning", AAAI, where it is the problem "Chain"; the slip
@@ -224,16 +194,6 @@ def river_swim(
     max_episode_steps : int or None, default 20
         Steps after which an episode is truncated. The source has none; 20 is the horizon of Osband, Russo & Van Roy
         (2013), "(More) efficient reinforcement learning via posterior sampling", NeurIPS.
-
-    Returns
-    -------
-    MDP
-        `n_states` states, 2 actions, up to 3 outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than 3 states or a reward is not finite.
 
     Notes
     -----

@@ -167,16 +167,6 @@ def maximisation_bias(
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit; no episode is longer than 2 steps.
 
-    Returns
-    -------
-    MDP
-        3 states, `n_actions` actions, `n_outcomes` equally likely outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than 2 actions or 1 outcome, or a number is not finite.
-
     Notes
     -----
     Source: Sutton & Barto (2018), Example 6.7 and Figure 6.5, where B has "many" actions; 10 is usual. Undiscounted,
@@ -233,22 +223,12 @@ def garnet(
     branching : int, default 2
         Number of next states of each state and action, in [1, `n_states`].
     reward_std : float, default 1
-        Standard deviation of the rewards over states and actions. Each is fixed once drawn.
+        Standard deviation, at least 0, of the rewards over states and actions. Each is fixed once drawn.
     seed : int, default 0
         Seed of the problem, at least 0. The same seed gives the same problem for one version of NumPy: it drives
         ``numpy.random.Generator``.
     max_episode_steps : int or None, default 100
         Steps after which an episode is truncated.
-
-    Returns
-    -------
-    MDP
-        `n_states` states, `n_actions` actions, `branching` outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If a size is below 1, `branching` is above `n_states`, or `reward_std` is negative.
 
     Notes
     -----

@@ -109,11 +109,6 @@ def frozen_lake(
     max_episode_steps : int or None, default 100
         Gymnasium registers 100 for FrozenLake-v1 and 200 for FrozenLake8x8-v1.
 
-    Raises
-    ------
-    InvalidInput
-        As `grid` does.
-
     Notes
     -----
     Source: Gymnasium, ``envs/toy_text/frozen_lake.py``. Without a limit and undiscounted, an optimal policy reaches
@@ -184,11 +179,6 @@ def windy_gridworld(*, moves: str = "four", stochastic_wind: bool = False, max_e
         Whether a wind that blows varies by -1, 0 or +1 row, with 1/3 each (Exercise 6.10).
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit, as in the book.
-
-    Raises
-    ------
-    InvalidInput
-        For other moves or a limit below 1.
 
     Notes
     -----
@@ -326,16 +316,11 @@ def four_rooms(
     slip : float in [0, 1], default 1/3
         Probability of another direction than the wanted one; 0 for a deterministic problem.
     start : tuple of int or None, default (1, 1)
-        Row and column of the start, by default the upper left corner; None for any cell but the goal, equally likely.
+        Free cell (row, column) of the start, by default the upper left one; None for any but the goal, equally likely.
     goal : tuple of int, default (7, 9)
-        Row and column of the goal, by default the hallway between the rooms on the right.
+        Free cell of the goal, by default the hallway between the rooms on the right.
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit.
-
-    Raises
-    ------
-    InvalidInput
-        If start or goal is a wall or outside, they are the same, `slip` is outside [0, 1], or the limit is below 1.
 
     Notes
     -----
@@ -396,11 +381,6 @@ def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
         Whether a move that is possible goes astray to either side with 0.1 each.
     max_episode_steps : int or None, default 200
         Steps after which an episode is truncated; 200 is what Gymnasium registers.
-
-    Returns
-    -------
-    MDP
-        The problem; 400 of the states can be acted in, 4 are terminal.
 
     Notes
     -----
