@@ -244,9 +244,7 @@ def _dense(transition: Any, right: Floats, gamma: float, n_blocks: int) -> Float
         rows = slice(block * size, (block + count) * size)
         entries = slice(transition.indptr[rows.start], transition.indptr[rows.stop])
         flat = np.bincount(
-            position[entries] - rows.start * size,
-            weights=transition.data[entries],
-            minlength=count * size * size,
+            position[entries] - rows.start * size, weights=transition.data[entries], minlength=count * size * size
         )
         system = -gamma * flat.reshape(count, size, size)
         system[:, np.arange(size), np.arange(size)] += 1.0
@@ -268,10 +266,7 @@ def _envelope(transition: Any) -> float:
 def _sparse_lu(system: Any, right: Floats) -> Floats:
     # Rows are diagonally dominant, so that pivots may stay on the diagonal, where a symmetric order keeps fill low.
     factors = linalg.splu(
-        sparse.csc_array(system),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.01,
-        options={"SymmetricMode": True},
+        sparse.csc_array(system), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
     )
     total: Floats = factors.solve(right)
     total += factors.solve(right - system @ total)  # one step of refinement

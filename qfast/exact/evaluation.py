@@ -17,14 +17,7 @@ from qfast.arguments import flag, number
 from qfast.errors import InvalidInput
 from qfast.exact.chains import Bools, Chain, Floats, settled_sum, steps_to_end
 from qfast.exact.model import Model, acting_states, build_model, in_parts
-from qfast.exact.policies import (
-    ROWS,
-    canonical_policies,
-    check_limit,
-    check_policies,
-    check_policy,
-    distinct_policies,
-)
+from qfast.exact.policies import ROWS, canonical_policies, check_limit, check_policies, check_policy, distinct_policies
 from qfast.exact.results import FiniteHorizon, PolicyValue, PolicyValues, WithinLimit, start_value
 from qfast.model.mdp import MDP, check_mdp
 

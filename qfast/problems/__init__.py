@@ -24,27 +24,7 @@ from qfast.problems.textbook_grids import (
 )
 
 __all__ = [
-    "GYMNASIUM_IDS",
-    "arrows",
-    "blocking_maze",
-    "chain",
-    "cliff_walking",
-    "corridor",
-    "dyna_maze",
-    "equally_likely",
-    "four_rooms",
-    "from_P",
-    "from_gymnasium",
-    "frozen_lake",
-    "garnet",
-    "grid",
-    "maximisation_bias",
-    "names",
-    "normal",
-    "random_walk",
-    "resolve",
-    "river_swim",
-    "shortcut_maze",
-    "taxi",
-    "windy_gridworld",
-]
+    "GYMNASIUM_IDS", "arrows", "blocking_maze", "chain", "cliff_walking", "corridor", "dyna_maze", "equally_likely",
+    "four_rooms", "from_P", "from_gymnasium", "frozen_lake", "garnet", "grid", "maximisation_bias", "names",
+    "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi", "windy_gridworld",
+]  # fmt: skip

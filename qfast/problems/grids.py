@@ -90,8 +90,7 @@ class Cells:
         """The state (n_states,) that a move, rows down and columns right, leads to: edges and walls stop it."""
         n_rows, n_columns = self.state.shape
         entered = self.state[
-            np.clip(self.row + move[0], 0, n_rows - 1),
-            np.clip(self.column + move[1], 0, n_columns - 1),
+            np.clip(self.row + move[0], 0, n_rows - 1), np.clip(self.column + move[1], 0, n_columns - 1)
         ]
         return np.where(entered < 0, np.arange(self.letter.size), entered)
 

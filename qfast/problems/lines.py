@@ -172,11 +172,7 @@ def chain(
 
 
 def river_swim(
-    n_states: int = 6,
-    *,
-    left_reward: float = 5.0,
-    right_reward: float = 10_000.0,
-    max_episode_steps: int | None = 20,
+    n_states: int = 6, *, left_reward: float = 5.0, right_reward: float = 10_000.0, max_episode_steps: int | None = 20
 ) -> MDP:
     """Make river swim: swimming right is against the current, and only the far right end pays well.
 

@@ -48,20 +48,12 @@ def normal(mean: float, std: float) -> NormalDist:
 
     Parameters
     ----------
-    mean : float
-        Its mean.
-    std : float
-        Its standard deviation, at least 0.
+    mean, std : float
+        Finite; the standard deviation is at least 0.
 
     Returns
     -------
     statistics.NormalDist
-        The distribution.
-
-    Raises
-    ------
-    InvalidInput
-        If a number is not finite or `std` is negative.
 
     Examples
     --------
