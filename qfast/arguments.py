@@ -170,13 +170,15 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)", fix: str = "use
     qfast.errors.InvalidInput: gamma=1 is outside [0, 1); use a discount such as 0.9
     """
     low, high = map(float, interval[1:-1].split(","))
-    if is_number(value):
-        if low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]"):
-            with contextlib.suppress(OverflowError):  # a whole number beyond float64 is not finite
-                return float(value)
-        rule = "not a finite number" if low == -high == -np.inf else f"outside {interval}"
+    if is_number(value) and (
+        low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")
+    ):
+        with contextlib.suppress(OverflowError):  # a whole number beyond float64 is not finite
+            return float(value)
+    if interval == "(-inf, inf)":
+        rule = "not finite" if is_number(value) else "not a number"
     else:
-        rule = "not a finite number" if low == -high == -np.inf else f"not a number in {interval}"
+        rule = f"outside {interval}" if is_number(value) else f"not a number in {interval}"
     raise InvalidInput(f"{name}={value!r:.60} is {rule}; {fix}")
 
 

@@ -75,8 +75,8 @@ def test_indentation_does_not_count_and_rows_may_be_a_list() -> None:
         ("SG", {"slip": 1.2}, r"slip=1.2 is outside \[0, 1\]"),
         ("SG", {"slip": float("nan")}, "slip=nan is outside"),
         ("SG", {"slip": "much"}, "slip='much' is not a number"),
-        ("SG", {"step_reward": float("inf")}, "step_reward=inf is not a finite number"),
-        ("SG", {"goal_reward": "1"}, "goal_reward='1' is not a finite number"),
+        ("SG", {"step_reward": float("inf")}, "step_reward=inf is not finite"),
+        ("SG", {"goal_reward": "1"}, "goal_reward='1' is not a number"),
         ("SG", {"max_episode_steps": 0}, "max_episode_steps=0"),
     ],
 )

@@ -71,7 +71,7 @@ def test_corridor_s_rewards_can_be_set() -> None:
     [
         (lambda: corridor(1), "length=1 is not a whole number of at least 2"),
         (lambda: corridor(2.5), "length=2.5 is not a whole number"),
-        (lambda: corridor(goal=float("nan")), "goal=nan is not a finite number"),
+        (lambda: corridor(goal=float("nan")), "goal=nan is not finite"),
         (lambda: random_walk(4), "n_states=4 is even"),
         (lambda: chain(1), "n_states=1 is not a whole number of at least 2"),
         (lambda: chain(slip=2), r"slip=2 is outside \[0, 1\]"),
