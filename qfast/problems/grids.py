@@ -21,15 +21,7 @@ from qfast.problems.outcomes import Tables
 __all__ = ["FOUR_MOVES", "PROBABILITY", "Cells", "grid", "grid_mdp", "slip_shares", "slippery_grid"]
 
 #: What each character of a map means.
-CELLS: Final[Mapping[str, str]] = {
-    "S": "start",
-    "G": "goal",
-    "H": "hole",
-    "C": "cliff",
-    WALL: "wall",
-    ".": "floor",
-    "F": "floor",
-}
+_CELLS: Final = {"S": "start", "G": "goal", "H": "hole", "C": "cliff", WALL: "wall", ".": "floor", "F": "floor"}
 
 #: Moves (rows, columns) in the order of Gymnasium's FrozenLake.
 FOUR_MOVES: Final[Mapping[str, tuple[int, int]]] = {"left": (0, -1), "down": (1, 0), "right": (0, 1), "up": (-1, 0)}
@@ -61,8 +53,8 @@ class Cells:
             raise InvalidInput("the grid is empty; give rows of cells such as 'S..G'")
         for r, line in enumerate(rows):
             for c, character in enumerate(line):
-                if character not in CELLS:
-                    meanings = ", ".join(f"{key} {meaning}" for key, meaning in CELLS.items())
+                if character not in _CELLS:
+                    meanings = ", ".join(f"{key} {meaning}" for key, meaning in _CELLS.items())
                     raise InvalidInput(f"the grid has {character!r} in row {r}, column {c}; cells are {meanings}")
             if len(line) != len(rows[0]):
                 raise InvalidInput(
@@ -132,7 +124,7 @@ def grid_mdp(
         raise InvalidInput(
             f"the grid has a cliff and {starts.size} starts; a fall leads back to the start, so put only one S"
         )
-    pays = np.array([rewards["floor" if CELLS[c] == "start" else CELLS[c]] for c in cells.letter.tolist()])
+    pays = np.array([rewards["floor" if _CELLS[c] == "start" else _CELLS[c]] for c in cells.letter.tolist()])
     by_move = np.stack([cells.after(move) for move in moves.values()])
     turned = [[(a + turn) % len(moves) for turn, _ in shares] for a in range(len(moves))]
     entered = np.moveaxis(by_move[np.array(turned)], 2, 0)  # (action, outcome, state) to (state, action, outcome)

@@ -14,7 +14,7 @@ probability 1/K each, and every bin is replaced by its mean. What this keeps and
 
 import math
 from statistics import NormalDist
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,23 +24,6 @@ from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 
 __all__ = ["equally_likely", "garnet", "maximisation_bias", "normal"]
-
-
-@runtime_checkable
-class FrozenDistribution(Protocol):
-    """What `equally_likely` needs of a frozen distribution of ``scipy.stats``."""
-
-    def ppf(self, q: float) -> float:
-        """Quantile function."""
-
-    def cdf(self, x: float) -> float:
-        """Distribution function."""
-
-    def mean(self) -> float:
-        """Mean."""
-
-    def expect(self, func: object = None, *, lb: float | None = None, ub: float | None = None) -> float:
-        """Integral of x over [lb, ub] under the distribution."""
 
 
 def normal(mean: float, std: float) -> NormalDist:
@@ -66,7 +49,7 @@ def normal(mean: float, std: float) -> NormalDist:
     return NormalDist(number("mean", mean), float(std))
 
 
-def equally_likely(distribution: NormalDist | FrozenDistribution, k: int) -> NDArray[np.float64]:
+def equally_likely(distribution: Any, k: int) -> NDArray[np.float64]:
     """Turn a distribution into K equally likely outcomes with the same mean.
 
     Outcome i is the mean of the distribution between its quantiles i/K and (i + 1)/K,
@@ -100,7 +83,7 @@ def equally_likely(distribution: NormalDist | FrozenDistribution, k: int) -> NDA
     k = whole("k", k)
     if isinstance(distribution, NormalDist):
         return distribution.mean + distribution.stdev * _standard_normal(k)
-    if not isinstance(distribution, FrozenDistribution):
+    if not all(hasattr(distribution, name) for name in ("ppf", "cdf", "mean", "expect")):
         raise InvalidInput(
             f"distribution={distribution!r} is no statistics.NormalDist and no frozen distribution of scipy.stats; "
             f"use normal(mean, std), or install SciPy (pip install 'qfast[study]') and give scipy.stats.expon(), say"
@@ -116,7 +99,7 @@ def _standard_normal(k: int) -> NDArray[np.float64]:
     return (means - means[::-1]) / 2  # symmetric to the last bit, so that the mean is exactly 0
 
 
-def _by_quantiles(distribution: FrozenDistribution, k: int) -> NDArray[np.float64]:
+def _by_quantiles(distribution: Any, k: int) -> NDArray[np.float64]:
     """Bin means from differences of G(u), the integral of the quantile function from 0 to u.
 
     With q = F^-1(u), ``G(u) = E[X; X <= q] - q (F(q) - u)``: the second term takes back the part of an atom at q that
