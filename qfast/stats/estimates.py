@@ -11,17 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_bounds, check_open_unit, check_scores, special, stats
-from qfast.stats.interval import (
-    Estimate,
-    Interval,
-    all_equal,
-    around,
-    exact_share,
-    not_defined,
-    noted,
-    unbounded,
-    z_of,
-)
+from qfast.stats.interval import Estimate, Interval, all_equal, around, exact_share, not_defined, noted, unbounded, z_of
 from qfast.stats.scores import (
     heavy_tails,
     in_range,

@@ -113,12 +113,7 @@ def _agents_for_share(share: float, half_width: float, level: float) -> int | No
 
 
 def seeds_for_width(
-    scores: ArrayLike,
-    half_width: float,
-    *,
-    quantity: str = "mean",
-    level: float = 0.95,
-    missing: Missing = "keep",
+    scores: ArrayLike, half_width: float, *, quantity: str = "mean", level: float = 0.95, missing: Missing = "keep"
 ) -> SeedsNeeded:
     r"""Number of agents for which an interval is as narrow as asked.
 
