@@ -352,6 +352,7 @@ def _compare(
     else:
         about = common_scores(study, asked, [i, j], missing=missing).about
     no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
+    no_mean = no_mean or result.difference.reason.removeprefix("not defined: ")
     return PairComparison(
         asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, about, silent,
         no_mean,

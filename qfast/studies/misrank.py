@@ -12,7 +12,8 @@ from qfast.errors import InvalidInput
 from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
 from qfast.stats._check import Rng
 from qfast.stats.estimates import mean_of
-from qfast.stats.populations import rivals_of
+from qfast.stats.rankings import rivals_of
+from qfast.stats.scores import in_range
 from qfast.studies.seeds import pair_of
 from qfast.studies.select import (
     Metric,
@@ -131,11 +132,13 @@ class StudyMisranking:
     def loss(self) -> Floats:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
         sign = 1 if self.metric.higher_is_better else -1
-        gaps = (sign * self.means).max() - sign * self.means
-        least = _ROUNDING * np.abs(self.means).max()
+        unit, (means,) = in_range(sign * self.means)
+        gaps = means.max() - means
+        least = _ROUNDING * np.abs(means).max()
         gaps[gaps <= least] = 0.0  # equal means that were summed in another order
         loss = np.asarray(self.named @ gaps, dtype=np.float64)
-        return np.where(loss <= least, 0.0, loss)
+        with np.errstate(over="ignore"):  # beyond the range of float64: infinite
+            return np.where(loss <= least, 0.0, loss) * unit
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -203,8 +206,8 @@ class StudyMisranking:
             end += f" ({self.enough.n:,} by the normal limit, 95 % interval {known})"
         if isinstance(self.result, Misranking):
             d = self.result.difference
-            by = f"{number(abs(d.value), d.interval.half_width)}"
-            truth = f"{self.labels[0]} is better than {self.labels[1]} by {by} in {self.metric.title}"
+            by = f" by {number(abs(d.value), d.interval.half_width)}" if d.defined else ""  # beyond float64
+            truth = f"{self.labels[0]} is better than {self.labels[1]}{by} in {self.metric.title}"
             if self.in_doubt:
                 truth += " (though the study itself leaves that open)"
         else:
