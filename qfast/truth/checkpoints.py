@@ -140,7 +140,7 @@ class Measurer:
 
         What it gives takes the number of a checkpoint, one after the other, and the agents' Q (n, S, A).
         """
-        from qfast.truth.behaviour import Behaviour
+        from qfast.truth.behaviour import Behaviour, distinct_masks
 
         judge, count = self.judge, len(out)
         group, masks = np.zeros(count, np.int64) if group is None else group, judge.no_masks(count)
@@ -174,7 +174,7 @@ class Measurer:
                 settle()
             if at_end:
                 if count and "greedy_return" in place:
-                    example, index = _distinct(masks)
+                    _, example, index, _ = distinct_masks(masks)
                     results[-1, place["greedy_return"]] = judge.outcomes(masks[example])[0][index]
                 out[...] = results.transpose(2, 0, 1)
 
@@ -190,20 +190,6 @@ def first_lasting(optimal: NDArray[np.bool_], episodes: NDArray[np.int64]) -> ND
     """The checkpoint from which on each agent stayed optimal up to the last one, of optimal (n, C); inf for never."""
     lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1).sum(axis=1)
     return np.where(lasting > 0, episodes[np.minimum(episodes.size - lasting, episodes.size - 1)], np.inf)
-
-
-def _distinct(masks: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """An example of each distinct one of n masks, and which of them each is."""
-    rows = np.ascontiguousarray(masks).reshape(len(masks), -1).view(np.uint8)
-    if rows.shape[1] > 8:
-        from qfast.truth.behaviour import distinct_masks
-
-        _, example, index, _ = distinct_masks(masks)
-        return example, index
-    keys = np.zeros((len(rows), 8), np.uint8)  # numbers are sorted ten times as fast as rows of bytes
-    keys[:, : rows.shape[1]] = rows
-    _, example, index = np.unique(keys.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
-    return example, index
 
 
 def checkpoint_measurer(
