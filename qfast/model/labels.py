@@ -1,8 +1,8 @@
 """Labels: what a user calls the states and actions of a problem, as plain values that files can keep.
 
-A label is a text, a whole number, a float, True, False, None, or a tuple of labels: what JSON can hold, so that nothing
-of the user's own code has to be found again when a file is read or a worker starts. Equal labels are one label, as they
-are in a dict: 1, 1.0 and True are the same.
+A label is a text, a whole number, a finite float, True, False, None, or a tuple of labels: what JSON can hold, so that
+nothing of the user's own code has to be found again when a file is read or a worker starts. Equal labels are one label,
+as they are in a dict: 1, 1.0 and True are the same.
 """
 
 import enum
@@ -58,8 +58,8 @@ def label_of(value: Any, what: str = "a state") -> Label:
     for kind, plain in _PLAIN.items():
         if isinstance(value, kind):
             label = plain(value)
-            if kind is float and math.isnan(label):
-                raise InvalidInput(f"{what} is or holds nan, which is not equal to itself; use None instead")
+            if kind is float and not math.isfinite(label):
+                raise InvalidInput(f"{what} is or holds {label}, which JSON cannot hold; use a text such as '{label}'")
             return label  # type: ignore[no-any-return]
     fix = next((fix for kind, fix in _INSTEAD.items() if isinstance(value, kind)), "a tuple of the numbers in it")
     text = printable(f"{value!r:.80}")

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,9 @@ from qfast.model.mdp_text import described
 from qfast.model.reachability import Edges, reach, terminal_starts
 from qfast.storage.archive import read_npz, write_npz
 from qfast.text import printable
+
+if TYPE_CHECKING:
+    from qfast.exact.sampling import SamplingError
 
 __all__ = ["MDP", "check_mdp"]
 
@@ -367,6 +370,12 @@ class MDP:
         changed = object.__new__(type(self))
         changed.__setstate__({**self.__getstate__(), "max_episode_steps": limit})
         return changed
+
+    def sampling_error(self, gamma: float, policy: ArrayLike | None = None) -> "SamplingError":
+        """Estimate how wrong a value may be since probabilities come from samples; see `qfast.exact.sampling_error`."""
+        from qfast.exact.sampling import sampling_error
+
+        return sampling_error(self, gamma, policy)
 
     @cached_property
     def digest(self) -> str:

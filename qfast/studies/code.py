@@ -192,9 +192,7 @@ def _written(mdp: MDP) -> str:
     for name, count in (("state_names", mdp.n_states), ("action_names", mdp.n_actions)):
         if getattr(mdp, name) != tuple(map(str, range(count))):
             parts.append(f"{name}={list(getattr(mdp, name))!r}")
-    for name in ("states", "actions"):
-        if name in arrays:
-            parts.append(f"{name}={list(getattr(mdp, name))!r}")
+    parts += [f"{name}={list(getattr(mdp, name))!r}" for name in ("states", "actions") if name in arrays]
     if mdp.counts is not None:
         parts.append(f"counts={mdp.counts.tolist()}")
     if mdp.name is not None:
