@@ -117,7 +117,7 @@ def _value(encoded: Any) -> str:
     value = decode(encoded)
     if isinstance(value, Shape):
         return f"qfast.{value.name}({value.start!r}, {value.stop!r})"
-    if isinstance(value, np.ndarray) and value.size <= _MOST_WRITTEN:
+    if isinstance(value, np.ndarray) and value.size <= _MOST_WRITTEN and np.isfinite(value).all():
         return repr(value.tolist())
     return f"qfast.studies.settings.decode({encoded!r})"
 
