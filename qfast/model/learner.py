@@ -165,7 +165,7 @@ def make_learner(*, n_agents: int, episodes: int, mdp: MDP | None = None, **give
 
     pairs = None if mdp is None else np.ones((mdp.n_states, mdp.n_actions), np.bool_)
     if mdp is not None and mdp.allowed is not None:
-        pairs = mdp.allowed
+        pairs = mdp.allowed | ~mdp.allowed.any(axis=1, keepdims=True)  # nobody acts where nothing is allowed
 
     def rate(setting: Setting) -> Rate:
         value = settings[setting.name]
