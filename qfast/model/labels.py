@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from qfast.arguments import shown
 from qfast.errors import InvalidInput
+from qfast.storage.archive import read_json
 from qfast.text import check_printable, printable
 
-__all__ = ["Label", "checked_labels", "checked_title", "decoded", "encoded", "label_of", "names_of"]
+__all__ = ["Label", "checked_labels", "checked_title", "decoded", "encoded", "label_of", "names_of", "title_of"]
 
 Label: TypeAlias = "str | int | float | bool | tuple[Label, ...] | None"
 
@@ -120,6 +121,12 @@ def checked_title(name: str | None) -> str | None:
     return str(check_printable("name", name))
 
 
+def title_of(text: str) -> str | None:
+    """Make a name of a text from elsewhere, such as a file's: printable and short; None where nothing is left."""
+    text = printable(text).strip()
+    return (text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 1]}…") or None
+
+
 def encoded(labels: Sequence[Label]) -> NDArray[np.str_]:
     """Write labels as an array of texts, each of them JSON, for files."""
     return np.array([json.dumps(label) for label in labels])
@@ -128,6 +135,6 @@ def encoded(labels: Sequence[Label]) -> NDArray[np.str_]:
 def decoded(what: str, texts: NDArray[Any]) -> list[Any]:
     """Read what `encoded` wrote; lists are made tuples when they are checked."""
     try:
-        return [json.loads(text) for text in texts.tolist()]
+        return [read_json(text) for text in texts.tolist()]
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{what} holds what is no JSON ({error})") from error

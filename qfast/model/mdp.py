@@ -366,9 +366,32 @@ class MDP:
         >>> MDP([[0]], [[1.0]], terminated=[[True]]).with_limit(7).max_episode_steps
         7
         """
-        limit = mdp_checks.episode_limit(max_episode_steps)
+        return self._with(max_episode_steps=mdp_checks.episode_limit(max_episode_steps))
+
+    def with_name(self, name: str | None) -> "MDP":
+        """Give the same problem another name; None for none.
+
+        Parameters
+        ----------
+        name : str or None
+            A short text on one line, which repr, tables and `qfast show` print.
+
+        Returns
+        -------
+        MDP
+            Equal to this one: the name makes no difference.
+
+        Examples
+        --------
+        >>> MDP([[0]], [[1.0]], terminated=[[True]]).with_name("coin").name
+        'coin'
+        """
+        return self._with(name=checked_title(name))
+
+    def _with(self, **changes: Any) -> "MDP":
+        """Give a copy with some fields, already checked, changed."""
         changed = object.__new__(type(self))
-        changed.__setstate__({**self.__getstate__(), "max_episode_steps": limit})
+        changed.__setstate__(self.__getstate__() | changes)
         return changed
 
     def sampling_error(self, gamma: float, policy: ArrayLike | None = None) -> "SamplingError":
