@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DamagedPartWarning,
         Interrupted,
         InvalidInput,
+        LeftOutWarning,
         MissingExtra,
         MissingLimitWarning,
         QfastError,
@@ -39,8 +40,8 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning",
-        "QfastError", "Unfinished",
+        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
+        "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
@@ -63,6 +64,7 @@ __all__ = [
     "Evaluation",
     "Interrupted",
     "InvalidInput",
+    "LeftOutWarning",
     "Metric",
     "MissingExtra",
     "MissingLimitWarning",

@@ -10,7 +10,7 @@ import sys
 import warnings
 
 __all__ = [
-    "BadFile", "DamagedPartWarning", "DivergedWarning", "Interrupted", "InvalidInput", "MissingExtra",
+    "BadFile", "DamagedPartWarning", "DivergedWarning", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
     "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished", "warn_caller",
 ]  # fmt: skip
 
@@ -34,6 +34,10 @@ class MissingExtra(QfastError, ImportError):
 
 class BadFile(QfastError, ValueError):
     """A file that is truncated, damaged, foreign, or of a version that this qfast cannot read."""
+
+
+class LeftOutWarning(UserWarning):
+    """What was written has no place for a part of the problem, such as its episode limit."""
 
 
 class MissingLimitWarning(UserWarning):

@@ -400,6 +400,12 @@ class MDP:
 
         return sampling_error(self, gamma, policy)
 
+    def to_P(self, *, labels: bool = False) -> dict[Any, dict[Any, list[tuple[float, Any, float, bool]]]]:  # noqa: N802
+        """Give Gymnasium's table ``P[s][a]``, by numbers or by your labels; see `qfast.problems.to_P`."""
+        from qfast.problems.writers import to_P
+
+        return to_P(self, labels=labels)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the MDP but its `name`, 64 hexadecimal digits; the same on every machine."""

@@ -22,9 +22,11 @@ from qfast.problems.textbook_grids import (
     taxi,
     windy_gridworld,
 )
+from qfast.problems.writers import to_P, write_drn
 
 __all__ = [
     "GYMNASIUM_IDS", "arrows", "blocking_maze", "chain", "cliff_walking", "corridor", "dyna_maze", "equally_likely",
     "four_rooms", "from_P", "from_gymnasium", "frozen_lake", "garnet", "grid", "maximisation_bias", "names",
-    "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi", "windy_gridworld",
+    "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi", "to_P",
+    "windy_gridworld", "write_drn",
 ]  # fmt: skip

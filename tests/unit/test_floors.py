@@ -31,7 +31,8 @@ ABOVE_ALL = {"__init__", "__main__"}
 
 # An MDP, a Run or a Study offers what higher floors make of it, as methods that import inside.
 LATE_BINDINGS = {
-    ("model", "exact"), ("run", "truth"), ("run_files", "truth"), ("studies", "plots"), ("studies", "reports"),
+    ("model", "exact"), ("model", "problems"), ("run", "truth"), ("run_files", "truth"), ("studies", "plots"),
+    ("studies", "reports"),
 }  # fmt: skip
 
 
