@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfast.arguments import flag, path_of
 from qfast.errors import LeftOutWarning, warn_caller
@@ -121,7 +120,7 @@ def write_drn(mdp: MDP, path: str | os.PathLike[str]) -> Path:
       action 1 [2]
         1 : 1
     state 1 [0] terminal
-      action 0 [0]
+      action -1 [0]
         1 : 1
     <BLANKLINE>
     """
@@ -142,7 +141,7 @@ def _drn(mdp: MDP, lost: list[str]) -> Iterator[str]:
     possible = mdp._possible
     ends = mdp.terminal_states
     elsewhere = bool((possible & mdp.terminated & ~ends[mdp.next_state])[~ends].any())
-    taken: NDArray[np.bool_] = np.any(possible, axis=2)
+    taken: Any = possible.any(axis=2)
     yield f"// {printable(mdp.name or 'MDP')}"
     yield from (f"// without {what}" for what in lost)
     yield from ("@type: MDP", "@parameters", "", "@reward_models", "reward", "@nr_states")
@@ -152,11 +151,12 @@ def _drn(mdp: MDP, lost: list[str]) -> Iterator[str]:
     yield str(int(n_choices) + elsewhere)
     yield "@model"
     plain = all(_PLAIN.fullmatch(name) for name in mdp.action_names)
+    first = mdp.action_names[0] if plain else "0"  # no name that others do not have
     for s in range(mdp.n_states):
         if mdp.state_names[s] != str(s):
             yield f"// {mdp.state_names[s]}"
         if ends[s] or not taken[s].any():
-            yield from _stays(s)
+            yield from _stays(s, first)
             continue
         yield f"state {s} [0]" + " init" * bool(mdp.start[s] > 0)
         for a in np.flatnonzero(taken[s]).tolist():
@@ -168,11 +168,11 @@ def _drn(mdp: MDP, lost: list[str]) -> Iterator[str]:
             total = np.bincount(where.reshape(-1), share)
             yield from (f"\t\t{t} : {_number(p)}" for t, p in zip(entered.tolist(), total.tolist(), strict=True) if p)
     if elsewhere:
-        yield from _stays(mdp.n_states)
+        yield from _stays(mdp.n_states, first)
 
 
-def _stays(state: int) -> Iterator[str]:
-    yield from (f"state {state} [0] terminal", "\taction 0 [0]", f"\t\t{state} : 1")
+def _stays(state: int, action: str) -> Iterator[str]:
+    yield from (f"state {state} [0] terminal", f"\taction {action} [0]", f"\t\t{state} : 1")
 
 
 def _number(value: float) -> str:

@@ -100,6 +100,7 @@ def test_names_are_kept_where_they_may(tmp_path: Path) -> None:
     mdp = MDP(**MASKED, states=["a\n", "b", ("end", 1)], actions=["go", "wait"])
     text = problems.write_drn(mdp, tmp_path / "a.drn").read_text()
     assert "\taction go [2.5]\n" in text
+    assert set(re.findall(r"action (\S+)", text)) == {"go", "wait"}  # also where episodes have ended
     assert "// a\\n\nstate 0 [0] init\n" in text
     assert "// ('end', 1)\nstate 2 [0] terminal\n" in text
     odd = MDP(**MASKED, actions=["go on", "wait"])
