@@ -7,10 +7,10 @@ from typing import Any
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.seeding import seed_from_json
 from qfast.model.settings import DEFAULTS
+from qfast.studies.dataset import need
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
-from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.studies.settings import decode
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count

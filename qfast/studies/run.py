@@ -13,8 +13,8 @@ from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed
 from qfast.model.settings import DEFAULT_EPSILON, settings_in
+from qfast.studies.dataset import need
 from qfast.studies.job import prepare
-from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
 

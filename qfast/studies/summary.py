@@ -1,22 +1,25 @@
-"""One metric of every configuration: where its agents are, how sure that is, and how far they lie apart."""
+"""One metric of every configuration: where its agents are, how sure that is, how far they lie apart; and profiles."""
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import shown
 from qfast.errors import InvalidInput
 from qfast.stats import (
     Estimate,
     PrecisionRule,
+    Profile,
     Quantile,
     Summary,
     ToleranceInterval,
     estimate_share,
+    performance_profile,
     summarize,
 )
 from qfast.studies.select import (
@@ -24,23 +27,30 @@ from qfast.studies.select import (
     Missing,
     Ranked,
     StudyData,
+    common_scores,
     earliest,
     metric_of,
-    note_of,
-    precision_of,
     ranked,
+    refuse_undefined,
     restricted,
     scores_of,
     select,
+    settings_json,
 )
-from qfast.studies.texts import UNDEFINED, about_agents, columns, number, percent, plus_minus, with_interval
+from qfast.studies.texts import UNDEFINED, Answer, about_agents, columns, number, percent, plus_minus, with_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["ConfigurationSummary", "StudySummary", "summarize_study"]
+__all__ = ["ConfigurationSummary", "StudyProfile", "StudySummary", "profile_study", "summarize_study"]
 
 Floats = NDArray[np.float64]
+
+_NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
+_MOST_REASONS = 12
+# By default a profile steps at every score, which is too fine for a table of many configurations.
+_MOST_STEPS = 1000
+_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +96,13 @@ class ConfigurationSummary:
         """Every number that has a confidence interval, with its name."""
         one = self.summary
         yield from (("mean", one.mean), ("median", one.median), ("iqm", one.iqm), ("std", one.std))
-        for quantile in one.quantiles:
-            yield f"q{100 * quantile.p:g}", quantile.estimate
-        if one.share is not None:
-            yield "share", one.share
-        if self.optimal is not None:
-            yield "optimal", self.optimal
-        if self.happened is not None:
-            yield "happened", self.happened
+        yield from ((f"q{100 * quantile.p:g}", quantile.estimate) for quantile in one.quantiles)
+        shares = (("share", one.share), ("optimal", self.optimal), ("happened", self.happened))
+        yield from ((name, estimate) for name, estimate in shares if estimate is not None)
 
 
 @dataclass(frozen=True, slots=True)
-class StudySummary:
+class StudySummary(Answer):
     """What `Study.summary` found; printing it gives two tables, the uncertainty apart from the spread.
 
     Parameters
@@ -177,16 +182,13 @@ class StudySummary:
             if tidy:
                 table += [head | line for line in self._lines(row)]
                 continue
-            line = row.summary.as_dict() | {f"{name}_after": value for name, value in row.after.items()}
-            for name, estimate in (("optimal", row.optimal), ("happened", row.happened)):
-                if estimate is not None:
-                    line |= {
-                        name: estimate.value,
-                        f"{name}_low": estimate.interval.low,
-                        f"{name}_high": estimate.interval.high,
-                    }
             counts = {"n": row.n, "n_undefined": row.n_undefined}
-            table.append(head | counts | {k: v for k, v in line.items() if k not in counts})
+            line = head | counts | row.summary.as_dict() | counts
+            line |= {f"{name}_after": value for name, value in row.after.items()}
+            for name, e in (("optimal", row.optimal), ("happened", row.happened)):
+                if e is not None:
+                    line |= {name: e.value, f"{name}_low": e.interval.low, f"{name}_high": e.interval.high}
+            table.append(line)
         return pd.DataFrame(table)
 
     def _lines(self, row: ConfigurationSummary) -> Iterator[dict[str, Any]]:
@@ -195,69 +197,61 @@ class StudySummary:
             line = {"statistic": name, "value": e.value, "low": ends.low, "high": ends.high, "level": ends.level}
             yield line | {"method": ends.method if e.defined else f"{UNDEFINED}: {e.reason}"}
         t = row.summary.tolerance
-        text = f"holds {100 * t.content:g} % of agents; {t.method}"
-        yield {
-            "statistic": "tolerance", "value": np.nan, "low": t.low, "high": t.high, "level": t.confidence,
-            "method": text,
-        }  # fmt: skip
+        line = {"statistic": "tolerance", "value": np.nan, "low": t.low, "high": t.high, "level": t.confidence}
+        yield line | {"method": f"holds {100 * t.content:g} % of agents; {t.method}"}
 
     def certainty(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how well each number is known."""
-        header = ["configuration", "agents", "mean", "median", "IQM"]
-        shares = self._shares()
-        header += [title for title, _ in shares]
-        rows, time = [], self.metric.is_time
+        shares, time = self._shares(), self.metric.is_time
+        header = ["configuration", "agents", "mean", "median", "IQM", *(title for title, _ in shares)]
+        rows = []
         for row in self.rows:
             one = row.summary
-            cells = [row.label, about_agents(row.n, row.n_undefined)]
+            cells = [plus_minus(one.mean), with_interval(one.median, time=time), plus_minus(one.iqm)]
             if row.after:
-                cells += [self._between(row, name, e) for name, e in list(row.estimates())[:3]]
-            else:
-                cells += [plus_minus(one.mean), with_interval(one.median, time=time), plus_minus(one.iqm)]
-            cells += [_share_text(getter(row)) for _, getter in shares]
-            rows.append(cells)
+                after = (("mean", one.mean), ("median", one.median), ("iqm", one.iqm))
+                cells = [with_interval(e, time=time, after=row.after.get(name)) for name, e in after]
+            cells += [_share_text(share(row)) for _, share in shares]
+            rows.append([row.label, about_agents(row.n, row.n_undefined), *cells])
         return header, rows
 
     def spread(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how far the agents lie apart."""
         first = self.rows[0].summary
-        content = f"at least {100 * first.tolerance.content:g} % within"
-        header = ["configuration", "std over agents"]
-        header += [f"{100 * quantile.p:g} %" for quantile in first.quantiles]
-        header.append(content)
-        rows = []
-        for row in self.rows:
-            one = row.summary
-            cells = [row.label, with_interval(one.std)]
-            cells += [self._between(row, f"q{100 * q.p:g}", q.estimate, ends=False) for q in one.quantiles]
-            cells.append(self.range_text(row))
-            rows.append(cells)
-        return header, rows
+        header = ["configuration", "std over agents", *(f"{100 * quantile.p:g} %" for quantile in first.quantiles)]
+        rows = [
+            [
+                row.label,
+                with_interval(row.summary.std),
+                *(self._quantile_text(row, quantile) for quantile in row.summary.quantiles),
+                self.range_text(row),
+            ]
+            for row in self.rows
+        ]
+        return [*header, f"at least {100 * first.tolerance.content:g} % within"], rows
 
-    def _between(self, row: ConfigurationSummary, name: str, estimate: Estimate, *, ends: bool = True) -> str:
-        """An estimate; of a time that is known between two checkpoints only, as both of them."""
-        if not estimate.defined:
-            return UNDEFINED
-        text = with_interval(estimate, time=self.metric.is_time, after=row.after.get(name))
-        if not ends and not row.after:
-            return number(estimate.value, _digits(row), time=self.metric.is_time)
-        return text if ends else text.partition(" [")[0]
+    def _quantile_text(self, row: ConfigurationSummary, quantile: Quantile) -> str:
+        """A quantile; of a time that is known between two checkpoints only, both of them."""
+        e, time = quantile.estimate, self.metric.is_time
+        if e.defined and not row.after:
+            return number(e.value, _digits(row), time=time)
+        return with_interval(e, time=time, after=row.after.get(f"q{100 * quantile.p:g}")).partition(" [")[0]
 
     def range_text(self, row: ConfigurationSummary) -> str:
         """The range that holds most agents, or that there are too few to name one."""
-        low, high, time = row.summary.tolerance.low, row.summary.tolerance.high, self.metric.is_time
-        if math.isnan(low) or math.isnan(high):
+        ends = row.summary.tolerance.low, row.summary.tolerance.high
+        if any(map(math.isnan, ends)):
             return UNDEFINED
         if not row.range_known:
             return f"unknown ({about_agents(row.n, row.n_undefined)} agents)"
-        return f"{number(low, _digits(row), time=time)} to {number(high, _digits(row), time=time)}"
+        return " to ".join(number(end, _digits(row), time=self.metric.is_time) for end in ends)
 
-    def _shares(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        name = self.metric.name
-        bars = {row.summary.at_least for row in self.rows}
-        if None not in bars and name != "optimal":
-            found.append((f"share >= {max(bars):g}", lambda row: row.summary.share))  # type: ignore[type-var]
+    def _shares(self) -> list[tuple[str, Callable[[ConfigurationSummary], Estimate | None]]]:
+        """The columns of shares that the table of certainty has: title, and where a row has it."""
+        found: list[tuple[str, Callable[[ConfigurationSummary], Estimate | None]]] = []
+        bars = [row.summary.at_least for row in self.rows if row.summary.at_least is not None]
+        if len(bars) == len(self.rows) and self.metric.name != "optimal":
+            found.append((f"share >= {max(bars):g}", lambda row: row.summary.share))
         if any(row.happened is not None for row in self.rows):
             found.append(("share ever", lambda row: row.happened))
         if any(row.optimal is not None for row in self.rows):
@@ -293,11 +287,11 @@ class StudySummary:
 
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
-        o, percent_level = self.metric, f"{100 * self.level:g} %"
-        lines = [f"{o.axis}; {o.direction}"]
-        if o.description:
-            lines.append(f"  {o.description}")
-        lines += ["", f"How well it is known: {percent_level} confidence intervals; they shrink as agents are added"]
+        lines = [self.heading]
+        if self.metric.description:
+            lines.append(f"  {self.metric.description}")
+        level = f"{100 * self.level:g} %"
+        lines += ["", f"How well it is known: {level} confidence intervals; they shrink as agents are added"]
         lines += [f"  {line}" for line in columns(*self.certainty())]
         lines += ["", "How the agents differ: the spread over agents; it does not shrink"]
         lines += [f"  {line}" for line in columns(*self.spread())]
@@ -314,13 +308,6 @@ class StudySummary:
         return "\n".join(lines)
 
 
-_NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
-
-
-_MOST_REASONS = 12
-_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
-
-
 def _digits(row: ConfigurationSummary) -> float | None:
     """The error that says how many digits a quantile gets: a tenth of the spread."""
     std = row.summary.std
@@ -334,13 +321,13 @@ def _family(method: str) -> str:
     return _ABOUT.sub("", method)
 
 
-def _share_text(estimate: Estimate | None) -> str:
-    if estimate is None:
+def _share_text(share: Estimate | None) -> str:
+    if share is None:
         return "-"
-    if not estimate.defined:
+    if not share.defined:
         return UNDEFINED
-    low, high = (percent(end, 1) for end in (estimate.interval.low, estimate.interval.high))
-    return f"{percent(estimate.value, 1)} [{low}, {high}]"
+    value, low, high = (percent(part, 1) for part in (share.value, share.interval.low, share.interval.high))
+    return f"{value} [{low}, {high}]"
 
 
 def summarize_study(
@@ -361,7 +348,7 @@ def summarize_study(
     Parameters
     ----------
     metric : str, optional
-        One of ``study.metrics``; by default ``"auc"``, the mean return over all episodes.
+        One of ``metrics``; by default ``"auc"``, the mean return over all episodes.
     level : float, default 0.95
         Confidence level of each interval by itself, in (0, 1).
     quantiles : sequence of float
@@ -371,11 +358,10 @@ def summarize_study(
     at_least : float, optional
         Report the share of agents whose score reaches this bar, too.
     missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": intervals
-        of quantiles and shares allow for whatever they are, and means are those of the others.
-        "drop": the answer is about the others alone, and says how many that are.
+        What becomes of agents whose score is undefined (NaN).  "keep": intervals of quantiles and shares allow for
+        whatever they are, and means are those of the others.  "drop": the answer is about the others alone.
     where : mapping, optional
-        Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
+        Only configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
 
     Returns
     -------
@@ -400,13 +386,12 @@ def summarize_study(
     0      0.1  0.046     0.034      0.064  0.100
     1      0.4  0.023     0.017      0.031  0.046
     """
-    asked = metric_of(study, metric)
-    goal = precision_of(study)
-    chosen = select(study, where)
+    asked, goal, chosen = metric_of(study, metric), _goal(study), select(study, where)
     options: dict[str, Any] = {
         "level": level, "quantiles": quantiles, "content": content, "at_least": at_least, "missing": missing
     }  # fmt: skip
-    rows, labels, configurations = [], list(study.labels), list(study.configurations)
+    labels, settings = study.labels, study.configurations
+    rows = []
     for i in chosen:
         scores = scores_of(study, asked, i)
         one = _summary(study, asked, scores, options)
@@ -421,42 +406,69 @@ def summarize_study(
         undefined = int(np.isnan(scores).sum())
         if asked.is_time and undefined < scores.size:
             lost = undefined if missing == "keep" else 0
-            happened = estimate_share(
-                int(np.isfinite(scores).sum()), scores.size - undefined, level=level, undefined=lost
-            )
+            n = scores.size - undefined
+            happened = estimate_share(int(np.isfinite(scores).sum()), n, level=level, undefined=lost)
         if "optimal" in study.metrics:
-            found = scores_of(study, metric_of(study, "optimal"), i)
-            optimal = estimate_share(int(found.sum()), found.size, level=level)
+            hits = study.scores("optimal", i)
+            optimal = estimate_share(int(hits.sum()), hits.size, level=level)
+        known = _has_ends(one.tolerance, scores)
         rows.append(
             ConfigurationSummary(
-                i, str(labels[i]), dict(configurations[i]), one, scores.size, undefined, optimal, happened, after,
-                _has_ends(one.tolerance, scores),
+                i, labels[i], settings[i], one, scores.size, undefined, optimal, happened, after, known
             )
         )
     if any(row.summary.at_least is None for row in rows):  # that some have scores of 0 and 1 alone makes no shares
         rows = [replace(row, summary=replace(row.summary, at_least=None, share=None)) for row in rows]
-    stopping = "" if goal is None else _stopped(goal)
-    ranking, note = ranked(study, asked, chosen, missing=missing), note_of(study, asked)
-    return StudySummary(asked, tuple(rows), float(level), len(labels), ranking, note, stopping)
+    return StudySummary(
+        metric=asked,
+        rows=tuple(rows),
+        level=float(level),
+        n_configurations=len(labels),
+        ranking=ranked(study, asked, chosen, missing=missing),
+        note="; ".join(_notes(study, asked)),
+        stopping="" if goal is None else _stopped(*goal),
+    )
+
+
+def _goal(study: StudyData) -> tuple[str, PrecisionRule] | None:
+    """The metric by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
+    goal = settings_json(study, "precision")
+    if not goal:
+        return None
+    rule: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in goal.items()}
+    return str(rule.pop("metric")), PrecisionRule(**rule)
+
+
+def _notes(study: StudyData, metric: Metric) -> Iterator[str]:
+    """What to know of a metric's mean."""
+    if metric.is_time and np.isposinf(study.scores(metric.name)).any():
+        yield f"agents for which it never happened count as {study.episodes:,} in means (restricted mean)"
+    if metric.interval_censored:
+        yield "each time is known only to lie after the checkpoint before, and not after its own"
+
+
+def _stopped(metric: str, rule: PrecisionRule) -> str:
+    return (
+        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
+        f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
+    )
 
 
 def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[str, Any]) -> Summary:
-    """Sum scores up; of times, means are restricted, and quantiles know what never happened."""
+    """Sum scores up; of times, means are restricted to the training, and quantiles know what never happened."""
     if asked.is_bool:
         options = {**options, "bounds": (0.0, 1.0)}
     one = summarize(scores, **options)
     if not asked.is_time or not np.isposinf(scores).any():
         return one
-    means = summarize(restricted(study, asked, scores), **options)
-    end = float(study.dataset.attrs["episodes"])
-    mean, iqm = (_within(estimate, 0.0, end) for estimate in (means.mean, means.iqm))
-    return replace(one, mean=mean, std=means.std, iqm=iqm, standard_error=means.standard_error)
+    means, end = summarize(restricted(study, asked, scores), **options), float(study.episodes)
 
+    def within(e: Estimate) -> Estimate:
+        """Cut an interval to what its number can be; that takes nothing from its level."""
+        return replace(e, interval=replace(e.interval, low=max(e.interval.low, 0.0), high=min(e.interval.high, end)))
 
-def _within(estimate: Estimate, low: float, high: float) -> Estimate:
-    """Cut an interval to what its number can be; that takes nothing from its level."""
-    ends = estimate.interval
-    return replace(estimate, interval=replace(ends, low=max(ends.low, low), high=min(ends.high, high)))
+    error = means.standard_error
+    return replace(one, mean=within(means.mean), std=means.std, iqm=within(means.iqm), standard_error=error)
 
 
 def _has_ends(found: ToleranceInterval, scores: Floats) -> bool:
@@ -474,22 +486,124 @@ def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[s
         after[name] = first.value
         return replace(last, interval=replace(last.interval, low=first.interval.low))
 
-    mean, median, iqm = (join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm"))
-    quantiles = tuple(
+    found: dict[str, Any] = {
+        name: join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm")
+    }
+    found["quantiles"] = tuple(
         Quantile(q.p, join(f"q{100 * q.p:g}", q.estimate, first.estimate))
         for q, first in zip(late.quantiles, early.quantiles, strict=True)
     )
-    tolerance = replace(late.tolerance, low=early.tolerance.low)
-    share = late.share
     if late.share is not None and early.share is not None:
-        share = join("share", late.share, early.share)
-    found = replace(late, mean=mean, median=median, iqm=iqm, quantiles=quantiles, tolerance=tolerance, share=share)
-    return found, after
+        found["share"] = join("share", late.share, early.share)
+    return replace(late, tolerance=replace(late.tolerance, low=early.tolerance.low), **found), after
 
 
-def _stopped(goal: tuple[str, PrecisionRule]) -> str:
-    metric, rule = goal
-    return (
-        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
-        f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyProfile(Answer):
+    """What `Study.profile` found.
+
+    Parameters
+    ----------
+    metric : Metric
+        What is profiled.
+    thresholds : ndarray, float64 (n_thresholds,)
+        In the metric's unit, ascending.
+    configurations : tuple of int
+        Their indices.
+    labels : tuple of str
+        Their settings in words.
+    profiles : tuple of qfast.stats.Profile
+        For each, the share of agents that do better than each threshold (above it, or below it where lower is
+        better), with a band that holds the whole curve at once.
+    level : float
+        Confidence level of each band.
+    about : str
+        How many agents it is about, where it is not about all of them; else empty.
+    """
+
+    metric: Metric
+    thresholds: Floats
+    configurations: tuple[int, ...]
+    labels: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    level: float
+    about: str = ""
+
+    def _data(self) -> dict[str, Any]:
+        n, parts = self.thresholds.size, {name: [getattr(p, name) for p in self.profiles] for name in _CURVE}
+        places = {"label": np.repeat(self.labels, n), "threshold": np.tile(self.thresholds, len(self.labels))}
+        return places | {name: np.concatenate(values) for name, values in parts.items()}
+
+
+_CURVE = ("share", "low", "high")
+
+
+def profile_study(
+    study: StudyData,
+    metric: str | None = None,
+    *,
+    thresholds: ArrayLike | None = None,
+    level: float = 0.95,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
+) -> StudyProfile:
+    """Give the share of agents that do better than each of many thresholds, for every configuration.
+
+    Parameters
+    ----------
+    metric : str, optional
+        As in `summary`.
+    thresholds : array_like, (n_thresholds,), optional
+        In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
+    level : float, default 0.95
+        Probability that a configuration's band holds its whole curve, in (0, 1).
+    missing : {"keep", "drop"}, default "keep"
+        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.  "drop": the answer is about
+        the others alone, and says how many that are.
+    where : mapping, optional
+        As in `summary`; of a study of several problems, name one here.
+
+    Returns
+    -------
+    StudyProfile
+        ``.to_dataframe()``; ``.profiles`` with a `qfast.stats.Profile` for each configuration.
+
+    Raises
+    ------
+    InvalidInput
+        As in `compare_all`; or if thresholds are not finite numbers.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> profile = study.profile(thresholds=[0.0, 0.1])
+    >>> [p.share.tolist() for p in profile.profiles]
+    [[0.545, 0.105], [0.435, 0.065]]
+    """
+    asked, chosen = metric_of(study, metric), select(study, where, one_problem=True)
+    found = common_scores(study, asked, chosen, paired=False, missing=missing)
+    refuse_undefined(study, asked, chosen, "shares of agents above a threshold are", missing)
+    if thresholds is None:
+        tau = np.unique(np.concatenate(found.scores))
+        tau = tau[np.isfinite(tau)] if np.isfinite(tau).any() else np.zeros(1)
+        if tau.size > _MOST_STEPS:  # quantiles of what occurs, so that no part of the curve is coarse
+            tau = np.unique(np.quantile(tau, np.linspace(0, 1, _MOST_STEPS)))
+    else:
+        tau = _check_thresholds(thresholds)
+    sign = 1.0 if asked.higher_is_better else -1.0
+    profiles = tuple(performance_profile(sign * x, sign * tau, level=level) for x in found.scores)
+    labels = tuple(study.labels[i] for i in chosen)
+    return StudyProfile(asked, tau, tuple(chosen), labels, profiles, level, found.about)
+
+
+def _check_thresholds(thresholds: ArrayLike) -> Floats:
+    try:
+        found = np.sort(np.atleast_1d(np.asarray(thresholds, dtype=np.float64)))
+    except (TypeError, ValueError):
+        found = np.empty((0, 0))
+    if found.ndim != 1 or not np.isfinite(found).all():
+        msg = f"thresholds is {shown(thresholds)}, no list of finite numbers; use for example thresholds=[0.0, 0.5]"
+        raise InvalidInput(msg)
+    return found

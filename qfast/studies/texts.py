@@ -1,18 +1,60 @@
-"""Numbers and tables as text: as many digits as the interval allows."""
+"""What all answers share, and their numbers and tables as text: as many digits as the interval allows."""
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from qfast.stats import Estimate
 from qfast.stats.words import p_text, percent
 
-__all__ = ["UNDEFINED", "about_agents", "columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from qfast.studies.metrics import Metric
+
+__all__ = [
+    "UNDEFINED",
+    "Answer",
+    "about_agents",
+    "columns",
+    "joined",
+    "number",
+    "p_text",
+    "percent",
+    "plus_minus",
+    "several",
+    "size_of",
+    "with_interval",
+]
 
 _MOST_DIGITS = 6
 _ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
 
 #: What stands in place of a number that does not exist.
 UNDEFINED = "not defined"
+
+
+class Answer:
+    """What a study answers about a metric."""
+
+    __slots__ = ()
+
+    metric: "Metric"
+
+    @property
+    def heading(self) -> str:
+        """By what configurations are judged, in a line."""
+        return f"{self.metric.axis}; {self.metric.direction}"
+
+    def _data(self) -> Any:
+        """The numbers, as pandas takes them: columns, or a mapping a row."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give the numbers as a pandas table."""
+        import pandas as pd
+
+        return pd.DataFrame(self._data())
 
 
 def number(value: float, error: float | None = None, *, time: bool = False) -> str:
@@ -42,10 +84,9 @@ def with_interval(estimate: Estimate, *, time: bool = False, after: float | None
 
     Examples
     --------
-    >>> from qfast.stats import estimate_mean
+    >>> from qfast.stats import Estimate, Interval, estimate_mean
     >>> with_interval(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 [3.7, 6.3]'
-    >>> from qfast.stats import Estimate, Interval
     >>> with_interval(Estimate(150.0, Interval(50.0, 200.0, 0.95, "")), after=100.0)
     'between 100 and 150 [50, 200]'
     """
@@ -71,16 +112,27 @@ def plus_minus(estimate: Estimate) -> str:
     >>> plus_minus(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 ± 1.3'
     """
-    if not estimate.defined:
-        return UNDEFINED
     interval = estimate.interval
     error = interval.half_width
-    if not math.isfinite(error):
-        return with_interval(estimate)
-    if abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error:
+    lopsided = abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error
+    if not estimate.defined or not math.isfinite(error) or lopsided:
         return with_interval(estimate)
     exact = error <= _ROUNDING * abs(estimate.value)
     return f"{number(estimate.value, error)} ± {'0' if exact else number(error, error)}"
+
+
+def size_of(difference: Estimate) -> str:
+    """A difference in the direction that it has, with the ends of its interval.
+
+    Examples
+    --------
+    >>> from qfast.stats import Interval
+    >>> size_of(Estimate(-3.0, Interval(-4.0, 1.0, 0.95, "")))
+    '3.0 [-1.0, 4.0]'
+    """
+    turn, error = 1 if difference.value >= 0 else -1, difference.interval.half_width
+    low, high = sorted(turn * end for end in (difference.interval.low, difference.interval.high))
+    return f"{number(abs(difference.value), error)} [{number(low, error)}, {number(high, error)}]"
 
 
 def about_agents(n: int, undefined: int) -> str:
@@ -94,6 +146,16 @@ def about_agents(n: int, undefined: int) -> str:
     return f"{n - undefined:,} of {n:,}" if undefined else f"{n:,}"
 
 
+def joined(*texts: str) -> str:
+    """Those texts that say something, one after the other."""
+    return "; ".join(filter(None, texts))
+
+
+def several(labels: Sequence[str]) -> str:
+    """Two of several labels, and how many more there are."""
+    return "; ".join(labels[:2]) + (f" and {len(labels) - 2:,} more" if len(labels) > 2 else "")
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     r"""Lines of a table: the first column to the left, the others to the right.
 
@@ -104,9 +166,9 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     a     10
     bc     9
     """
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
     lines = []
-    for row in [header, *rows]:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+    for first, *others in (header, *rows):
+        cells = [first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))]
         lines.append("  ".join(cells).rstrip())
     return lines
