@@ -13,7 +13,6 @@ from qfast.stats._check import check_open_unit
 from qfast.studies.compare import compare_pair
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.select import (
-    Metric,
     Missing,
     StudyData,
     common_scores,
@@ -38,18 +37,10 @@ class Winner(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        By what it was chosen.
-    configuration : int
-        Its index.
-    label : str
-        Its settings in words.
-    settings : mapping
-        The values of what was varied.
-    n_configurations : int
-        From how many it was chosen.
-    runner_up : str
-        Label of the second best.
+    configuration, label, settings : int, str, mapping
+        Its index, its settings in words, and their values.
+    n_configurations, runner_up : int, str
+        From how many it was chosen, and the label of the second best.
     scores : qfast.stats.SelectionBias or None
         The mean where it won, the mean on fresh seeds, and their difference, each with its interval; None where scores
         are infinite, so that there is no mean.
@@ -60,15 +51,12 @@ class Winner(Answer):
     rivals : tuple of str
         Labels of the configurations than which it is not shown to be better, by the test of `Study.compare` at a level
         that holds for all of them together.
-    chosen_by : str
-        What it has the best of: "mean", unless configurations have none.
-    no_mean : str
-        Why a configuration has no mean; else empty.
+    chosen_by, no_mean : str
+        What it has the best of: "mean", unless configurations have none, and why.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
+        How many agents it is about, where that is not all of them.
     """
 
-    metric: Metric
     configuration: int
     label: str
     settings: Mapping[str, Any]
@@ -167,14 +155,14 @@ def find_best(
 ) -> Winner:
     """Name the configuration with the best mean, and run it again on fresh seeds.
 
-    The best of many is best partly by luck; agents that had no part in the choice say what it is really worth.
-    Where some scores are infinite, so that there are no means, the best is the one whose agents most often do
-    better than those of the others (ranks in the pool of all, ties half); the answer says so.
+    The best of many is best partly by luck; agents that had no part in the choice say what it is really worth.  Where
+    some scores are infinite, so that there are no means, the best is the one whose agents most often do better than
+    those of the others (ranks in the pool of all, ties half); the answer says so.
 
     Parameters
     ----------
-    metric : str, optional
-        As in `summary`.
+    metric, where
+        As in `summary`; of a study of several problems, name one in ``where``.
     n_agents : int, optional
         Agents of the fresh run; by default as many as in the study.
     seed : int, sequence of int or SeedSequence, optional
@@ -184,8 +172,6 @@ def find_best(
     missing : {"keep", "drop"}, default "keep"
         What becomes of agents whose score is undefined (NaN).  "keep": they are refused where they could change who is
         the best.  "drop": the answer is about the others alone, and says how many that are.
-    where : mapping, optional
-        As in `summary`; of a study of several problems, name one here.
 
     Returns
     -------

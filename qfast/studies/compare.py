@@ -38,27 +38,18 @@ class PairComparison(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        What was compared.
     a, b : int
-        The configurations' indices.
-    label_a, label_b : str
-        Their settings in words.
+        Their indices; ``label_a`` and ``label_b`` are their settings in words.
     comparison : qfast.stats.Comparison
         Difference of means, probability of improvement, effect size, each with its interval, and the test.
-    adjusted_p_value : float
-        The p-value corrected for the other pairs of `Study.compare_all`; of a pair alone, the p-value itself.
-    alpha : float
-        What the p-value is held against.
+    adjusted_p_value, alpha : float
+        The p-value, in `Study.compare_all` corrected for the other pairs, and what it is held against.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
-    no_verdict : str
-        Why there is none: scores are undefined for some agents; else empty.
-    no_mean : str
-        Why means are not defined, where scores are infinite or undefined; else empty.
+        How many agents it is about, where that is not all of them.
+    no_verdict, no_mean : str
+        Why there is no verdict, and why there are no means: scores are undefined or infinite for some agents.
     """
 
-    metric: Metric
     a: int
     b: int
     label_a: str
@@ -135,29 +126,18 @@ class AllComparisons(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        What was compared.
     pairs : tuple of PairComparison
         The better-ranked configuration of each pair is ``a``; sorted by the ranks of a, then of b.
-    order : tuple of int
-        The configurations, the best first: by their means, or as `ranked_by` says.
-    labels : tuple of str
-        Their settings in words, in that order.
-    method : str
-        How the p-values were corrected.
-    level : float
-        Confidence level of the intervals.
-    simultaneous : bool
-        Whether all intervals of one kind hold together at that level (Bonferroni), or each by itself.
-    alpha : float
-        What the corrected p-values are held against.
-    by_mean : bool
-        Whether configurations are ranked by their means: some have none where scores are infinite or undefined.
-    ranked_by : str
-        What they are ranked by, in words.
+    order, labels : tuple of int, tuple of str
+        The configurations, the best first, and their settings in words.
+    method, alpha : str, float
+        How the p-values were corrected, and what they are held against.
+    level, simultaneous : float, bool
+        Confidence level of the intervals, and whether those of one kind hold all together (Bonferroni).
+    by_mean, ranked_by : bool, str
+        Whether configurations are ranked by their means, which some may not have, and else by what.
     """
 
-    metric: Metric
     pairs: tuple[PairComparison, ...]
     order: tuple[int, ...]
     labels: tuple[str, ...]
@@ -357,8 +337,8 @@ def compare_all(
 
     Parameters
     ----------
-    metric : str, optional
-        As in `summary`.
+    metric, where
+        As in `summary`; of a study of several problems, name one in ``where``.
     level : float, default 0.95
         Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
     method : {"holm", "benjamini-hochberg", "benjamini-yekutieli"}, default "holm"
@@ -369,8 +349,6 @@ def compare_all(
         Widen the intervals so that those of one kind hold all together (Bonferroni).
     missing : {"keep", "drop"}, default "keep"
         As in `compare`.
-    where : mapping, optional
-        As in `summary`; of a study of several problems, name one here.
 
     Returns
     -------

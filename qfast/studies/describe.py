@@ -21,14 +21,9 @@ if TYPE_CHECKING:
     from qfast.studies.result import Study
 
 __all__ = [
-    "as_code",
-    "default_quantile_episodes",
-    "describe_study",
-    "problem_code",
-    "streams_in_words",
-    "study_code",
+    "as_code", "default_quantile_episodes", "describe_study", "problem_code", "streams_in_words", "study_code",
     "values_in_words",
-]
+]  # fmt: skip
 
 _ROWS: Final = 12  # configurations that are shown
 _WIDTH: Final = 56  # of a label

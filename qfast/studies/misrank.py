@@ -35,28 +35,23 @@ class StudyMisranking(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        By what configurations are ranked.
-    configurations : tuple of int
-        Their indices: the two of a pair, the better one first, or all.
-    labels : tuple of str
-        Their settings in words.
+    configurations, labels : tuple of int, tuple of str
+        The two of a pair, the better one first, or all; and their settings in words.
     means : ndarray, float64 (n_configurations,)
         Means of the populations, which are taken for the truth.
     result : qfast.stats.Misranking or qfast.stats.BestMisranking
         All numbers, with how they were computed.
     n_agents : int
-        Agents of each population (of the smallest).
+        Agents of the smallest population.
     enough : qfast.stats.SeedsNeeded
         From how many seeds on the winner is wrong in at most 5 % of cases, by the normal limit of means, with the range
         that it is known in, since the populations are finite; no upper end where the winner itself is in doubt.
     rivals : tuple of str
         Labels of the configurations that the study itself, paired or not as it was run, does not tell from the best.
     about : str
-        How many agents that is of those that were run, where it is not all of them; else empty.
+        How many agents it is about, where that is not all of them.
     """
 
-    metric: Metric
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
     means: Floats
@@ -133,18 +128,7 @@ class StudyMisranking(Answer):
         return self.result.wrong_winner_method if isinstance(self.result, Misranking) else self.result.method
 
     def trustworthy(self, risk: float = 0.05) -> int | None:
-        """Find the number of seeds, among ``k``, from which on the winner is wrong with at most this probability.
-
-        Parameters
-        ----------
-        risk : float, default 0.05
-            In (0, 1).
-
-        Returns
-        -------
-        int or None
-            None if not even the largest k is enough.
-        """
+        """From how many seeds on, among ``k``, the winner is wrong with at most this probability; None if never."""
         check_open_unit(risk, "risk", 0.05)
         order = np.argsort(self.k, kind="stable")
         bad = np.flatnonzero(self.wrong[order] > risk)
@@ -272,8 +256,8 @@ def misrank(
     ----------
     a, b : int, str or mapping, optional
         Two configurations, as in `compare`; by default the experiment names the best of all (of two: of these).
-    metric : str, optional
-        As in `summary`.
+    metric, where
+        As in `summary`; of a study of several problems, name one in ``where``.
     k : int or sequence of int, default (1, 3, 5, 10, 30, 100)
         Seeds of each configuration, each at least 1.
     alpha : float, default 0.05
@@ -287,8 +271,6 @@ def misrank(
         Experiments drawn where resampling is needed.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7).
-    where : mapping, optional
-        As in `summary`; of a study of several problems, name one here.
 
     Returns
     -------

@@ -34,17 +34,10 @@ _MOST_CHECKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class SeedsRow:
-    """One line of a `SeedTable`.
+    """A configuration, or the two of a pair: how many agents of each are needed.
 
-    Parameters
-    ----------
-    label : str
-        The configuration, or the two of a pair.
-    needed : qfast.stats.SeedsNeeded
-        The number of agents of each configuration, with its range.
-    checked_power : float or None
-        Of a pair: the probability that an experiment with that many seeds, drawn from the populations at hand, finds
-        the difference; None where the number is above 1,000 or does not exist.
+    ``checked_power``, of a pair, is the probability that an experiment with that many seeds, drawn from the populations
+    at hand, finds the difference; None where the number is above 1,000 or does not exist.
     """
 
     label: str
@@ -58,17 +51,14 @@ class SeedTable(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        What the seeds are for.
     rows : tuple of SeedsRow
         One for each configuration (a half-width), or one for the pair (a power).
     n_agents : int
         Agents of each configuration that the study ran.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
+        How many agents it is about, where that is not all of them.
     """
 
-    metric: Metric
     rows: tuple[SeedsRow, ...]
     n_agents: int
     about: str = ""
@@ -140,8 +130,8 @@ def find_seeds(
     ----------
     a, b : int, str or mapping, optional
         Configurations, as in `compare`.
-    metric : str, optional
-        As in `summary`.
+    metric, where
+        As in `summary`; of a study of several problems, name one in ``where``.
     half_width : float, optional
         Half the width of the interval, in the metric's unit, above 0.
     power : float, default 0.8
@@ -155,8 +145,6 @@ def find_seeds(
     missing : {"keep", "drop"}, default "keep"
         What becomes of agents whose score is undefined (NaN).  "keep": they are refused.  "drop": the answer is about
         the others alone, and says how many that are.
-    where : mapping, optional
-        As in `summary`.
     rng : int, SeedSequence, Generator or None
         Randomness of the check (SPEC 7).
 
@@ -192,7 +180,7 @@ def find_seeds(
         quantity = "share" if share else "mean"
         every = [seeds_for_width(x, half_width, quantity=quantity, level=level) for x in found.scores]
         rows = [SeedsRow(study.labels[i], needed) for i, needed in zip(chosen, every, strict=True)]
-        return SeedTable(asked, tuple(rows), study.n_agents, found.about)
+        return SeedTable(tuple(rows), study.n_agents, found.about, metric=asked)
     pair = two_best(study, asked, a, b, where)
     paired = check_paired(study, paired, pair)
     found = populations_of(study, asked, pair, "a difference of means", paired=paired, missing=missing)
@@ -203,7 +191,7 @@ def find_seeds(
         drawn = misranking(x, y, needed.n, paired=paired, alpha=alpha, higher_is_better=better, rng=rng)
         checked = 1 - float(drawn.missed[0])
     row = SeedsRow(" or ".join(study.labels[i] for i in pair), needed, checked)
-    return SeedTable(asked, (row,), study.n_agents, found.about)
+    return SeedTable((row,), study.n_agents, found.about, metric=asked)
 
 
 def two_best(study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None) -> list[int]:

@@ -17,28 +17,10 @@ if TYPE_CHECKING:
     from qfast.studies.result import Study
 
 __all__ = [
-    "DEFAULT_METRIC",
-    "Metric",
-    "Missing",
-    "Ranked",
-    "Scores",
-    "StudyData",
-    "are_paired",
-    "common_scores",
-    "earliest",
-    "full_settings",
-    "infinite_text",
-    "metric_of",
-    "ranked",
-    "refuse_undefined",
-    "restricted",
-    "same_value",
-    "scores_of",
-    "select",
-    "settings_json",
-    "two_configurations",
-    "undefined_text",
-]
+    "DEFAULT_METRIC", "Metric", "Missing", "Ranked", "Scores", "StudyData", "are_paired", "common_scores", "earliest",
+    "full_settings", "infinite_text", "metric_of", "ranked", "refuse_undefined", "restricted", "same_value",
+    "scores_of", "select", "settings_json", "two_configurations", "undefined_text",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 StudyData: TypeAlias = "Study"  # which stands above: it is made of the answers

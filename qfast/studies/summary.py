@@ -2,26 +2,16 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import shown
+from qfast import stats
 from qfast.errors import InvalidInput
-from qfast.stats import (
-    Estimate,
-    PrecisionRule,
-    Profile,
-    Quantile,
-    Summary,
-    ToleranceInterval,
-    estimate_share,
-    performance_profile,
-    summarize,
-)
+from qfast.stats import Estimate, PrecisionRule, Profile, Quantile, Summary
 from qfast.studies.select import (
     Metric,
     Missing,
@@ -37,7 +27,18 @@ from qfast.studies.select import (
     select,
     settings_json,
 )
-from qfast.studies.texts import UNDEFINED, Answer, about_agents, columns, number, percent, plus_minus, with_interval
+from qfast.studies.texts import (
+    UNDEFINED,
+    Answer,
+    about_agents,
+    columns,
+    joined,
+    number,
+    percent,
+    plus_minus,
+    several,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,6 +48,7 @@ __all__ = ["ConfigurationSummary", "StudyProfile", "StudySummary", "profile_stud
 Floats = NDArray[np.float64]
 
 _NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
+_CENTRES = ("mean", "median", "iqm")
 _MOST_REASONS = 12
 # By default a profile steps at every score, which is too fine for a table of many configurations.
 _MOST_STEPS = 1000
@@ -59,24 +61,18 @@ class ConfigurationSummary:
 
     Parameters
     ----------
-    configuration : int
-        Its index in the study.
-    label : str
-        Its settings in words.
-    settings : mapping
-        The values of what was varied.
+    configuration, label, settings : int, str, mapping
+        Its index, its settings in words, and their values.
     summary : qfast.stats.Summary
         Mean, median, interquartile mean; standard deviation, quantiles, tolerance interval; and ``share``, where a bar
         was given or the scores are 0 and 1.
     n, n_undefined : int
         Agents that were run, and how many of them have no score (NaN).
-    optimal : Estimate or None
-        Share of the agents whose greedy policy is optimal; None if it was not measured.
-    happened : Estimate or None
-        Share of the agents for which it happened at all, where the metric is a time that may be infinite.
+    optimal, happened : Estimate or None
+        Shares of the agents whose greedy policy is optimal, and for which a time came at all, if these were measured.
     after : mapping of str to float
         Of times that are seen at checkpoints only: each number lies after this one and not after its value, and its
-        interval reaches over both.  Empty for all else.
+        interval reaches over both.
     range_known : bool
         Whether there are agents enough for the range that holds most of them to have ends.
     """
@@ -92,13 +88,13 @@ class ConfigurationSummary:
     after: Mapping[str, float] = field(default_factory=dict)
     range_known: bool = True
 
-    def estimates(self) -> Iterator[tuple[str, Estimate]]:
-        """Every number that has a confidence interval, with its name."""
+    def estimates(self) -> dict[str, Estimate]:
+        """Every number that has a confidence interval, by its name."""
         one = self.summary
-        yield from (("mean", one.mean), ("median", one.median), ("iqm", one.iqm), ("std", one.std))
-        yield from ((f"q{100 * quantile.p:g}", quantile.estimate) for quantile in one.quantiles)
-        shares = (("share", one.share), ("optimal", self.optimal), ("happened", self.happened))
-        yield from ((name, estimate) for name, estimate in shares if estimate is not None)
+        found = {"mean": one.mean, "median": one.median, "iqm": one.iqm, "std": one.std}
+        found |= {f"q{100 * quantile.p:g}": quantile.estimate for quantile in one.quantiles}
+        shares = {"share": one.share, "optimal": self.optimal, "happened": self.happened}
+        return found | {name: estimate for name, estimate in shares.items() if estimate is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +103,16 @@ class StudySummary(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        What was summed up.
     rows : tuple of ConfigurationSummary
-        One for each configuration.
+        One for each configuration; the study has ``n_configurations`` in all.
     level : float
         Confidence level of each interval by itself.
-    n_configurations : int
-        How many the study has in all.
     ranking : Ranked
         Which is better than which, and by what.
-    note : str
-        What to know of the means, empty where there is nothing.
-    stopping : str
-        How the number of agents was chosen, where it was by looking at an interval; else empty.
+    note, stopping : str
+        What to know of the means, and of how the number of agents was chosen, if there is something.
     """
 
-    metric: Metric
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
@@ -137,13 +126,7 @@ class StudySummary(Answer):
 
     @property
     def best(self) -> ConfigurationSummary:
-        """The configuration with the best mean; where means are not defined, the one that `ranking` has first.
-
-        Raises
-        ------
-        InvalidInput
-            If the rows are of several problems, whose scores have no common scale.
-        """
+        """The configuration with the best mean, or the first of `ranking`; several problems have no common scale."""
         problems = {row.settings.get("problem") for row in self.rows}
         if len(problems) > 1:
             msg = f"the summary has {len(problems)} problems, whose scores have no common scale; name one in where"
@@ -155,7 +138,7 @@ class StudySummary(Answer):
         """How the intervals of each statistic were made, without repetition."""
         found: dict[str, dict[str, None]] = {}
         for row in self.rows:
-            for name, estimate in row.estimates():
+            for name, estimate in row.estimates().items():
                 key = "quantiles" if name[0] == "q" and name[1:2].isdigit() else name
                 found.setdefault(key, {})[_family(estimate.interval.method)] = None
             found.setdefault("tolerance", {})[_family(row.summary.tolerance.method)] = None
@@ -164,15 +147,8 @@ class StudySummary(Answer):
     def to_dataframe(self, *, tidy: bool = False) -> "DataFrame":
         """Give the numbers as a pandas table.
 
-        Parameters
-        ----------
-        tidy : bool, default False
-            False: a row for each configuration, with columns such as ``mean``, ``mean_low`` and ``mean_high``.  True: a
-            row for each number, with the columns statistic, value, low, high, level and method.
-
-        Returns
-        -------
-        pandas.DataFrame
+        It has a row for each configuration, with columns such as ``mean``, ``mean_low`` and ``mean_high``; with
+        ``tidy=True`` a row for each number, with the columns statistic, value, low, high, level and method.
         """
         import pandas as pd
 
@@ -192,7 +168,7 @@ class StudySummary(Answer):
         return pd.DataFrame(table)
 
     def _lines(self, row: ConfigurationSummary) -> Iterator[dict[str, Any]]:
-        for name, e in row.estimates():
+        for name, e in row.estimates().items():
             ends = e.interval
             line = {"statistic": name, "value": e.value, "low": ends.low, "high": ends.high, "level": ends.level}
             yield line | {"method": ends.method if e.defined else f"{UNDEFINED}: {e.reason}"}
@@ -202,18 +178,19 @@ class StudySummary(Answer):
 
     def certainty(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how well each number is known."""
-        shares, time = self._shares(), self.metric.is_time
-        header = ["configuration", "agents", "mean", "median", "IQM", *(title for title, _ in shares)]
+        every, time = [row.estimates() for row in self.rows], self.metric.is_time
+        titles = {"share": "", "happened": "share ever", "optimal": "share optimal"}
+        if self.metric.name != "optimal" and (bar := self.rows[0].summary.at_least) is not None:
+            titles["share"] = f"share >= {bar:g}"
+        shares = [name for name, title in titles.items() if title and any(name in found for found in every)]
         rows = []
-        for row in self.rows:
-            one = row.summary
-            cells = [plus_minus(one.mean), with_interval(one.median, time=time), plus_minus(one.iqm)]
+        for row, found in zip(self.rows, every, strict=True):
+            cells = [plus_minus(found["mean"]), with_interval(found["median"], time=time), plus_minus(found["iqm"])]
             if row.after:
-                after = (("mean", one.mean), ("median", one.median), ("iqm", one.iqm))
-                cells = [with_interval(e, time=time, after=row.after.get(name)) for name, e in after]
-            cells += [_share_text(share(row)) for _, share in shares]
+                cells = [with_interval(found[name], time=time, after=row.after.get(name)) for name in _CENTRES]
+            cells += [_share_text(found.get(name)) for name in shares]
             rows.append([row.label, about_agents(row.n, row.n_undefined), *cells])
-        return header, rows
+        return ["configuration", "agents", "mean", "median", "IQM", *(titles[name] for name in shares)], rows
 
     def spread(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how far the agents lie apart."""
@@ -246,28 +223,15 @@ class StudySummary(Answer):
             return f"unknown ({about_agents(row.n, row.n_undefined)} agents)"
         return " to ".join(number(end, _digits(row), time=self.metric.is_time) for end in ends)
 
-    def _shares(self) -> list[tuple[str, Callable[[ConfigurationSummary], Estimate | None]]]:
-        """The columns of shares that the table of certainty has: title, and where a row has it."""
-        found: list[tuple[str, Callable[[ConfigurationSummary], Estimate | None]]] = []
-        bars = [row.summary.at_least for row in self.rows if row.summary.at_least is not None]
-        if len(bars) == len(self.rows) and self.metric.name != "optimal":
-            found.append((f"share >= {max(bars):g}", lambda row: row.summary.share))
-        if any(row.happened is not None for row in self.rows):
-            found.append(("share ever", lambda row: row.happened))
-        if any(row.optimal is not None for row in self.rows):
-            found.append(("share optimal", lambda row: row.optimal))
-        return found
-
     @property
     def undefined(self) -> list[str]:
         """What is not defined, and why: a line for each reason."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
-            for name, e in row.estimates():
+            for name, e in row.estimates().items():
                 if not e.defined:
                     why = e.reason_for(self.metric.name.replace("_", " ")).removeprefix("not defined: ")
-                    instead = f"; {e.instead}" if e.instead else ""
-                    found.setdefault(f"{row.label}: {why}{instead}", []).append(_NAMES.get(name, name))
+                    found.setdefault(joined(f"{row.label}: {why}", e.instead), []).append(_NAMES.get(name, name))
         return [f"{', '.join(names)} of {text}" for text, names in found.items()]
 
     @property
@@ -275,15 +239,10 @@ class StudySummary(Answer):
         """Which intervals may hold the truth less often than their level says, and why: a line for each reason."""
         found: dict[str, dict[str, list[str]]] = {}
         for row in self.rows:
-            for name, e in row.estimates():
+            for name, e in row.estimates().items():
                 if e.defined and e.caution:
                     found.setdefault(e.caution, {}).setdefault(_NAMES.get(name, name), []).append(row.label)
-        lines = []
-        for why, names in found.items():
-            for name, labels in names.items():
-                more = f" and {len(labels) - 2:,} others" if len(labels) > 2 else ""
-                lines.append(f"{name} of {'; '.join(labels[:2])}{more}: {why}")
-        return lines
+        return [f"{name} of {several(labels)}: {why}" for why, names in found.items() for name, labels in names.items()]
 
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
@@ -407,10 +366,10 @@ def summarize_study(
         if asked.is_time and undefined < scores.size:
             lost = undefined if missing == "keep" else 0
             n = scores.size - undefined
-            happened = estimate_share(int(np.isfinite(scores).sum()), n, level=level, undefined=lost)
+            happened = stats.estimate_share(int(np.isfinite(scores).sum()), n, level=level, undefined=lost)
         if "optimal" in study.metrics:
             hits = study.scores("optimal", i)
-            optimal = estimate_share(int(hits.sum()), hits.size, level=level)
+            optimal = stats.estimate_share(int(hits.sum()), hits.size, level=level)
         known = _has_ends(one.tolerance, scores)
         rows.append(
             ConfigurationSummary(
@@ -458,10 +417,10 @@ def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[s
     """Sum scores up; of times, means are restricted to the training, and quantiles know what never happened."""
     if asked.is_bool:
         options = {**options, "bounds": (0.0, 1.0)}
-    one = summarize(scores, **options)
+    one = stats.summarize(scores, **options)
     if not asked.is_time or not np.isposinf(scores).any():
         return one
-    means, end = summarize(restricted(study, asked, scores), **options), float(study.episodes)
+    means, end = stats.summarize(restricted(study, asked, scores), **options), float(study.episodes)
 
     def within(e: Estimate) -> Estimate:
         """Cut an interval to what its number can be; that takes nothing from its level."""
@@ -471,7 +430,7 @@ def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[s
     return replace(one, mean=within(means.mean), std=means.std, iqm=within(means.iqm), standard_error=error)
 
 
-def _has_ends(found: ToleranceInterval, scores: Floats) -> bool:
+def _has_ends(found: stats.ToleranceInterval, scores: Floats) -> bool:
     """Whether both ends are numbers, or infinite because scores are: with few agents a range has no ends."""
     return all(math.isfinite(end) or bool((scores == end).any()) for end in (found.low, found.high))
 
@@ -486,9 +445,7 @@ def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[s
         after[name] = first.value
         return replace(last, interval=replace(last.interval, low=first.interval.low))
 
-    found: dict[str, Any] = {
-        name: join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm")
-    }
+    found: dict[str, Any] = {name: join(name, getattr(late, name), getattr(early, name)) for name in _CENTRES}
     found["quantiles"] = tuple(
         Quantile(q.p, join(f"q{100 * q.p:g}", q.estimate, first.estimate))
         for q, first in zip(late.quantiles, early.quantiles, strict=True)
@@ -504,24 +461,19 @@ class StudyProfile(Answer):
 
     Parameters
     ----------
-    metric : Metric
-        What is profiled.
     thresholds : ndarray, float64 (n_thresholds,)
         In the metric's unit, ascending.
-    configurations : tuple of int
-        Their indices.
-    labels : tuple of str
-        Their settings in words.
+    configurations, labels : tuple of int, tuple of str
+        Their indices, and their settings in words.
     profiles : tuple of qfast.stats.Profile
         For each, the share of agents that do better than each threshold (above it, or below it where lower is
         better), with a band that holds the whole curve at once.
     level : float
         Confidence level of each band.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
+        How many agents it is about, where that is not all of them.
     """
 
-    metric: Metric
     thresholds: Floats
     configurations: tuple[int, ...]
     labels: tuple[str, ...]
@@ -530,12 +482,10 @@ class StudyProfile(Answer):
     about: str = ""
 
     def _data(self) -> dict[str, Any]:
-        n, parts = self.thresholds.size, {name: [getattr(p, name) for p in self.profiles] for name in _CURVE}
+        n = self.thresholds.size
         places = {"label": np.repeat(self.labels, n), "threshold": np.tile(self.thresholds, len(self.labels))}
-        return places | {name: np.concatenate(values) for name, values in parts.items()}
-
-
-_CURVE = ("share", "low", "high")
+        curves = ("share", "low", "high")
+        return places | {name: np.concatenate([getattr(p, name) for p in self.profiles]) for name in curves}
 
 
 def profile_study(
@@ -551,8 +501,8 @@ def profile_study(
 
     Parameters
     ----------
-    metric : str, optional
-        As in `summary`.
+    metric, where
+        As in `summary`; of a study of several problems, name one in ``where``.
     thresholds : array_like, (n_thresholds,), optional
         In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
     level : float, default 0.95
@@ -560,8 +510,6 @@ def profile_study(
     missing : {"keep", "drop"}, default "keep"
         What becomes of agents whose score is undefined (NaN).  "keep": they are refused.  "drop": the answer is about
         the others alone, and says how many that are.
-    where : mapping, optional
-        As in `summary`; of a study of several problems, name one here.
 
     Returns
     -------
@@ -593,9 +541,9 @@ def profile_study(
     else:
         tau = _check_thresholds(thresholds)
     sign = 1.0 if asked.higher_is_better else -1.0
-    profiles = tuple(performance_profile(sign * x, sign * tau, level=level) for x in found.scores)
+    profiles = tuple(stats.performance_profile(sign * x, sign * tau, level=level) for x in found.scores)
     labels = tuple(study.labels[i] for i in chosen)
-    return StudyProfile(asked, tau, tuple(chosen), labels, profiles, level, found.about)
+    return StudyProfile(tau, tuple(chosen), labels, profiles, level, found.about, metric=asked)
 
 
 def _check_thresholds(thresholds: ArrayLike) -> Floats:
@@ -604,6 +552,6 @@ def _check_thresholds(thresholds: ArrayLike) -> Floats:
     except (TypeError, ValueError):
         found = np.empty((0, 0))
     if found.ndim != 1 or not np.isfinite(found).all():
-        msg = f"thresholds is {shown(thresholds)}, no list of finite numbers; use for example thresholds=[0.0, 0.5]"
+        msg = f"thresholds={thresholds!r:.60} is no list of finite numbers; use for example thresholds=[0.0, 0.5]"
         raise InvalidInput(msg)
     return found

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qfast.stats import Estimate
@@ -13,19 +14,9 @@ if TYPE_CHECKING:
     from qfast.studies.metrics import Metric
 
 __all__ = [
-    "UNDEFINED",
-    "Answer",
-    "about_agents",
-    "columns",
-    "joined",
-    "number",
-    "p_text",
-    "percent",
-    "plus_minus",
-    "several",
-    "size_of",
-    "with_interval",
-]
+    "UNDEFINED", "Answer", "about_agents", "columns", "joined", "number", "p_text", "percent", "plus_minus", "several",
+    "size_of", "with_interval",
+]  # fmt: skip
 
 _MOST_DIGITS = 6
 _ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
@@ -34,10 +25,9 @@ _ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
 UNDEFINED = "not defined"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a study answers about a metric."""
-
-    __slots__ = ()
+    """What a study answers about the agents' scores in a metric."""
 
     metric: "Metric"
 
@@ -47,7 +37,7 @@ class Answer:
         return f"{self.metric.axis}; {self.metric.direction}"
 
     def _data(self) -> Any:
-        """The numbers, as pandas takes them: columns, or a mapping a row."""
+        """The numbers as pandas takes them: columns, or a mapping a row."""
         raise NotImplementedError
 
     def to_dataframe(self) -> "DataFrame":
