@@ -196,11 +196,9 @@ def find_best(
     chosen = select(study, where, one_problem=True)
     ranking = ranked(study, asked, chosen, missing=missing)
     if len(ranking.order) < 2:
-        msg = "one configuration alone has no winner; vary something, or name fewer settings in where"
-        raise InvalidInput(msg)
+        raise InvalidInput("one configuration alone has no winner; vary something, or name fewer settings in where")
     if ranking.undecided:
-        msg = f"which is the best cannot be said: {ranking.undecided}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"which is the best cannot be said: {ranking.undecided}")
     first, *others = ranking.order
     if asked.name not in BUILT_IN and asked.name not in {own.name for own in study.functions}:
         msg = f"{asked.name} is a metric of your own, whose function a file does not hold; run the study here to use it"

@@ -379,8 +379,7 @@ def compare_all(
         raise InvalidInput(msg)
     one = None if against is None else study.find(against)
     if one is not None and one not in order:
-        msg = f"against={against!r} is not among the configurations of where; name one of {len(order)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"against={against!r} is not among the configurations of where; name one of {len(order)}")
     wanted = [(i, j) for n, i in enumerate(order) for j in order[n + 1 :] if one is None or one in (i, j)]
     alpha = 1 - level
     inner = 1 - alpha / len(wanted) if simultaneous else level

@@ -51,8 +51,7 @@ def need(name: str, purpose: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        msg = f'{name} is not installed; {purpose} needs it: pip install "qfast[study]"'
-        raise MissingExtra(msg) from error
+        raise MissingExtra(f'{name} is not installed; {purpose} needs it: pip install "qfast[study]"') from error
 
 
 def make_dataset(
@@ -175,12 +174,10 @@ def grid(study: "Study", variable: "str | xr.DataArray") -> "xr.DataArray":
     """
     dataset = study.dataset
     if isinstance(variable, str) and variable not in dataset:
-        msg = f"variable {variable!r} does not exist; use one of {', '.join(map(str, dataset.data_vars))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"variable {variable!r} does not exist; use one of {', '.join(map(str, dataset.data_vars))}")
     array = dataset[variable] if isinstance(variable, str) else variable
     if "configuration" not in getattr(array, "dims", ()):
-        msg = f"variable={variable!r:.60} has no dimension 'configuration'; use a variable of the dataset"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"variable={variable!r:.60} has no dimension 'configuration'; use a variable of the dataset")
     names = study.varied
     if not names:
         return array.isel(configuration=0, drop=True)

@@ -188,8 +188,6 @@ def _value(encoded: Any) -> str:
 def problem_code(name: str, mdp: MDP) -> tuple[str, str]:
     """Write an expression that gives a problem, and what to know of it.
 
-    Examples
-    --------
     >>> import qfast
     >>> problem_code("lake", qfast.problems.frozen_lake().with_limit(50))
     ("qfast.problems.resolve('frozen_lake', max_episode_steps=50)", '')

@@ -223,8 +223,6 @@ class StudyMisranking(Answer):
 def _chance(p: float, error: float, digits: int | None = 2) -> str:
     """A probability; where resampling has seen none, it is small and not zero.
 
-    Examples
-    --------
     >>> _chance(0.0, 0.0003), _chance(0.0, 0.0), _chance(0.25, 0.01, None)
     ('< 0.03 %', '0.00 %', '25 %')
     """

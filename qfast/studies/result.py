@@ -21,7 +21,7 @@ from qfast.studies.dataset import grid, is_absent, to_dataframe, to_rl_evaluatio
 from qfast.studies.metrics import Metric
 from qfast.studies.misrank import fine_grid, misrank
 from qfast.studies.seeds import find_seeds
-from qfast.studies.select import full_settings, same_value
+from qfast.studies.select import select
 from qfast.studies.summary import profile_study, summarize_study
 
 if TYPE_CHECKING:
@@ -175,30 +175,20 @@ class Study:
         """
         labels = self.labels
         if isinstance(configuration, Mapping):
-            return self._find_settings(configuration)
+            found = select(self, configuration, what="configuration")
+            if len(found) > 1:
+                fits = f"fits {len(found)}, such as {_some([labels[i] for i in found])}"
+                raise InvalidInput(f"configuration={dict(configuration)!r:.80} {fits}; use settings that fit one")
+            return found[0]
         if isinstance(configuration, str):
-            if configuration in labels:
-                return labels.index(configuration)
-            msg = f"configuration {configuration!r:.80} does not exist; use one of {_some(labels)}"
-            raise InvalidInput(msg)
+            if configuration not in labels:
+                raise InvalidInput(f"configuration {configuration!r:.80} does not exist; use one of {_some(labels)}")
+            return labels.index(configuration)
         whole = isinstance(configuration, (int, np.integer)) and not isinstance(configuration, (bool, np.bool_))
         if not whole or not -len(labels) <= configuration < len(labels):
             msg = f"configuration={configuration!r:.80} does not exist; use 0 … {len(labels) - 1}, a label, or settings"
             raise InvalidInput(msg)
         return int(configuration) % len(labels)
-
-    def _find_settings(self, wanted: Mapping[str, Any]) -> int:
-        for name in wanted:
-            if name not in self.varied:
-                msg = f"configuration: {name!r} does not vary in this study; what does is {', '.join(self.varied)}"
-                raise InvalidInput(msg)
-        every = full_settings(self)
-        found = [i for i in range(len(self)) if all(same_value(every[i][name], wanted[name]) for name in wanted)]
-        if len(found) != 1:
-            told, near = f"fits {len(found) or 'none'}", [self.labels[i] for i in found] or self.labels
-            msg = f"configuration={dict(wanted)!r:.80} {told} of them; use settings that fit one, such as {_some(near)}"
-            raise InvalidInput(msg)
-        return found[0]
 
     def scores(self, metric: str, configuration: Any = None) -> NDArray[np.float64]:
         """Give a metric as numbers.

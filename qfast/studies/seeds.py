@@ -197,14 +197,12 @@ def find_seeds(
 def two_best(study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None) -> list[int]:
     """Look two configurations up; where none is named, the two with the best means."""
     if (a is None) != (b is None):
-        msg = f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best")
     if a is not None:
         return list(two_configurations(study, a, b))
     order = ranked(study, asked, select(study, where, one_problem=True)).order
     if len(order) < 2:
-        msg = "one configuration alone cannot be told apart from others; vary something"
-        raise InvalidInput(msg)
+        raise InvalidInput("one configuration alone cannot be told apart from others; vary something")
     return order[:2]
 
 
@@ -217,8 +215,7 @@ def check_paired(study: StudyData, paired: bool, configurations: Sequence[int]) 
         has = "each problem of this study has random numbers of its own"
         if not study.paired:
             has = "agents of this study have random numbers of their own in each configuration"
-        msg = f"paired=True, but {has}; use False"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"paired=True, but {has}; use False")
     return bool(paired)
 
 
@@ -230,7 +227,6 @@ def populations_of(
     infinite = infinite_text(study, asked, configurations, paired=paired, missing=missing)
     if infinite:
         use = "use compare, whose probability of improvement is, or the median in summary"
-        msg = f"{what} is not defined: {infinite}; {use}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what} is not defined: {infinite}; {use}")
     found = common_scores(study, asked, configurations, paired=paired, missing=missing)
     return Scores([restricted(study, asked, x) for x in found.scores], found.about)

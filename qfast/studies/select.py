@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_METRIC", "Metric", "Missing", "Ranked", "Scores", "StudyData", "are_paired", "common_scores", "earliest",
-    "full_settings", "infinite_text", "metric_of", "ranked", "refuse_undefined", "restricted", "same_value",
+    "full_settings", "infinite_text", "metric_of", "ranked", "refuse_undefined", "restricted",
     "scores_of", "select", "settings_json", "two_configurations", "undefined_text",
 ]  # fmt: skip
 
@@ -109,8 +109,7 @@ def common_scores(
         for i, some, all_ in zip(configurations, left, n, strict=True):
             if some < _FEWEST:
                 few = f"{some:,} of {all_:,} agents of {study.labels[i]}"
-                msg = f"{metric.name} is defined for {few}, too few for an answer"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"{metric.name} is defined for {few}, too few for an answer")
     seen = "a time counts as the checkpoint that saw it" if metric.interval_censored else ""
     return Scores(kept, joined(about, seen))
 
@@ -173,8 +172,7 @@ def refuse_undefined(
     """Refuse a question that undefined scores leave without an answer, unless they are to be dropped."""
     undefined = undefined_text(study, metric, configurations) if check_missing(missing) else ""
     if undefined:
-        msg = f"{what} not defined: {undefined}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what} not defined: {undefined}")
 
 
 def full_settings(study: StudyData) -> list[dict[str, Any]]:
@@ -189,7 +187,9 @@ def are_paired(study: StudyData, configurations: Sequence[int]) -> bool:
     return study.paired and len(problems) == 1
 
 
-def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_problem: bool = False) -> list[int]:
+def select(
+    study: StudyData, where: Mapping[str, Any] | None = None, *, one_problem: bool = False, what: str = "where"
+) -> list[int]:
     """Configurations whose settings have these values, one or a list of each; by default all.
 
     With ``one_problem`` several problems are refused, whose metrics cannot be put side by side.
@@ -198,23 +198,21 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     names = list(configurations[0])
     chosen = list(range(len(configurations)))
     if where is not None and not isinstance(where, Mapping):
-        msg = f"where={where!r:.60} is not a mapping; give settings and values, such as {{{names[0]!r}: ...}}"
+        example = names[0] if names else "alpha"
+        msg = f"{what}={where!r:.60} is not a mapping; give settings and values, such as {{{example!r}: ...}}"
         raise InvalidInput(msg)
     for name, wanted in (where or {}).items():
         if name not in names:
-            msg = f"where names {name!r}, which did not vary; use {', '.join(map(repr, names))}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{what} names {name!r}, which did not vary; use {', '.join(map(repr, names))}")
         values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence | np.ndarray) else list(wanted)
         known = {c[name] for c in configurations} - {None}
-        strange = [value for value in values if not any(same_value(value, k) for k in known)]
+        strange = [value for value in values if not any(_same(value, k) for k in known)]
         if strange:
             shown = ", ".join(map(repr, sorted(known, key=str)))
-            msg = f"where has {name}={strange[0]!r}, which the study did not run; it ran {shown}"
-            raise InvalidInput(msg)
-        chosen = [i for i in chosen if any(same_value(value, configurations[i][name]) for value in values)]
+            raise InvalidInput(f"{what} has {name}={strange[0]!r}, which the study did not run; it ran {shown}")
+        chosen = [i for i in chosen if any(_same(value, configurations[i][name]) for value in values)]
     if not chosen:
-        msg = f"where={dict(where or {})!r} leaves no configuration; name fewer settings"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what}={dict(where or {})!r} leaves no configuration; name fewer settings")
     problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in names})
     if one_problem and len(problems) > 1:
         msg = (
@@ -225,7 +223,7 @@ def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_prob
     return chosen
 
 
-def same_value(a: Any, b: Any) -> bool:
+def _same(a: Any, b: Any) -> bool:
     """Whether two values of a setting are the same, numbers up to rounding; None is what the study calls none."""
     numbers = (int, float, np.integer, np.floating)
     if isinstance(a, numbers) and isinstance(b, numbers):
@@ -237,8 +235,7 @@ def two_configurations(study: StudyData, a: Any, b: Any) -> tuple[int, int]:
     """Look up the two configurations that are named."""
     i, j = study.find(a), study.find(b)
     if i == j:
-        msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two")
     return i, j
 
 

@@ -68,24 +68,22 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     """Refuse a path that a study cannot be written to, for its name, its folder, or a package that is missing."""
     target = path_of(path)
     if target.suffix not in (".nc", ".zarr"):
-        msg = f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr")
     if not target.parent.is_dir():
-        msg = f"{target}: there is no folder {target.parent}; create it first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target}: there is no folder {target.parent}; create it first")
     if target.suffix == ".nc":
         check_file(target)
     elif target.exists() and not target.is_dir():
-        msg = f"{target} is there already, and is no {target.suffix} file; choose another name"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} is there already, and is no {target.suffix} file; choose another name")
     _need_format(target.suffix, "saving a study")
     return target
 
 
 def _need_format(suffix: str, purpose: str) -> Any:
     """Import xarray, and see that the package for the format is there."""
+    xarray = need("xarray", purpose)
     need("netCDF4" if suffix == ".nc" else "zarr", f"a {suffix} file")
-    return need("xarray", purpose)
+    return xarray
 
 
 def _digest(dataset: "xr.Dataset") -> str:
@@ -177,12 +175,10 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         from qfast.studies.reading import read_folder
 
         if (source / "run.npz").is_file():
-            msg = f"{printable(source)} holds a run, not a study; use qfast.load"
-            raise BadFile(msg)
+            raise BadFile(f"{printable(source)} holds a run, not a study; use qfast.load")
         return read_folder(source)
     if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
-        msg = f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study")
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
         raise InvalidInput(msg)
@@ -205,8 +201,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
 def _loaded(opened: "xr.Dataset") -> "xr.Dataset":
     """Read everything, unless that is more than there is room for: both formats may be compressed."""
     if opened.nbytes > (free := available_memory()):
-        msg = f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free"
-        raise ValueError(msg)
+        raise ValueError(f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free")
     return opened.load()
 
 
@@ -218,8 +213,7 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         msg = f"{source} holds no study (its format is {dataset.attrs.get('format')!r:.40}); give a file of Study.save"
         raise BadFile(msg)
     if _digest(dataset) != dataset.attrs.get("sha256"):
-        msg = f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew")
     try:
         names = list(read_json(dataset.attrs["problems"]))
         files = [f"{_PROBLEM}{i}" for i in range(len(names)) if f"{_PROBLEM}{i}" in dataset]

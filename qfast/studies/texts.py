@@ -50,8 +50,6 @@ class Answer:
 def number(value: float, error: float | None = None, *, time: bool = False) -> str:
     """A number, with two digits of its error where one is given; an infinite time is never.
 
-    Examples
-    --------
     >>> number(5.12345, 0.0041), number(1234567.0), number(float("inf")), number(0.1)
     ('5.1235', '1,234,567', 'inf', '0.1')
     >>> number(float("inf"), time=True)
@@ -72,8 +70,6 @@ def number(value: float, error: float | None = None, *, time: bool = False) -> s
 def with_interval(estimate: Estimate, *, time: bool = False, after: float | None = None) -> str:
     """An estimate with the ends of its interval; one that is only known to lie between two numbers, as both.
 
-    Examples
-    --------
     >>> from qfast.stats import Estimate, Interval, estimate_mean
     >>> with_interval(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 [3.7, 6.3]'
@@ -96,8 +92,6 @@ def with_interval(estimate: Estimate, *, time: bool = False, after: float | None
 def plus_minus(estimate: Estimate) -> str:
     """An estimate with half the width of its interval; with both ends where it is not symmetric.
 
-    Examples
-    --------
     >>> from qfast.stats import estimate_mean
     >>> plus_minus(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 ± 1.3'
@@ -114,8 +108,6 @@ def plus_minus(estimate: Estimate) -> str:
 def size_of(difference: Estimate) -> str:
     """A difference in the direction that it has, with the ends of its interval.
 
-    Examples
-    --------
     >>> from qfast.stats import Interval
     >>> size_of(Estimate(-3.0, Interval(-4.0, 1.0, 0.95, "")))
     '3.0 [-1.0, 4.0]'
@@ -128,8 +120,6 @@ def size_of(difference: Estimate) -> str:
 def about_agents(n: int, undefined: int) -> str:
     """How many agents a number is about: both numbers, whenever it is not about all of them.
 
-    Examples
-    --------
     >>> about_agents(1000, 0), about_agents(1000, 120)
     ('1,000', '880 of 1,000')
     """
@@ -149,8 +139,6 @@ def several(labels: Sequence[str]) -> str:
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     r"""Lines of a table: the first column to the left, the others to the right.
 
-    Examples
-    --------
     >>> print("\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
     name   n
     a     10
