@@ -23,19 +23,11 @@ __all__ = [
     "warn_caller",
 ]
 
-
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
 
 
 class QfastError(Exception):
-    """Base class of every error that qfast raises on purpose.
-
-    Examples
-    --------
-    >>> from qfast.errors import InvalidInput, QfastError
-    >>> issubclass(InvalidInput, QfastError) and issubclass(InvalidInput, ValueError)
-    True
-    """
+    """Base class of every error that qfast raises on purpose."""
 
 
 class InvalidInput(QfastError, ValueError):
@@ -99,8 +91,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, message: str, run: object = None, study: object = None) -> None:
         super().__init__(message)
-        self.run = run
-        self.study = study
+        self.run, self.study = run, study
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:

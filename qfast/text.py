@@ -19,35 +19,17 @@ def _is_printable(character: str) -> bool:
 
 
 def check_printable(what: str, text: str) -> str:
-    r"""Refuse a name that holds characters which a terminal or a page would obey instead of showing.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the first such character.
-
-    Examples
-    --------
-    >>> check_printable("state_names", "Zürich → 東京")
-    'Zürich → 東京'
-    >>> check_printable("state_names", "\x1b[31mred")
-    Traceback (most recent call last):
-        ...
-    qfast.errors.InvalidInput: state_names holds '\x1b[31mred' with the control character U+001B; leave it out
-    """
+    """Refuse a name that holds characters which a terminal or a page would obey instead of showing."""
     for character in text:
         if not _is_printable(character):
             whole = f"'{printable(text):.60}'"
-            msg = f"{what} holds {whole} with the control character U+{ord(character):04X}; leave it out"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{what} holds {whole} with the control character U+{ord(character):04X}; leave it out")
     return text
 
 
 def printable(text: Any) -> str:
     r"""Write out what a terminal would obey instead of showing, as in names of files that come from outside.
 
-    Examples
-    --------
     >>> print(printable("a\x1b[31mb\nc"))
     a\x1b[31mb\nc
     """
@@ -60,8 +42,6 @@ def printable(text: Any) -> str:
 def percent(part: float, total: float = 1) -> str:
     """Give a share in percent that is 100 or 0 only if it is all or nothing.
 
-    Examples
-    --------
     >>> percent(9_999, 10_000), percent(99_999, 100_000), percent(3, 3), percent(0.0001), percent(1e-6)
     ('99.99 %', '> 99.99 %', '100 %', '0.01 %', '< 0.01 %')
     """

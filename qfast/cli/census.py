@@ -59,7 +59,7 @@ def census_page(census: "Census") -> list[Block]:
         others = int(census.agents[shown:].sum())
         blocks.append(Line(f"and {len(census) - shown:,} more with {others:,} agents (--json has them all)"))
     if census.mdp.layout is not None:
-        from qfast.truth.maps import side_by_side
+        from qfast.problems.policy_map import side_by_side
 
         plain = not prints_unicode()
         maps = [(f"policy {i}", census.arrows(i, ascii_only=plain)) for i in range(min(_MAPS, shown))]

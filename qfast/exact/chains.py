@@ -5,14 +5,23 @@ of four classes by its graph alone: the sum is finite, plus infinity, minus infi
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qfast.exact.checks import Bools, Floats, Ints
-from qfast.exact.scipy_extra import csgraph, linalg, sparse
+from qfast.arguments import optional
 
-__all__ = ["Chain", "backward_search", "can_reach", "settle"]
+__all__ = ["Bools", "Chain", "Floats", "Ints", "backward_search", "can_reach", "csgraph", "linalg", "settle", "sparse"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+sparse, csgraph, linalg = (
+    optional(f"scipy.{name}", "study", "exact solutions need SciPy")
+    for name in ("sparse", "sparse.csgraph", "sparse.linalg")
+)
 
 # A loop whose mean reward is below this share of its largest reward counts as summing to zero: rounding of
 # probabilities such as 1/3 must not turn it into an infinity.
@@ -21,25 +30,13 @@ _ZERO_MEAN = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A Markov chain over n states, or several side by side (block diagonal).
+    """A Markov chain over n states, or several side by side (block diagonal)."""
 
-    Attributes
-    ----------
-    transition : scipy.sparse CSR array, shape (n, n)
-        Probability of going on from one state to another; what is missing to 1 ends the episode.
-    reward : ndarray of float64, shape (n,)
-        Expected reward of a step.
-    low, high : ndarray of float64, shape (n,)
-        Smallest and largest reward that a step can give.
-    ending : ndarray of bool, shape (n,)
-        Whether a step can end the episode.
-    """
-
-    transition: Any
-    reward: Floats
-    low: Floats
+    transition: Any  # scipy.sparse CSR (n, n): what is missing to 1 in a row ends the episode
+    reward: Floats  # (n,), expected reward of a step
+    low: Floats  # (n,), the smallest and the largest reward that a step can give
     high: Floats
-    ending: Bools
+    ending: Bools  # (n,), whether a step can end the episode
 
     @property
     def n_states(self) -> int:
@@ -51,32 +48,15 @@ class Chain:
         keep = sparse.diags_array(np.where(stops, 0.0, 1.0))
         transition = sparse.csr_array(keep @ self.transition)
         transition.eliminate_zeros()
-        zero = np.zeros_like(self.reward)
-        return Chain(
-            transition,
-            np.where(stops, zero, self.reward),
-            np.where(stops, zero, self.low),
-            np.where(stops, zero, self.high),
-            self.ending | stops,
-        )
+        reward, low, high = (np.where(stops, 0.0, array) for array in (self.reward, self.low, self.high))
+        return Chain(transition, reward, low, high, self.ending | stops)
 
 
 def backward_search(transition: Any, targets: Bools) -> tuple[Bools, Ints]:
-    """Search against the edges, breadth first, from all targets at once.
+    """Search against the edges (stored entries, row to column), breadth first, from all targets (n,) at once.
 
-    Parameters
-    ----------
-    transition : scipy.sparse CSR array, shape (n, n)
-        Stored entries are edges, from row to column.
-    targets : ndarray of bool, shape (n,)
-        Where the search begins.
-
-    Returns
-    -------
-    reached : ndarray of bool, shape (n,)
-        Targets, and all from which a target can be reached.
-    step : ndarray of int64, shape (n,)
-        The next state on a shortest way to a target; ``n`` at a target, negative where there is no way.
+    Gives the states from which a target can be reached, targets included, and of each the next state on a shortest way;
+    that is n at a target, and negative where there is no way.
     """
     n = targets.size
     backward = sparse.csr_array(transition.T)
@@ -98,20 +78,11 @@ def can_reach(transition: Any, targets: Bools) -> Bools:
 
 
 def settle(chain: Chain) -> tuple[Floats, Bools]:
-    """Find the states whose undiscounted value is not finite, and those where nothing happens any more.
+    """Find the states whose undiscounted value is not finite, and those where nothing happens any more; each (n,).
 
-    Parameters
-    ----------
-    chain : Chain
-        One or several chains.
-
-    Returns
-    -------
-    limit : ndarray of float64, shape (n,)
-        0 where the value is finite; infinity or minus infinity where the episode can go on for ever with rewards
-        that add up without bound; NaN where both can happen, or where the sum goes up and down for ever.
-    quiet : ndarray of bool, shape (n,)
-        States of loops that are never left and in which every reward is 0: their value is 0.
+    The first is 0 where the value is finite, infinity or minus infinity where the episode can go on for ever with
+    rewards that add up without bound, and NaN where both can happen, or where the sum goes up and down for ever.  The
+    second marks loops that are never left and in which every reward is 0: their value is 0.
     """
     limit = np.zeros(chain.n_states)
     quiet = np.zeros(chain.n_states, dtype=np.bool_)

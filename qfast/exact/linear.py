@@ -8,7 +8,7 @@ r"""The value of a Markov chain, :math:`x = (I - \gamma P)^{-1} b`, by whichever
   BLAS: on a busy machine those threads wait for each other (a grid of 34,000 states took 37 s and not 1.7 s), and the
   last digits depend on their number.
 
-No method is trusted: callers measure the residual of what they get (see `qfast.exact.bounds`).
+No method is trusted: callers measure the residual of what they get.
 """
 
 from typing import Any
@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.exact.checks import Floats
-from qfast.exact.scipy_extra import csgraph, linalg, sparse
+from qfast.exact.chains import Chain, Floats, csgraph, linalg, settle, sparse
 
-__all__ = ["chain_sum"]
+__all__ = ["chain_sum", "settled_sum", "steps_to_end"]
 
 # Blocks up to this many states are solved densely when there are several.
 _DENSE_STATES = 128
@@ -39,32 +38,11 @@ _MAX_SWEEPS = 20_000
 def chain_sum(
     transition: Any, right: Floats, gamma: float, *, n_blocks: int = 1, start: Floats | None = None, atol: float = 0.0
 ) -> Floats:
-    """Solve ``x = right + gamma * transition @ x``.
+    """Solve ``x = right + gamma * transition @ x`` (n,) for `n_blocks` chains of equal size side by side.
 
-    Parameters
-    ----------
-    transition : scipy.sparse CSR array, shape (n, n)
-        Rows sum to at most 1. With ``gamma=1`` every state must be able to leave the chain.
-    right : ndarray of float64, shape (n,)
-        Expected reward of a step.
-    gamma : float
-        Discount factor in [0, 1].
-    n_blocks : int
-        Number of chains of equal size side by side.
-    start : ndarray of float64, shape (n,), optional
-        First guess for an iterative method.
-    atol : float
-        Largest residual at which an iterative method may stop, in units of reward; rounding sets a lower limit.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The discounted sum of rewards from each state.
-
-    Raises
-    ------
-    InvalidInput
-        If no method converged (``gamma=1`` on a large chain that hardly ever ends).
+    With ``gamma=1`` every state must be able to leave the chain.  An iterative method begins with `start`, and may stop
+    at a residual of `atol` (in units of reward; rounding sets a lower limit).  If none converges, which takes
+    ``gamma=1`` on a large chain that hardly ever ends, InvalidInput says so.
     """
     n = right.size
     if gamma == 0.0 or transition.nnz == 0:
@@ -85,6 +63,28 @@ def chain_sum(
     if envelope <= _LU_POSSIBLE:
         return _sparse_lu(system, right)
     return _sweep(transition, system, right, gamma, total, atol)
+
+
+def settled_sum(chain: Chain, gamma: float, n_blocks: int = 1) -> tuple[Floats, Chain, Floats]:
+    """The values of chains side by side; the chains without the states whose value is none; and what these have.
+
+    The last is as `settle` gives it: where it is not 0 it takes the place of the value, which is 0 there.
+    """
+    limit = np.zeros(chain.n_states)
+    if gamma == 1.0:
+        limit, quiet = settle(chain)
+        chain = chain.stop_in(quiet | (limit != 0.0))
+    return chain_sum(chain.transition, chain.reward, gamma, n_blocks=n_blocks), chain, limit
+
+
+def steps_to_end(chain: Chain, n_blocks: int = 1) -> tuple[float, float]:
+    """The most steps that are expected until the end, from any state, and what they are to be divided by for a bound.
+
+    steps = 1 + P steps must hold at least in part: at 0 or below they bound nothing.
+    """
+    steps = chain_sum(chain.transition, np.ones(chain.n_states), 1.0, n_blocks=n_blocks)
+    certain = float((steps - chain.transition @ steps).min(initial=1.0))
+    return float(steps.max(initial=0.0)), certain
 
 
 def _double(transition: Any, entries: Any, right: Floats, gamma: float) -> Floats:

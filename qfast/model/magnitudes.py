@@ -35,13 +35,7 @@ def _reach(mdp: MDP, gamma: float, possible: NDArray[np.bool_]) -> float:
 
 
 def check_magnitudes(mdp: MDP, learner: Learner, record: str | None = None) -> None:
-    """Refuse rewards whose values Q cannot hold.
-
-    Raises
-    ------
-    InvalidInput
-        With the bound.
-    """
+    """Refuse rewards whose values Q cannot hold, with the bound."""
     possible = _possible(mdp)
     most, most_ever = (float(np.finfo(dtype).max) / _ROOM for dtype in (learner.dtype, np.float64))
     largest = float(learner.gamma.values.max(initial=0.0))
@@ -51,17 +45,15 @@ def check_magnitudes(mdp: MDP, learner: Learner, record: str | None = None) -> N
             reward = float(np.abs(mdp.reward).max(where=possible, initial=0.0))
             how = "max|reward| / (1 - gamma)" if gamma < 1 else "max|reward| * max_episode_steps"
             wider = "use dtype='float64', or " if learner.dtype == np.float32 and reach <= most_ever else ""
-            msg = (
+            raise InvalidInput(
                 f"rewards up to {reward:.4g} with gamma={largest:g} may lead {what} to {reach:.4g} ({how}), beyond "
                 f"{most:.4g}, a quarter of what {learner.dtype.name} holds; {wider}divide the rewards by a constant"
             )
-            raise InvalidInput(msg)
     if record == "summary" and reach > float(np.finfo(np.float32).max):
-        msg = (
+        raise InvalidInput(
             f"returns may come to {reach:.4g}, and the quantiles of record='summary' are counted in float32; "
             "use record='returns' or None, or divide the rewards by a constant"
         )
-        raise InvalidInput(msg)
 
 
 def lost_updates(mdp: MDP, learner: Learner) -> str | None:
@@ -70,13 +62,6 @@ def lost_updates(mdp: MDP, learner: Learner) -> str | None:
     Q + alpha * change is Q again where alpha * |change| is below half the distance of Q from the next number.  The
     change that is typical once Q is nearly right is the spread of the rewards; where all are equal, their size.  Step
     sizes that shrink by design (schedules, by visits) count with their largest value; 0 is meant as it is.
-
-    Examples
-    --------
-    >>> import qfast
-    >>> from qfast.model.learner import make_learner
-    >>> lost_updates(qfast.corridor(), make_learner(n_agents=1, episodes=1)) is None
-    True
     """
     possible = _possible(mdp)
     if not possible.any():
@@ -111,8 +96,7 @@ def lost_updates(mdp: MDP, learner: Learner) -> str | None:
 
 def warn_of_lost_updates(mdp: MDP, learner: Learner) -> None:
     """Warn the caller of `qfast.train` or `qfast.resume`, if updates will be lost."""
-    text = lost_updates(mdp, learner)
-    if text is not None:
+    if (text := lost_updates(mdp, learner)) is not None:
         warn_caller(text, PrecisionWarning)
 
 

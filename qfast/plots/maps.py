@@ -10,9 +10,9 @@ from qfast.errors import InvalidInput
 from qfast.model.learner import take_tied
 from qfast.model.mdp import MDP
 from qfast.plots.canvas import axes_of, colormap_of
+from qfast.problems.policy_map import cells
 from qfast.run import Run
 from qfast.run_argument import check_run
-from qfast.truth.maps import cells
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -108,8 +108,7 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
     5
     """
     if not isinstance(name, str):
-        msg = f"the problem {name!r} is no text; give its name, a path or a Gymnasium id"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the problem {name!r} is no text; give its name, a path or a Gymnasium id")
     build = _BUILDERS.get(name.lower().replace("-", "_"))
     path = Path(name)
     if build is not None:
@@ -130,11 +129,9 @@ def _grid_file(path: Path, max_episode_steps: int | None) -> MDP:
     try:
         return grid(path.read_text(encoding="utf-8"), max_episode_steps=max_episode_steps)
     except UnicodeDecodeError as error:
-        msg = f"{path} is no text file ({error.reason}); give a grid as text, or an MDP as .npz"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} is no text file ({error.reason}); give a grid as text, or an MDP as .npz") from error
     except InvalidInput as error:
-        msg = f"{path}: {error}"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"{path}: {error}") from error
 
 
 def _unknown(name: str) -> str:

@@ -104,8 +104,7 @@ def _level(value: object, name: str, *, gaps: bool = False) -> list[object]:
     if isinstance(value, Mapping):
         keys = list(value)
         if not keys or any(isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0 for k in keys):
-            msg = f"{name} has the keys {keys[:5]}; number states and actions from 0"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name} has the keys {keys[:5]}; number states and actions from 0")
         length = int(max(keys)) + 1
         if not gaps and length != len(keys):
             absent = next(k for k in range(length) if k not in value)
@@ -140,8 +139,7 @@ def _outcome(outcome: Sequence[object], name: str, n_states: int) -> Outcome:
     """Check one outcome, without rounding anything."""
     probability, next_state, reward, terminated = outcome
     if isinstance(next_state, (bool, np.bool_)) or not isinstance(next_state, (int, np.integer)):
-        msg = f"{name} has the next state {next_state!r}; states are integers"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} has the next state {next_state!r}; states are integers")
     if not 0 <= next_state < n_states:
         msg = f"{name} has the next state {next_state}, outside [0, {n_states - 1}]; give P an entry for every state"
         raise InvalidInput(msg)
@@ -151,13 +149,11 @@ def _outcome(outcome: Sequence[object], name: str, n_states: int) -> Outcome:
     numbers = []
     for what, value in (("probability", probability), ("reward", reward)):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            msg = f"{name} has {what}={value!r:.60}; give a number"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name} has {what}={value!r:.60}; give a number")
         if not math.isfinite(value) or (what == "probability" and value < 0):
             rule = "at least 0" if what == "probability" else "finite"
             if what == "reward" and value < 0:
                 rule += "; leave an action that is impossible out of P, or give it an empty list"
-            msg = f"{name} has {what}={value}; it must be {rule}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name} has {what}={value}; it must be {rule}")
         numbers.append(float(value))
     return numbers[0], int(next_state), numbers[1], bool(terminated)

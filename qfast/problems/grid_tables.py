@@ -79,24 +79,20 @@ class Cells:
         array([[ 0, -1,  1]])
         """
         if not rows or not rows[0]:
-            msg = "the grid is empty; give rows of cells such as 'S..G'"
-            raise InvalidInput(msg)
+            raise InvalidInput("the grid is empty; give rows of cells such as 'S..G'")
         for r, text in enumerate(rows):
             for c, character in enumerate(text):
                 if character not in CELLS:
                     meanings = ", ".join(f"{key} {meaning}" for key, meaning in CELLS.items())
-                    msg = f"the grid has {character!r} in row {r}, column {c}; cells are {meanings}"
-                    raise InvalidInput(msg)
+                    raise InvalidInput(f"the grid has {character!r} in row {r}, column {c}; cells are {meanings}")
             if len(text) != len(rows[0]):
-                msg = (
+                raise InvalidInput(
                     f"row {r} of the grid has {len(text)} cells, row 0 has {len(rows[0])}; "
                     f"make all rows equally long, for example with walls ({WALL})"
                 )
-                raise InvalidInput(msg)
         letters = np.array([list(text) for text in rows])
         if not (letters == "S").any():
-            msg = "the grid has no start; put an S into one cell"
-            raise InvalidInput(msg)
+            raise InvalidInput("the grid has no start; put an S into one cell")
         row, column = np.nonzero(letters != WALL)
         state = np.full(letters.shape, -1, dtype=np.int64)
         state[row, column] = np.arange(row.size)
@@ -169,11 +165,9 @@ def share_of_slip(slip: float) -> list[tuple[int, float]]:
     [(0, 1.0)]
     """
     if isinstance(slip, (bool, np.bool_)) or not isinstance(slip, (int, float, np.integer, np.floating)):
-        msg = f"slip={slip!r} is no number; give a probability in [0, 1]"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"slip={slip!r} is no number; give a probability in [0, 1]")
     if not 0.0 <= slip <= 1.0:
-        msg = f"slip={slip} is outside [0, 1]; give a probability such as 0.2"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"slip={slip} is outside [0, 1]; give a probability such as 0.2")
     shares = [(turn, p) for turn, p in ((-1, slip / 2), (0, 1.0 - slip), (1, slip / 2)) if p > 0]
     even = 1.0 / len(shares)
     if all(abs(p - even) < 1e-12 for _, p in shares):

@@ -63,8 +63,7 @@ def rows_of_text(text: str | Sequence[str]) -> list[str]:
         return [line.rstrip() for line in inspect.cleandoc(text).splitlines()]
     if isinstance(text, Sequence) and all(isinstance(row, str) for row in text):
         return [row.strip() for row in text]
-    msg = f"the grid is {type(text).__name__}; give one text with line breaks, or a list of rows"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"the grid is {type(text).__name__}; give one text with line breaks, or a list of rows")
 
 
 def grid(
@@ -141,8 +140,7 @@ def _mdp_of_text(
     """Make a grid world of four moves whose states are named by row and column, or only numbered."""
     cells = Cells.of(rows_of_text(text))
     if max_episode_steps is None and not np.isin(cells.letter, ("G", "H")).any():
-        msg = "the grid has no goal (G), no hole (H) and no limit; add a G or set max_episode_steps"
-        raise InvalidInput(msg)
+        raise InvalidInput("the grid has no goal (G), no hole (H) and no limit; add a G or set max_episode_steps")
     moves = list(FOUR_MOVES.values())
     tables = move_tables(cells, moves=moves, shares=share_of_slip(slip), rewards=rewards, absorbing=True)
     return MDP(

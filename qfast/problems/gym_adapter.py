@@ -76,8 +76,7 @@ def from_gymnasium(
     try:
         import gymnasium
     except ImportError as error:
-        msg = "Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'"
-        raise MissingExtra(msg) from error
+        raise MissingExtra("Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'") from error
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
         _check_lake(env, env_kwargs.get("desc"))
@@ -108,8 +107,7 @@ def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]"
         reason = " ".join(str(error).split()) or "it gives no reason"
         if not isinstance(error, (gymnasium.error.Error, ImportError, TypeError, ValueError)):
             reason = f"{type(error).__name__}: {reason}"  # a KeyError's text is a bare key
-        msg = f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options") from error
     return made
 
 
@@ -123,16 +121,13 @@ def _check_lake(name: str, desc: Any) -> None:
         rows = []
     fix = "give rows of equal length of the letters S (start), F (frozen), H (hole) and G (goal), as in ['SF', 'FG']"
     if isinstance(desc, (str, bytes)) or not rows or any(len(row) != len(rows[0]) or not row for row in rows):
-        msg = f"the map desc={desc!r:.60} of {name} is no rectangle of letters; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the map desc={desc!r:.60} of {name} is no rectangle of letters; {fix}")
     letters = "".join(rows)
     for letter in letters:
         if letter not in _LAKE:
-            msg = f"the map of {name} has the letter {letter!r}, which has no meaning there; {fix}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"the map of {name} has the letter {letter!r}, which has no meaning there; {fix}")
     if "S" not in letters:
-        msg = f"the map of {name} has no S, so that no episode can begin; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the map of {name} has no S, so that no episode can begin; {fix}")
 
 
 def _letter(cell: Any) -> str:
@@ -154,8 +149,7 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
         _check_lake(name, getattr(inner, "desc", None))
     start = getattr(inner, "initial_state_distrib", None)
     if start is None:
-        msg = f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)")
     limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
     if limit is None:
         warn_caller(
@@ -174,11 +168,10 @@ def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
     while isinstance(env, gymnasium.Wrapper):
         if type(env) not in harmless:
             own = "a class of your own called " * (type(env).__name__ in _HARMLESS_WRAPPERS)
-            msg = (
+            raise InvalidInput(
                 f"{name} is wrapped in {own}{type(env).__name__}, whose effect the table P does not show; "
                 f"give env.unwrapped if it does not matter"
             )
-            raise InvalidInput(msg)
         env = env.env
 
 
@@ -190,11 +183,10 @@ def _check_table(inner: Any, name: str) -> None:
         msg = f"{name} cannot be used: {reason}; use one with a table, such as FrozenLake-v1, or write an MDP"
         raise InvalidInput(msg)
     if getattr(inner, "fickle_passenger", False):
-        msg = (
+        raise InvalidInput(
             f"{name} with fickle_passenger=True cannot be used: passengers change their mind outside the table P, "
             f"which does not show it; use fickle_passenger=False"
         )
-        raise InvalidInput(msg)
 
 
 def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:

@@ -112,8 +112,7 @@ def random_walk(
     """
     n = whole("n_states", n_states, at_least=1)
     if n % 2 == 0:
-        msg = f"n_states={n} is even, so the walk has no middle to start in; use {n + 1}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"n_states={n} is even, so the walk has no middle to start in; use {n + 1}")
     state = np.arange(n + 2)
     next_state = np.stack([state - 1, state + 1], axis=1)[:, None, :]
     next_state[0], next_state[-1] = 0, n + 1

@@ -211,8 +211,7 @@ def four_rooms(
         r, c = _place(name, place)
         if rows[r][c] != ".":
             taken = "a wall" if rows[r][c] == "#" else "the goal"
-            msg = f"{name}={place} is {taken}; give row and column of a free cell, such as (1, 1)"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name}={place} is {taken}; give row and column of a free cell, such as (1, 1)")
         rows[r][c] = letter
     cells = Cells.of(["".join(row) for row in rows])
     other = probability("slip", slip)
@@ -242,9 +241,7 @@ def _place(name: str, place: tuple[int, int]) -> tuple[int, int]:
     size = len(_ROOMS)
     pair = tuple(place) if isinstance(place, (tuple, list)) else ()
     if len(pair) != 2 or any(isinstance(i, bool) or not isinstance(i, (int, np.integer)) for i in pair):
-        msg = f"{name}={place!r} is no cell; give (row, column)"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={place!r} is no cell; give (row, column)")
     if not all(0 <= i < size for i in pair):
-        msg = f"{name}={place} is outside; rows and columns are in [0, {size - 1}]"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={place} is outside; rows and columns are in [0, {size - 1}]")
     return int(pair[0]), int(pair[1])

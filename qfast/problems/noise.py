@@ -69,8 +69,7 @@ def normal(mean: float, std: float) -> NormalDist:
     NormalDist(mu=-0.1, sigma=1.0)
     """
     if finite("std", std) < 0:
-        msg = f"std={std} is negative; a standard deviation is at least 0"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"std={std} is negative; a standard deviation is at least 0")
     return NormalDist(finite("mean", mean), float(std))
 
 
@@ -109,11 +108,10 @@ def equally_likely(distribution: NormalDist | FrozenDistribution, k: int) -> NDA
     if isinstance(distribution, NormalDist):
         return distribution.mean + distribution.stdev * _standard_normal(k)
     if not isinstance(distribution, FrozenDistribution):
-        msg = (
+        raise InvalidInput(
             f"distribution={distribution!r} is no statistics.NormalDist and no frozen distribution of scipy.stats; "
             f"use normal(mean, std), or install SciPy (pip install 'qfast[study]') and give scipy.stats.expon(), say"
         )
-        raise InvalidInput(msg)
     return _by_quantiles(distribution, k)
 
 
@@ -133,8 +131,7 @@ def _by_quantiles(distribution: FrozenDistribution, k: int) -> NDArray[np.float6
     """
     mean = np.asarray(distribution.mean())
     if mean.ndim > 0 or not math.isfinite(mean):
-        msg = f"the distribution has the mean {mean}; give one of one dimension with a finite mean"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the distribution has the mean {mean}; give one of one dimension with a finite mean")
     integral = [0.0]
     for i in range(1, k):
         q = float(distribution.ppf(i / k))

@@ -40,15 +40,13 @@ def finite(name: str, value: float) -> float:
     2.0
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        msg = f"{name}={value!r:.60} is no number; give a finite number such as 1.0"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is no number; give a finite number such as 1.0")
     try:
         settled = math.isfinite(value)
     except OverflowError:  # a whole number beyond float64
         settled = False
     if not settled:
-        msg = f"{name}={value!r:.60} is not finite; give a finite number such as 1.0"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is not finite; give a finite number such as 1.0")
     return float(value)
 
 
@@ -78,8 +76,7 @@ def probability(name: str, value: float) -> float:
     0.2
     """
     if not 0.0 <= finite(name, value) <= 1.0:
-        msg = f"{name}={value} is outside [0, 1]; give a probability such as 0.2"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value} is outside [0, 1]; give a probability such as 0.2")
     return float(value)
 
 
@@ -111,14 +108,11 @@ def whole(name: str, value: int, *, at_least: int) -> int:
     5
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        msg = f"{name}={value!r:.60} is no integer; give one such as {max(at_least, 5)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is no integer; give one such as {max(at_least, 5)}")
     if value < at_least:
-        msg = f"{name}={value} is below {at_least}; give an integer such as {max(at_least, 5)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value} is below {at_least}; give an integer such as {max(at_least, 5)}")
     if value > _MOST:
-        msg = f"{name}={value:,} is above {_MOST:,}, more than a table can hold; give a smaller number"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value:,} is above {_MOST:,}, more than a table can hold; give a smaller number")
     return int(value)
 
 
@@ -151,6 +145,5 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     """
     names = list(choices)
     if not isinstance(value, str) or value not in names:
-        msg = f"{name}={value!r:.60} is unknown; choose one of {', '.join(map(repr, names))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={value!r:.60} is unknown; choose one of {', '.join(map(repr, names))}")
     return value

@@ -135,8 +135,7 @@ def garnet(
     shape = (whole("n_states", n_states, at_least=1), whole("n_actions", n_actions, at_least=1))
     k = whole("branching", branching, at_least=1)
     if k > n_states:
-        msg = f"branching={k} is above n_states={n_states}; next states differ, so use at most {n_states}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"branching={k} is above n_states={n_states}; next states differ, so use at most {n_states}")
     std = normal(0.0, finite("reward_std", reward_std)).stdev
     rng = np.random.Generator(np.random.PCG64(whole("seed", seed, at_least=0)))
     next_state = _different(rng, shape[0], (*shape, k))

@@ -77,11 +77,9 @@ def check_file(target: Path) -> None:
         If something else has this name.
     """
     if target.is_dir():
-        msg = f"{target} is a folder; name a file in it, or another name"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} is a folder; name a file in it, or another name")
     if target.exists() and not target.is_file():
-        msg = f"{target} is a device or a pipe, which writing would replace; name a file"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} is a device or a pipe, which writing would replace; name a file")
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], kind: str) -> Path:
@@ -121,14 +119,12 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
     """
     target = path_of(path)
     if not target.parent.is_dir():
-        msg = f"{target}: there is no folder {target.parent}; create it first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target}: there is no folder {target.parent}; create it first")
     members: dict[str, NDArray[Any]] = {}
     for name, value in arrays.items():
         array = np.asarray(value)
         if not name.isidentifier() or name in (_HEADER, "file"):  # numpy.savez keeps "file" for itself
-            msg = f"{name!r} cannot name an array in a file; use another identifier"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name!r} cannot name an array in a file; use another identifier")
         if array.dtype.hasobject:
             msg = f"{name} has dtype {array.dtype}, which only pickle could store; convert it to numbers or text"
             raise InvalidInput(msg)
@@ -295,8 +291,7 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
     """
     source = path_of(path)
     if source.exists() and not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
-        msg = f"{source} is a device or a pipe; give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is a device or a pipe; give a file that holds a {kind}")
     with source.open("rb") as stream:  # outside the net below: a missing file keeps its own, clear error
         try:
             with zipfile.ZipFile(stream) as archive:
@@ -312,8 +307,7 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
         msg = f"{source} is damaged: the checksum of {damaged!r} is wrong; restore it from a copy or write it anew"
         raise BadFile(msg)
     if f"{_HEADER}.npy" not in names:
-        msg = f"{source} was not written by qfast (it has no {_HEADER!r}); give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} was not written by qfast (it has no {_HEADER!r}); give a file that holds a {kind}")
     _check_header(source, kind, arrays)
     return {name: array for name, array in arrays.items() if name != _HEADER}
 
@@ -322,14 +316,11 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
     """Refuse what would become more than its file: compressed members, or several on the same bytes."""
     members = archive.infolist()
     if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in members):
-        msg = "it has compressed members, which qfast never writes"
-        raise ValueError(msg)
+        raise ValueError("it has compressed members, which qfast never writes")
     if sum(m.file_size for m in members) > size:
-        msg = "its members are larger than the file"
-        raise ValueError(msg)
+        raise ValueError("its members are larger than the file")
     if len({m.filename for m in members}) < len(members) or not all(m.filename.endswith(".npy") for m in members):
-        msg = "it has members that are no arrays, or two of one name"
-        raise ValueError(msg)
+        raise ValueError("it has members that are no arrays, or two of one name")
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -337,15 +328,13 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     with archive.open(name) as stream:
         major, _ = np.lib.format.read_magic(stream)
         if major not in (1, 2):
-            msg = f"{name} has version {major} of .npy"
-            raise ValueError(msg)
+            raise ValueError(f"{name} has version {major} of .npy")
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
         size = archive.getinfo(name).file_size - stream.tell()
         fits = not dtype.hasobject and dtype.itemsize and all(n >= 0 for n in shape)
         if not fits or math.prod(shape) * dtype.itemsize != size:
-            msg = f"{name} says that it has shape {shape} of {dtype}, which its {size:,} bytes are not"
-            raise ValueError(msg)
+            raise ValueError(f"{name} says that it has shape {shape} of {dtype}, which its {size:,} bytes are not")
         array = np.empty(shape[::-1] if fortran else shape, dtype)
         content = array.reshape(-1).view(np.uint8)
         for begin in range(0, size, _CHUNK):
@@ -371,21 +360,18 @@ def read_json(text: str | bytes) -> Any:
 
     def whole(digits: str) -> int:
         if len(digits) > _MOST_DIGITS:
-            msg = f"a number of {len(digits):,} digits"
-            raise ValueError(msg)
+            raise ValueError(f"a number of {len(digits):,} digits")
         return int(digits)
 
     def real(digits: str) -> float:
         if not math.isfinite(float(digits)):
-            msg = f"{digits:.40} is no finite number"
-            raise ValueError(msg)
+            raise ValueError(f"{digits:.40} is no finite number")
         return float(digits)
 
     try:
         return json.loads(text, parse_int=whole, parse_float=real, parse_constant=real)
     except RecursionError as error:
-        msg = "it is nested too deeply"
-        raise ValueError(msg) from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _check_header(source: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -398,11 +384,9 @@ def _check_header(source: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -
         msg = f"{source} has an unreadable header ({error!r:.80}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     if version > FORMAT_VERSION:
-        msg = f"{source} has format version {version}, this qfast reads up to {FORMAT_VERSION}; upgrade qfast"
-        raise BadFile(msg)
+        raise BadFile(f"{source} has format version {version}, this qfast reads up to {FORMAT_VERSION}; upgrade qfast")
     if found != kind:
-        msg = f"{source} holds kind {found!r}, not {kind!r}; give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} holds kind {found!r}, not {kind!r}; give a file that holds a {kind}")
     if not complete:
         msg = f"{source} does not hold the arrays that its header lists; restore it from a copy or write it anew"
         raise BadFile(msg)

@@ -85,8 +85,7 @@ class NpyColumns:
             try:
                 stream = path.open("r+b" if done else "w+b")
             except FileNotFoundError as error:
-                msg = f"{path} is missing; remove {self.folder}, and start again"
-                raise BadFile(msg) from error
+                raise BadFile(f"{path} is missing; remove {self.folder}, and start again") from error
             self._streams[name] = stream
             if not done:
                 stream.write(header)
@@ -156,8 +155,7 @@ def map_columns(folder: Path, checksums: Mapping[str, int]) -> dict[str, NDArray
             msg = f"{path} is missing, truncated or no .npy file ({error}); restore it from a copy or train anew"
             raise BadFile(msg) from error
         if not whole:
-            msg = f"{path} is damaged: its checksum is wrong; restore it from a copy or train anew"
-            raise BadFile(msg)
+            raise BadFile(f"{path} is damaged: its checksum is wrong; restore it from a copy or train anew")
         arrays[name] = array
     return arrays
 

@@ -309,7 +309,11 @@ def _compare(
         alpha=alpha,
         about=about,
         no_verdict=silent,
-        no_mean=undefined.partition(";")[0] or infinite_text(study, asked, [i, j], paired=paired, missing=missing),
+        no_mean=(
+            undefined.partition(";")[0]
+            or infinite_text(study, asked, [i, j], paired=paired, missing=missing)
+            or result.difference.reason.removeprefix("not defined: ")
+        ),
     )
 
 

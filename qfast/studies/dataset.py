@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import optional
 from qfast.engine.curve import LEVELS
-from qfast.errors import InvalidInput, MissingExtra
+from qfast.errors import InvalidInput
 from qfast.studies.design import PROBLEM, Configuration, coordinate
 from qfast.studies.metrics import Metric, final_window
 from qfast.studies.totals import Totals
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from qfast.studies.result import Study
 
-__all__ = ["as_json", "grid", "make_dataset", "need", "to_dataframe", "to_rl_evaluation", "to_rliable"]
+__all__ = ["as_json", "grid", "make_dataset", "to_dataframe", "to_rl_evaluation", "to_rliable"]
 
 _CURVES: Final[dict[str, dict[str, Any]]] = {
     "return_mean": {
@@ -46,14 +46,6 @@ _CURVES: Final[dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def need(name: str, purpose: str) -> Any:
-    """Import an optional package, which ``import qfast`` does not need; say what for where it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingExtra(f'{name} is not installed; {purpose} needs it: pip install "qfast[study]"') from error
-
-
 def make_dataset(
     configurations: Sequence[Configuration],
     names: Sequence[str],
@@ -70,7 +62,7 @@ def make_dataset(
 
     `names` is what varies; `first_agents` is (C,); `quantile_episodes` and `checkpoints` count from 1.
     """
-    xarray = need("xarray", "a study")
+    xarray = optional("xarray", "study", "a study needs it")
     everyone = bool((totals.done == totals.n_agents).all())
     coordinates: dict[str, Any] = {
         "configuration": np.arange(len(configurations)),

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from qfast.stats import BestMisranking, Misranking, SeedsNeeded, misranking, misranking_of_best, seeds_for_winner
 from qfast.stats._check import Rng, check_open_unit
 from qfast.stats.estimates import mean_of
-from qfast.stats.populations import rivals_of
+from qfast.stats.rankings import rivals_of
+from qfast.stats.scores import in_range
 from qfast.studies.seeds import check_paired, populations_of, two_best
 from qfast.studies.select import Metric, Missing, StudyData, are_paired, metric_of, select
 from qfast.studies.texts import Answer, columns, joined, number, percent, several, with_interval
@@ -116,11 +117,13 @@ class StudyMisranking(Answer):
     def loss(self) -> Floats:
         """Expected loss from following the experiment, (n_k,): best mean minus the mean of what is named, >= 0."""
         sign = 1 if self.metric.higher_is_better else -1
-        gaps = (sign * self.means).max() - sign * self.means
-        least = _ROUNDING * np.abs(self.means).max()
+        unit, (means,) = in_range(sign * self.means)
+        gaps = means.max() - means
+        least = _ROUNDING * np.abs(means).max()
         gaps[gaps <= least] = 0.0  # equal means that were summed in another order
         loss = np.asarray(self.named @ gaps, dtype=np.float64)
-        return np.where(loss <= least, 0.0, loss)
+        with np.errstate(over="ignore"):  # beyond the range of float64: infinite
+            return np.where(loss <= least, 0.0, loss) * unit
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -144,9 +147,10 @@ class StudyMisranking(Answer):
         """What is right."""
         title, result = self.metric.title, self.result
         if isinstance(result, Misranking):
-            by = number(abs(result.difference.value), result.difference.interval.half_width)
+            d = result.difference
+            by = f" by {number(abs(d.value), d.interval.half_width)}" if d.defined else ""  # beyond float64
             doubt = " (though the study itself leaves that open)" if self.in_doubt else ""
-            return f"{self.labels[0]} is better than {self.labels[1]} by {by} in {title}{doubt}"
+            return f"{self.labels[0]} is better than {self.labels[1]}{by} in {title}{doubt}"
         best = [self.labels[i] for i in result.best]
         doubt = f" (though the study itself does not tell it from {several(self.rivals)})" if self.in_doubt else ""
         verb = "is" if len(best) == 1 else "are"

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qfast.arguments import optional
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.seeding import seed_from_json
 from qfast.model.settings import DEFAULTS
-from qfast.studies.dataset import need
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
@@ -26,7 +26,7 @@ def read_folder(path: Path) -> Study:
     BadFile
         If the folder holds no study, is damaged, or the study is not complete.
     """
-    need("xarray", "a study")
+    optional("xarray", "study", "a study needs it")
     if (path / "study.json").is_file():
         msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
         raise BadFile(msg)

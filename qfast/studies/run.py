@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from qfast.arguments import explained, path_of
+from qfast.arguments import explained, optional, path_of
 from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed
 from qfast.model.settings import DEFAULT_EPSILON, settings_in
-from qfast.studies.dataset import need
 from qfast.studies.job import prepare
 from qfast.studies.result import Study
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
@@ -133,8 +132,8 @@ temperature, c
         raise InvalidInput(msg)
     if out is not None:
         out = path_of(out, "out")
-    need("xarray", "a study")
-    need("scipy", "a study")
+    optional("xarray", "study", "a study needs it")
+    optional("scipy", "study", "a study needs it")
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
         metrics=metrics, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,

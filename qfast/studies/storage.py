@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qfast.arguments import path_of
+from qfast.arguments import optional, path_of
 from qfast.engine.machine import available_memory
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.storage.archive import check_file, read_json, scratch_folder
-from qfast.studies.dataset import need
 from qfast.studies.result import Study
 from qfast.text import check_printable, printable
 
@@ -81,8 +80,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 def _need_format(suffix: str, purpose: str) -> Any:
     """Import xarray, and see that the package for the format is there."""
-    xarray = need("xarray", purpose)
-    need("netCDF4" if suffix == ".nc" else "zarr", f"a {suffix} file")
+    xarray = optional("xarray", "study", f"{purpose} needs it")
+    optional("netCDF4" if suffix == ".nc" else "zarr", "study", f"a {suffix} file needs it")
     return xarray
 
 

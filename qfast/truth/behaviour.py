@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.exact.policies import distinct_rows
 from qfast.kernel import greedy
 from qfast.kernel.cache import careful
 from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
@@ -31,42 +32,22 @@ _PILE: Final = 2**26  # bytes of masks that are looked at together
 
 
 class Behaviour(NamedTuple):
-    """What n agents do where it matters.
+    """What n agents do where it matters, in the D decision states."""
 
-    Attributes
-    ----------
-    masks : ndarray of unsigned int, shape (n, D, words)
-        Bits of the greedy actions in the D decision states; 0 in states that the agent does not meet.
-    is_optimal, changed : ndarray of bool, shape (n,)
-        Whether all of them are optimal, and whether they differ from an earlier behaviour.
-    """
-
-    masks: NDArray[Any]
-    is_optimal: NDArray[np.bool_]
-    changed: NDArray[np.bool_]
+    masks: NDArray[Any]  # (n, D, words): bits of the greedy actions; 0 in states that the agent does not meet
+    is_optimal: NDArray[np.bool_]  # (n,), whether all of them are optimal
+    changed: NDArray[np.bool_]  # (n,), whether they differ from an earlier behaviour
 
 
 class Policies(NamedTuple):
-    """The distinct greedy policies of a run, n of them, the most frequent first, then by their first agent.
+    """The distinct greedy policies of a run, n of them, the most frequent first, then by their first agent."""
 
-    Attributes
-    ----------
-    masks : ndarray of unsigned int, shape (n, D, words)
-    states : ndarray of int64, shape (D,)
-        The decision states, in the order of `masks`.
-    agents, example : ndarray of int64, shape (n,)
-        How many agents have each, and the position of the first one.
-    is_optimal : ndarray of bool, shape (n,)
-        As in `Behaviour`, by the truth that was given.
-    policy_of : ndarray of int64, shape (n_agents,)
-    """
-
-    masks: NDArray[Any]
-    states: NDArray[np.int64]
-    agents: NDArray[np.int64]
+    masks: NDArray[Any]  # (n, D, words)
+    states: NDArray[np.int64]  # (D,), the decision states, in the order of `masks`
+    agents: NDArray[np.int64]  # (n,), how many agents have each, and the position of the first one
     example: NDArray[np.int64]
-    is_optimal: NDArray[np.bool_]
-    policy_of: NDArray[np.int64]
+    is_optimal: NDArray[np.bool_]  # (n,), as in `Behaviour`, by the truth that was given
+    policy_of: NDArray[np.int64]  # (n_agents,)
 
     def sets(self, run: "Run") -> NDArray[np.bool_]:
         """The policies as sets of actions, shape (n, S, A)."""
@@ -125,21 +106,12 @@ def _one_by_one(
 
 def distinct_masks(masks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The distinct ones of n masks, an example of each, which of them each is, and how many are like each."""
-    rows = np.ascontiguousarray(masks).reshape(len(masks), -1)
-    keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
-    _, first, index, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    return masks[first], first, index.reshape(-1), count
+    example, which, count = distinct_rows(masks)
+    return masks[example], example, which, count
 
 
 def distinct_policies(run: "Run", moves: Moves | None = None, acting: Acting | None = None) -> Policies:
-    """Tell the greedy policies of a run's agents apart.
-
-    Parameters
-    ----------
-    run : Run
-    moves, acting : Moves and Acting, optional
-        Those of a `Judge`, with one truth for all agents; without them nothing is known to be optimal.
-    """
+    """Tell the greedy policies of a run's agents apart, by a `Judge`'s moves and acting, or without any truth."""
     if moves is None or acting is None:
         moves, acting = _without_truth(run)
     each = max(1, moves.states.size * -(-run.mdp.n_actions // 32) * mask_dtype(run.mdp.n_actions).itemsize)

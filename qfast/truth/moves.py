@@ -27,14 +27,7 @@ def mask_dtype(n_actions: int) -> np.dtype[Any]:
 
 
 def pack_actions(chosen: NDArray[np.bool_]) -> NDArray[np.uint32]:
-    """Turn sets of actions (..., A) into words of 32 bits (..., ceil(A / 32)), the first action lowest.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pack_actions(np.array([[True, False, True]])).tolist()
-    [[5]]
-    """
+    """Turn sets of actions (..., A) into words of 32 bits (..., ceil(A / 32)), the first action lowest."""
     n_actions = chosen.shape[-1]
     words = -(-n_actions // 32)
     padded = np.zeros((*chosen.shape[:-1], 32 * words), np.uint32)
@@ -45,14 +38,7 @@ def pack_actions(chosen: NDArray[np.bool_]) -> NDArray[np.uint32]:
 
 
 def unpack_actions(words: NDArray[Any], n_actions: int) -> NDArray[np.bool_]:
-    """Turn words (..., n_words) back into sets of actions (..., A).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> unpack_actions(np.array([5], np.uint8), 3).tolist()
-    [True, False, True]
-    """
+    """Turn words (..., n_words) back into sets of actions (..., A)."""
     action = np.arange(n_actions)
     chosen: NDArray[np.bool_] = (words[..., action // 32].astype(np.uint32) >> (action % 32).astype(np.uint32)) & 1 == 1
     return chosen
@@ -60,32 +46,17 @@ def unpack_actions(words: NDArray[Any], n_actions: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Moves:
-    """What each pair of a state and an action leads to, among the D states in which an agent can act.
+    """What each pair of a state and an action leads to, among the D states in which an agent can act."""
 
-    Attributes
-    ----------
-    states : ndarray of int64, shape (D,)
-        Their numbers in the MDP, in the order in which they are eliminated.
-    allowed : ndarray of bool, shape (D, A)
-    pair, onward : ndarray of int64, shape (n,)
-        Pairs d * A + a in increasing order, and where they lead without an end; each combination once.
-    probability : ndarray of float64, shape (n,)
-    reward, success : ndarray of float64, shape (D, A)
-        Expected reward of a step, and its probability of success (see `qfast.exact.success_outcomes`).
-    start : ndarray of int64, shape (starts,)
-        Where episodes begin, by their numbers among the D.
-    start_probability : ndarray of float64, shape (starts,)
-    """
-
-    states: NDArray[np.int64]
-    allowed: NDArray[np.bool_]
-    pair: NDArray[np.int64]
-    onward: NDArray[np.int64]
-    probability: NDArray[np.float64]
-    reward: NDArray[np.float64]
-    success: NDArray[np.float64]
-    start: NDArray[np.int64]
-    start_probability: NDArray[np.float64]
+    states: NDArray[np.int64]  # (D,), their numbers in the MDP, in the order in which they are eliminated
+    allowed: NDArray[np.bool_]  # (D, A)
+    pair: NDArray[np.int64]  # (n,), pairs d * A + a in increasing order
+    onward: NDArray[np.int64]  # (n,), where they lead without an end; each combination once
+    probability: NDArray[np.float64]  # (n,)
+    reward: NDArray[np.float64]  # (D, A), expected reward of a step
+    success: NDArray[np.float64]  # (D, A), its probability of success (see `qfast.exact.success_outcomes`)
+    start: NDArray[np.int64]  # (starts,), where episodes begin, by their numbers among the D
+    start_probability: NDArray[np.float64]  # (starts,)
 
     @classmethod
     def of(cls, mdp: MDP, states: NDArray[np.int64]) -> "Moves":
@@ -121,11 +92,7 @@ def _groups(sorted_keys: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 def make_acting(moves: Moves, optimal: NDArray[np.bool_]) -> Acting:
     """Bring a problem into the form that `behaviours` reads; `onward` is empty where that would be too large.
 
-    Parameters
-    ----------
-    moves : Moves
-    optimal : ndarray of bool, shape (groups, S, A)
-        The optimal actions, by each group's truth.
+    The optimal actions (groups, S, A) are those by each group's truth.
     """
     n_pairs, size = moves.allowed.size, moves.states.size
     fits = n_pairs * -(-size // 64) <= _MOST_WORDS
@@ -149,14 +116,8 @@ def _bits(row: NDArray[np.int64], member: NDArray[np.int64], n: int, size: int) 
 def _elimination_order(moves: Moves) -> tuple[list[int], list[list[int]], list[list[int]]] | None:
     """Find an order that keeps fill-in low: next the state with the fewest ways through it (Markowitz 1957).
 
-    Returns
-    -------
-    order : list of int
-        The D states.
-    before, after : list of list of int
-        For each of them in that order, the states not yet eliminated that lead to it and that it leads to.
-    None
-        If the elimination would take too long.
+    For each of the D states in that order come the states not yet eliminated that lead to it, and that it leads to.
+    None if the elimination would take too long.
     """
     n = moves.states.size
     if n > _MOST_STATES:
@@ -210,12 +171,7 @@ def ordered_moves(mdp: MDP) -> tuple[Moves, Program | None]:
 def make_program(moves: Moves, before: list[list[int]], after: list[list[int]]) -> Program:
     """Write down the elimination, entry by entry.
 
-    Parameters
-    ----------
-    moves : Moves
-        With the states in the order of elimination.
-    before, after : list of list of int
-        For each state, the later ones that lead to it and that it leads to when its turn comes.
+    For each state, in order, `before` and `after` are the later ones that lead to it and that it leads to in its turn.
     """
     n = moves.states.size
     entries: dict[tuple[int, int], int] = {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import number
 from qfast.errors import InvalidInput
 from qfast.text import percent
 
@@ -14,13 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FirstOptimal", "first_optimal"]
 
-_LEVELS: Final = (
-    (0.1, "a tenth"),
-    (0.25, "a quarter"),
-    (0.5, "half"),
-    (0.75, "three quarters"),
-    (0.9, "nine tenths"),
-)
+_LEVELS: Final = {0.1: "a tenth", 0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 0.9: "nine tenths"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,10 +66,7 @@ class FirstOptimal:
         InvalidInput
             If the level is out of range.
         """
-        number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
-        if not number or not 0 < level <= 1:
-            msg = f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median"
-            raise InvalidInput(msg)
+        level = number("level", level, "(0, 1]", "use 0.5 for the median")
         enough = np.flatnonzero(self.share >= level - 1e-12)
         return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
 
@@ -87,7 +79,7 @@ class FirstOptimal:
         """Sum up over agents."""
         share, last = percent(float(self.share[-1])), self.checkpoints[-1]
         lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share} optimal at the end, episode {last:,}"]
-        for level, name in _LEVELS:
+        for level, name in _LEVELS.items():
             at = self.quantile(level)
             told = "not by then" if np.isnan(at) else self.between(at)
             lines.append(f"  {name:<15} {told}")
@@ -122,8 +114,7 @@ def first_optimal(run: "Run") -> FirstOptimal:
 
     check_run(run)
     if run.checkpoints is None:
-        msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
-        raise InvalidInput(msg)
+        raise InvalidInput("the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'")
     optimal, when = run.checkpoints.optimal, run.checkpoints.episodes
     # Counted from the end: how many checkpoints in a row were optimal.
     lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1)[:, ::-1]

@@ -378,6 +378,18 @@ def test_settings_that_only_some_have():
     assert full_settings(study)[5] == {"alpha": 0.5, "epsilon": None}
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_means_near_the_largest_float(paired):
+    scores = 1.7e308 * np.random.default_rng(0).uniform(0.8, 1, size=(2, 20))
+    near, apart = two(*scores, paired=paired), two(scores[0], -scores[1], paired=paired)
+    assert np.isfinite(near.misranking(0, 1, rng=0).loss).all()
+    assert "inf" not in near.compare(0, 1).sentence + near.misranking(0, 1, rng=0).sentence + str(near.summary())
+    sentence = apart.compare(0, 1).sentence
+    assert "is better than" in sentence
+    assert "a difference of means is not defined: it is beyond the range of float64." in sentence
+    assert "alpha=0.1 is better than alpha=0.2 in mean return" in apart.misranking(0, 1, rng=0).sentence
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
