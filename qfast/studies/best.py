@@ -161,17 +161,12 @@ def find_best(
 
     Parameters
     ----------
-    metric, where
-        As in `summary`; of a study of several problems, name one in ``where``.
+    metric, level, missing, where
+        As everywhere in `Study`; undefined scores that could make another the best are refused, or dropped.
     n_agents : int, optional
         Agents of the fresh run; by default as many as in the study.
     seed : int, sequence of int or SeedSequence, optional
         Of the fresh run; by default one that follows from the study's.
-    level : float, default 0.95
-        Confidence level of the intervals, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": they are refused where they could change who is
-        the best.  "drop": the answer is about the others alone, and says how many that are.
 
     Returns
     -------
@@ -181,7 +176,7 @@ def find_best(
     Raises
     ------
     InvalidInput
-        As in `compare_all`; or if the study's problem is not at hand to run it again.
+        If the study's problem, or the function of a metric of your own, is not at hand to run it again.
 
     Examples
     --------

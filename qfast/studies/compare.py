@@ -239,25 +239,14 @@ def compare_pair(
 
     Parameters
     ----------
-    a, b : int, str or mapping
-        Configurations: an index, a label, or settings such as ``{"alpha": 0.1}``.
-    metric : str, optional
-        As in `summary`.
-    level : float, default 0.95
-        Confidence level of each interval, in (0, 1); the test is held against 1 - level.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": no verdict that they could change.  "drop": the
-        answer is about the others alone, and says how many that are.
+    a, b, metric, level, missing
+        As everywhere in `Study`.  The test is held against 1 - level; with ``missing="keep"`` there is no verdict that
+        undefined scores could change.
 
     Returns
     -------
     PairComparison
         ``.sentence`` is the finding, ``.comparison`` a `qfast.stats.Comparison`.
-
-    Raises
-    ------
-    InvalidInput
-        If a configuration or metric does not exist, a and b are the same, or level is out of range.
 
     Examples
     --------
@@ -341,28 +330,19 @@ def compare_all(
 
     Parameters
     ----------
-    metric, where
-        As in `summary`; of a study of several problems, name one in ``where``.
-    level : float, default 0.95
-        Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
+    metric, level, missing, where
+        As everywhere in `Study`, and in `compare`; corrected p-values are held against 1 - level.
     method : {"holm", "benjamini-hochberg", "benjamini-yekutieli"}, default "holm"
         How p-values are corrected; see `qfast.stats.correct`.
     against : int, str or mapping, optional
         Compare all others with this one only, which is many fewer pairs.
     simultaneous : bool, default False
         Widen the intervals so that those of one kind hold all together (Bonferroni).
-    missing : {"keep", "drop"}, default "keep"
-        As in `compare`.
 
     Returns
     -------
     AllComparisons
         Prints as a table; ``.pairs``, ``.to_dataframe()``, ``.probability_of_improvement()``.
-
-    Raises
-    ------
-    InvalidInput
-        As in `compare`; or if fewer than two configurations are left, or they are of several problems.
 
     Examples
     --------

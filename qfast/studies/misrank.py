@@ -257,22 +257,13 @@ def misrank(
     Parameters
     ----------
     a, b : int, str or mapping, optional
-        Two configurations, as in `compare`; by default the experiment names the best of all (of two: of these).
-    metric, where
-        As in `summary`; of a study of several problems, name one in ``where``.
+        Two configurations; by default the experiment names the best of all (of two: of these).
+    metric, alpha, paired, missing, rng, where
+        As everywhere in `Study`; scores that leave no mean, undefined or infinite, are refused.
     k : int or sequence of int, default (1, 3, 5, 10, 30, 100)
         Seeds of each configuration, each at least 1.
-    alpha : float, default 0.05
-        Two-sided level of the test that misses, in (0, 1).
-    paired : bool, default False
-        Whether the experiment shares random numbers, as agents of one study do; experiments elsewhere have
-        independent seeds.
-    missing : {"keep", "drop"}, default "keep"
-        As in `seeds_needed`.
     n_resamples : int, default 10_000
         Experiments drawn where resampling is needed.
-    rng : int, SeedSequence, Generator or None
-        Randomness of the resampling (SPEC 7).
 
     Returns
     -------
@@ -283,7 +274,7 @@ def misrank(
     Raises
     ------
     InvalidInput
-        As in `compare_all`; or if all means are equal, so that no winner is wrong.
+        If all means are equal, so that no winner is wrong.
 
     Examples
     --------

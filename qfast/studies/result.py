@@ -52,6 +52,26 @@ class _Late:
 class Study:
     """What `qfast.study` gives: metrics of every agent and curves of every configuration.
 
+    Arguments of its methods are the same everywhere.  What does not fit raises `qfast.InvalidInput`, which names it.
+
+    ``metric``
+        One of ``metrics``; by default ``"auc"``, the mean return over all episodes.
+    ``configuration``, or ``a`` and ``b``
+        A number, a label, or settings that tell it from the others, such as ``{"alpha": 0.1}``; see `find`.
+    ``where``
+        Only configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.  Scores of different problems have
+        no common scale: of a study of several, name one here.
+    ``level``
+        Confidence level of each interval by itself, in (0, 1).
+    ``missing``
+        What becomes of agents whose score is undefined (NaN): with ``"keep"`` they might be anything, and may leave a
+        question without an answer; with ``"drop"`` the answer is about the others, and says how many that are.
+    ``paired``
+        Whether an experiment that is planned shares random numbers, as agents of one study do; experiments elsewhere
+        have independent seeds.
+    ``alpha``, ``rng``
+        Two-sided level of a test, in (0, 1); randomness of resampling (SPEC 7: a seed, a generator or None).
+
     Attributes
     ----------
     dataset : xarray.Dataset
@@ -156,23 +176,7 @@ class Study:
         return int(self.dataset["return_quantile"].shape[2]) if "return_quantile" in self.dataset else 0
 
     def find(self, configuration: Any) -> int:
-        """Find a configuration.
-
-        Parameters
-        ----------
-        configuration : int, str or mapping
-            Its number, its label, or the settings that tell it from the others, such as ``{"alpha": 0.1}``.
-
-        Returns
-        -------
-        int
-            Its number, from 0.
-
-        Raises
-        ------
-        InvalidInput
-            If there is none, or several.
-        """
+        """Find a configuration by its number, its label, or settings that fit no other; give its number, from 0."""
         labels = self.labels
         if isinstance(configuration, Mapping):
             found = select(self, configuration, what="configuration")
@@ -193,23 +197,11 @@ class Study:
     def scores(self, metric: str, configuration: Any = None) -> NDArray[np.float64]:
         """Give a metric as numbers.
 
-        Parameters
-        ----------
-        metric : str
-            One of ``metrics``.
-        configuration : int, str or mapping, optional
-            See `find`; by default all.
-
         Returns
         -------
         ndarray of float64, shape (C, n_agents) or (n,)
             As they are: infinite, or NaN where an agent's score is undefined.  Of one configuration, only the agents
-            that were run; of all, NaN stands for the others, too, which ``dataset["agents_run"]`` counts.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such metric or configuration.
+            that were run; by default of all, where NaN stands for the others, too (``dataset["agents_run"]``).
 
         Examples
         --------
@@ -237,7 +229,7 @@ class Study:
         return bool(values.size and (values == values[0]).all())
 
     def settings(self, configuration: Any) -> dict[str, Any]:
-        """Give all settings of a configuration (see `find`), as `qfast.train` takes them."""
+        """Give all settings of a configuration, as `qfast.train` takes them."""
         from qfast.studies.rerun import settings_of
 
         return settings_of(self, self.find(configuration))
@@ -245,15 +237,7 @@ class Study:
     def seed_sequence(self, configuration: Any) -> SeedSequence:
         """Give the seed of a configuration's agents; of several problems each has its own.
 
-        Parameters
-        ----------
-        configuration : int, str or mapping
-            See `find`.
-
-        Returns
-        -------
-        numpy.random.SeedSequence
-            With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
+        With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
 
         Examples
         --------
@@ -287,8 +271,6 @@ class Study:
 
         Parameters
         ----------
-        configuration : int, str or mapping
-            See `find`.
         n_agents : int, optional
             By default as many as here.
         seed : int, sequence of int or numpy.random.SeedSequence, optional
@@ -301,11 +283,6 @@ class Study:
         -------
         Study
             Of one configuration, with the same label, and the built-in metrics and those of ``functions``.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such configuration, or the problem is not known.
 
         Examples
         --------

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
 from qfast.stats._check import Rng
@@ -128,35 +127,17 @@ def find_seeds(
 
     Parameters
     ----------
-    a, b : int, str or mapping, optional
-        Configurations, as in `compare`.
-    metric, where
-        As in `summary`; of a study of several problems, name one in ``where``.
+    a, b, metric, alpha, level, paired, missing, where, rng
+        As everywhere in `Study`; scores that leave no mean, undefined or infinite, are refused.
     half_width : float, optional
         Half the width of the interval, in the metric's unit, above 0.
     power : float, default 0.8
         Probability to find the difference, in (0, 1).
-    alpha : float, default 0.05
-        Two-sided level of the test, in (0, 1).
-    level : float, default 0.95
-        Confidence level of the interval, in (0, 1).
-    paired : bool, default False
-        As in `misranking`: whether the experiment that is planned shares random numbers.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.  "drop": the answer is about
-        the others alone, and says how many that are.
-    rng : int, SeedSequence, Generator or None
-        Randomness of the check (SPEC 7).
 
     Returns
     -------
     SeedTable
         ``.n``, and a row for each configuration or for the pair with the range that it is known in.
-
-    Raises
-    ------
-    InvalidInput
-        If a configuration or metric does not exist, or an option is out of its range.
 
     Examples
     --------
@@ -208,10 +189,7 @@ def two_best(study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str
 
 def check_paired(study: StudyData, paired: bool, configurations: Sequence[int]) -> bool:
     """Refuse an experiment with shared random numbers where the study tells nothing of how pairs of agents differ."""
-    if not isinstance(paired, (bool, np.bool_)):
-        msg = f"paired={paired!r:.40} is neither True nor False; use False for experiments with independent seeds"
-        raise InvalidInput(msg)
-    if paired and not are_paired(study, configurations):
+    if flag("paired", paired) and not are_paired(study, configurations):
         has = "each problem of this study has random numbers of its own"
         if not study.paired:
             has = "agents of this study have random numbers of their own in each configuration"

@@ -306,31 +306,20 @@ def summarize_study(
 
     Parameters
     ----------
-    metric : str, optional
-        One of ``metrics``; by default ``"auc"``, the mean return over all episodes.
-    level : float, default 0.95
-        Confidence level of each interval by itself, in (0, 1).
+    metric, level, missing, where
+        As everywhere in `Study`.  With ``missing="keep"`` intervals of quantiles and shares allow for whatever
+        undefined scores are, and means are those of the others.
     quantiles : sequence of float
         Which quantiles over agents besides the median, each in (0, 1).
     content : float, default 0.9
         Share of agents that the tolerance interval holds, in (0, 1).
     at_least : float, optional
         Report the share of agents whose score reaches this bar, too.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": intervals of quantiles and shares allow for
-        whatever they are, and means are those of the others.  "drop": the answer is about the others alone.
-    where : mapping, optional
-        Only configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
 
     Returns
     -------
     StudySummary
         Prints as two tables; ``.to_dataframe()``; ``.rows`` with a `qfast.stats.Summary` for each configuration.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such metric, setting or value, or an option is out of its range.
 
     Examples
     --------
@@ -501,25 +490,17 @@ def profile_study(
 
     Parameters
     ----------
-    metric, where
-        As in `summary`; of a study of several problems, name one in ``where``.
+    metric, missing, where
+        As everywhere in `Study`; undefined scores are refused, or dropped.
     thresholds : array_like, (n_thresholds,), optional
         In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
     level : float, default 0.95
         Probability that a configuration's band holds its whole curve, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.  "drop": the answer is about
-        the others alone, and says how many that are.
 
     Returns
     -------
     StudyProfile
         ``.to_dataframe()``; ``.profiles`` with a `qfast.stats.Profile` for each configuration.
-
-    Raises
-    ------
-    InvalidInput
-        As in `compare_all`; or if thresholds are not finite numbers.
 
     Examples
     --------
