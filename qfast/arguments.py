@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,57 +26,47 @@ MOST: Final = 2**31 - 1
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_SCHEDULE: Final = "epsilon, which takes a schedule: epsilon=qfast.linear(1.0, 0.05), or qfast.exponential(1.0, 0.05)"
-_ALPHA: Final = "alpha, which takes a schedule: alpha=qfast.linear(0.5, 0.01), or qfast.by_visits()"
 _LIMIT: Final = "the problem's own limit: mdp.with_limit(200)"
-_AGENTS: Final = "n_agents: each agent is a seed of its own"
+_WORDS: Final = {
+    "alpha, the step size": "learning_rate lr step_size stepsize eta learningrate",
+    "alpha, which takes a schedule: alpha=qfast.linear(0.5, 0.01), or qfast.by_visits()":
+        "alpha_decay lr_decay learning_rate_decay alpha_schedule lr_schedule",
+    "gamma, the discount": "discount discount_factor discount_rate discounting df",
+    "episodes":
+        "n_episodes num_episodes nb_episodes no_episodes total_episodes max_episodes n_train_episodes "
+        "training_episodes epochs n_epochs iterations n_iterations",
+    "episodes: training is counted in episodes": "total_timesteps timesteps n_timesteps total_steps num_steps",
+    "epsilon, which takes a schedule: epsilon=qfast.linear(1.0, 0.05), or qfast.exponential(1.0, 0.05)":
+        "epsilon_decay eps_decay epsilon_min eps_min min_epsilon epsilon_end eps_end final_epsilon epsilon_start "
+        "eps_start initial_epsilon epsilon_schedule exploration_decay decay_rate exploration_fraction "
+        "exploration_final_eps exploration_initial_eps",
+    "epsilon, the exploration rate": "eps exploration_rate exploration exploration_prob",
+    "n_agents: each agent is a seed of its own":
+        "n_seeds num_seeds seeds n_runs num_runs runs repetitions n_repeats n_trials n_reps",
+    "n_agents": "num_agents nb_agents agents n_learners population_size n_envs num_envs",
+    "seed": "random_state random_seed rng rng_seed np_random",
+    _LIMIT: "max_steps max_episode_steps episode_length horizon time_limit",
+    "mdp, the first argument: qfast.from_gymnasium(env) makes one":
+        "env environment problem env_id env_name problems",
+    "initial_q": "q_init init_q q0 initial_value initial_values optimistic_init q_start",
+    "n, the steps that an update looks ahead": "n_step n_steps steps lookahead",
+    "lambda_, the decay of the traces": "lam lmbda lambd lamda trace_decay lambda",
+    "temperature, of explore='softmax'": "tau temp softmax_temperature beta",
+    "explore": "policy exploration_strategy strategy exploration_policy behaviour",
+    "rule": "algorithm algo method update learner update_rule",
+    "rule='double_q_learning'": "double double_q",
+    "ties": "tie_breaking tie_break tiebreak tie",
+    "threads": "n_jobs n_threads num_threads n_workers num_workers workers jobs",
+    "progress": "verbose progress_bar show_progress tqdm",
+    "out": "path output filename save save_path folder file",
+    "dtype": "precision_dtype float_type",
+    "c, of explore='ucb'": "c_ucb ucb_c confidence",
+    "vary": "grid param_grid parameters params sweep",
+    "checkpoints": "eval_every eval_freq evaluate_every n_checkpoints",
+}  # fmt: skip
 
 #: What the field calls things, and what they are called here; the first word is an argument, if it is one.
-_OTHER_NAMES: Final = {
-    **dict.fromkeys(("learning_rate", "lr", "step_size", "stepsize", "eta", "learningrate"), "alpha, the step size"),
-    **dict.fromkeys(("alpha_decay", "lr_decay", "learning_rate_decay", "alpha_schedule", "lr_schedule"), _ALPHA),
-    **dict.fromkeys(("discount", "discount_factor", "discount_rate", "discounting", "df"), "gamma, the discount"),
-    **dict.fromkeys(
-        ("n_episodes", "num_episodes", "nb_episodes", "no_episodes", "total_episodes", "max_episodes",
-         "n_train_episodes", "training_episodes", "epochs", "n_epochs", "iterations", "n_iterations"), "episodes",
-    ),
-    **dict.fromkeys(
-        ("total_timesteps", "timesteps", "n_timesteps", "total_steps", "num_steps"),
-        "episodes: training is counted in episodes",
-    ),
-    **dict.fromkeys(
-        ("epsilon_decay", "eps_decay", "epsilon_min", "eps_min", "min_epsilon", "epsilon_end", "eps_end",
-         "final_epsilon", "epsilon_start", "eps_start", "initial_epsilon", "epsilon_schedule", "exploration_decay",
-         "decay_rate", "exploration_fraction", "exploration_final_eps", "exploration_initial_eps"), _SCHEDULE,
-    ),
-    **dict.fromkeys(("eps", "exploration_rate", "exploration", "exploration_prob"), "epsilon, the exploration rate"),
-    **dict.fromkeys(
-        ("n_seeds", "num_seeds", "seeds", "n_runs", "num_runs", "runs", "repetitions", "n_repeats", "n_trials",
-         "n_reps"), _AGENTS,
-    ),
-    **dict.fromkeys(("num_agents", "nb_agents", "agents", "n_learners", "population_size", "n_envs", "num_envs"),
-                    "n_agents"),
-    **dict.fromkeys(("random_state", "random_seed", "rng", "rng_seed", "np_random"), "seed"),
-    **dict.fromkeys(("max_steps", "max_episode_steps", "episode_length", "horizon", "time_limit"), _LIMIT),
-    **dict.fromkeys(("env", "environment", "problem", "env_id", "env_name", "problems"),
-                    "mdp, the first argument: qfast.from_gymnasium(env) makes one"),
-    **dict.fromkeys(("q_init", "init_q", "q0", "initial_value", "initial_values", "optimistic_init", "q_start"),
-                    "initial_q"),
-    **dict.fromkeys(("n_step", "n_steps", "steps", "lookahead"), "n, the steps that an update looks ahead"),
-    **dict.fromkeys(("lam", "lmbda", "lambd", "lamda", "trace_decay", "lambda"), "lambda_, the decay of the traces"),
-    **dict.fromkeys(("tau", "temp", "softmax_temperature", "beta"), "temperature, of explore='softmax'"),
-    **dict.fromkeys(("policy", "exploration_strategy", "strategy", "exploration_policy", "behaviour"), "explore"),
-    **dict.fromkeys(("algorithm", "algo", "method", "update", "learner", "update_rule"), "rule"),
-    **dict.fromkeys(("double", "double_q"), "rule='double_q_learning'"),
-    **dict.fromkeys(("tie_breaking", "tie_break", "tiebreak", "tie"), "ties"),
-    **dict.fromkeys(("n_jobs", "n_threads", "num_threads", "n_workers", "num_workers", "workers", "jobs"), "threads"),
-    **dict.fromkeys(("verbose", "progress_bar", "show_progress", "tqdm"), "progress"),
-    **dict.fromkeys(("path", "output", "filename", "save", "save_path", "folder", "file"), "out"),
-    **dict.fromkeys(("precision_dtype", "float_type"), "dtype"),
-    **dict.fromkeys(("c_ucb", "ucb_c", "confidence"), "c, of explore='ucb'"),
-    **dict.fromkeys(("grid", "param_grid", "parameters", "params", "sweep"), "vary"),
-    **dict.fromkeys(("eval_every", "eval_freq", "evaluate_every", "n_checkpoints"), "checkpoints"),
-}  # fmt: skip
+_OTHER_NAMES: Final = {name: said for said, names in _WORDS.items() for name in names.split()}
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -145,12 +135,12 @@ def takes(kind: str, fix: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]
     return decorated
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Whether this is one whole number; True and False are none."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether this is one real number, NaN and infinity included; True and False are none."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
@@ -180,13 +170,15 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)", fix: str = "use
     qfast.errors.InvalidInput: gamma=1 is outside [0, 1); use a discount such as 0.9
     """
     low, high = map(float, interval[1:-1].split(","))
-    if is_number(value):
-        if low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]"):
-            with contextlib.suppress(OverflowError):  # a whole number beyond float64 is not finite
-                return float(value)
-        rule = "not a finite number" if low == -high == -np.inf else f"outside {interval}"
+    if is_number(value) and (
+        low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")
+    ):
+        with contextlib.suppress(OverflowError):  # a whole number beyond float64 is not finite
+            return float(value)
+    if interval == "(-inf, inf)":
+        rule = "not finite" if is_number(value) else "not a number"
     else:
-        rule = "not a finite number" if low == -high == -np.inf else f"not a number in {interval}"
+        rule = f"outside {interval}" if is_number(value) else f"not a number in {interval}"
     raise InvalidInput(f"{name}={value!r:.60} is {rule}; {fix}")
 
 

@@ -10,18 +10,9 @@ import sys
 import warnings
 
 __all__ = [
-    "BadFile",
-    "DamagedPartWarning",
-    "DivergedWarning",
-    "Interrupted",
-    "InvalidInput",
-    "MissingExtra",
-    "MissingLimitWarning",
-    "PrecisionWarning",
-    "QfastError",
-    "Unfinished",
-    "warn_caller",
-]
+    "BadFile", "DamagedPartWarning", "DivergedWarning", "Interrupted", "InvalidInput", "MissingExtra",
+    "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished", "warn_caller",
+]  # fmt: skip
 
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.arguments import explained
+from qfast.arguments import explained, number
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 from qfast.engine.machine import available_memory
@@ -22,7 +22,6 @@ from qfast.execution import collect, make_plan
 from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
-from qfast.problems.number_checks import finite
 from qfast.run import Run
 from qfast.run_argument import check_run
 from qfast.text import percent
@@ -315,7 +314,7 @@ def evaluate(
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
-    goal = best_ending(mdp) if goal_reward is None else finite("goal_reward", goal_reward)
+    goal = best_ending(mdp) if goal_reward is None else number("goal_reward", goal_reward)
     learner = make_learner(
         n_agents=run.n_agents, episodes=episodes, rule="q_learning", explore="greedy", alpha=0.0,
         gamma=run.learner.gamma, initial_q=run.learner.initial_q, ties=run.ties, dtype=run.dtype,

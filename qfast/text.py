@@ -1,11 +1,12 @@
-"""Small pieces of text that all faces share: shares in words, and text from outside made safe to print."""
+"""Small pieces of text that all faces share: shares in words, tables, and text from outside made safe to print."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from qfast.errors import InvalidInput
 
-__all__ = ["check_printable", "percent", "printable"]
+__all__ = ["check_printable", "columns", "percent", "printable"]
 
 # Control characters, bidirectional overrides and other format characters, line and paragraph separators, halves of
 # surrogate pairs: what moves the cursor, colours the screen, hides or reorders text, or cannot be encoded.
@@ -51,3 +52,21 @@ def percent(part: float, total: float = 1) -> str:
     if 0 < share < 0.01:
         return "< 0.01 %"
     return f"{share:.4g} %" if share > 99 else f"{share:.3g} %"
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    r"""Lines of a table: the first columns, `left` of them, to the left, the others to the right.
+
+    >>> print("\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
+    name   n
+    a     10
+    bc     9
+    """
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = []
+    for row in table:
+        sized = enumerate(zip(row, widths, strict=True))
+        cells = [cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in sized]
+        lines.append("  ".join(cells).rstrip())
+    return lines

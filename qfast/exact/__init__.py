@@ -17,19 +17,7 @@ from qfast.exact.policies import canonical_policies, reached_states
 from qfast.exact.results import FiniteHorizon, PolicyValue, PolicyValues, Solution, WithinLimit
 
 __all__ = [
-    "FiniteHorizon",
-    "PolicyValue",
-    "PolicyValues",
-    "Solution",
-    "WithinLimit",
-    "best_actions",
-    "canonical_policies",
-    "evaluate_policies",
-    "evaluate_policy",
-    "evaluate_within_limit",
-    "finite_horizon",
-    "reached_states",
-    "soft_fixed_point",
-    "solve",
-    "success_outcomes",
-]
+    "FiniteHorizon", "PolicyValue", "PolicyValues", "Solution", "WithinLimit", "best_actions", "canonical_policies",
+    "evaluate_policies", "evaluate_policy", "evaluate_within_limit", "finite_horizon", "reached_states",
+    "soft_fixed_point", "solve", "success_outcomes",
+]  # fmt: skip

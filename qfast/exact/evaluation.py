@@ -15,17 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.arguments import flag, number
 from qfast.errors import InvalidInput
-from qfast.exact.chains import Bools, Chain, Floats
-from qfast.exact.linear import settled_sum, steps_to_end
+from qfast.exact.chains import Bools, Chain, Floats, settled_sum, steps_to_end
 from qfast.exact.model import Model, acting_states, build_model, in_parts
-from qfast.exact.policies import (
-    ROWS,
-    canonical_policies,
-    check_limit,
-    check_policies,
-    check_policy,
-    distinct_policies,
-)
+from qfast.exact.policies import ROWS, canonical_policies, check_limit, check_policies, check_policy, distinct_policies
 from qfast.exact.results import FiniteHorizon, PolicyValue, PolicyValues, WithinLimit, start_value
 from qfast.model.mdp import MDP, check_mdp
 
@@ -185,9 +177,7 @@ def success_outcomes(mdp: MDP) -> Bools:
     array([False,  True])
     """
     check_mdp(mdp)
-    ends = mdp.terminated & (mdp.probability > 0.0)
-    if mdp.allowed is not None:
-        ends &= mdp.allowed[:, :, None]
+    ends = mdp._possible & mdp.terminated
     met = ends & mdp.decision_states[:, None, None]
     if not met.any():
         return met

@@ -30,8 +30,19 @@ from typing import Any
 
 import numpy as np
 
-from qfast.exact.chains import Bools, Chain, Floats, Ints, backward_search, can_reach, csgraph, settle, sparse
-from qfast.exact.linear import chain_sum, steps_to_end
+from qfast.exact.chains import (
+    Bools,
+    Chain,
+    Floats,
+    Ints,
+    backward_search,
+    can_reach,
+    chain_sum,
+    csgraph,
+    settle,
+    sparse,
+    steps_to_end,
+)
 from qfast.exact.model import Model
 
 __all__ = ["FixedPoint", "UnboundedError", "solve_discounted", "solve_episodic"]

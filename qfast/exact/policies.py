@@ -79,9 +79,9 @@ def check_policy(policy: ArrayLike, mdp: MDP, acting: Bools) -> Floats:
     array = _numbers("policy", policy)
     shape = (mdp.n_states, mdp.n_actions)
     if array.shape == (mdp.n_states,):
-        rows = np.eye(mdp.n_actions)[check_policies(array[None], mdp, acting, name="policy")[0]]
-        rows[~acting] = 0.0
-        return rows
+        certain: Floats = np.eye(mdp.n_actions)[check_policies(array[None], mdp, acting, name="policy")[0]]
+        certain[~acting] = 0.0
+        return certain
     if array.shape != shape:
         raise InvalidInput(
             f"policy has shape {array.shape}; give an action for each state, ({mdp.n_states},), or a probability "
@@ -115,12 +115,9 @@ def distinct_rows(rows: NDArray[Any]) -> tuple[Ints, Ints, Ints]:
     """
     flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
     size = flat.itemsize * flat.shape[1]
+    keys: NDArray[Any] = flat.view(np.dtype((np.void, size))).ravel() if size > 8 else np.zeros(len(rows), np.uint64)
     if size <= 8:
-        padded = np.zeros((len(rows), 8), np.uint8)
-        padded[:, :size] = flat.view(np.uint8)
-        keys = padded.view(np.uint64).ravel()
-    else:
-        keys = flat.view(np.dtype((np.void, size))).ravel()
+        keys.view(np.uint8).reshape(-1, 8)[:, :size] = flat.view(np.uint8)
     _, example, which, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     return example, which.reshape(-1).astype(np.int64), count
 

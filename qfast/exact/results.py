@@ -247,10 +247,7 @@ class FiniteHorizon(_Result):
             f"  best success    {self.best_success:.6f}",
         ]
         if self.policy_return is not None and self.policy_success is not None:
-            lines += [
-                f"  policy return   {self.policy_return:.10g}",
-                f"  policy success  {self.policy_success:.6f}",
-            ]
+            lines += [f"  policy return   {self.policy_return:.10g}", f"  policy success  {self.policy_success:.6f}"]
         return "\n".join(lines)
 
 

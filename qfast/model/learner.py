@@ -17,7 +17,26 @@ __all__ = ["Learner", "make_learner"]
 
 @dataclass(frozen=True)
 class Learner:
-    """Every setting of the agents of a run, checked.  Made by `make_learner`; `qfast.train` says what they mean."""
+    """Every setting of the agents of a run, checked.  Made by `make_learner`; `qfast.train` says what they mean.
+
+    Attributes
+    ----------
+    rule, explore : str
+        The learning rule, and the way actions are chosen.
+    n : int
+        Steps that an update looks ahead.
+    traces : {"accumulating", "replacing"} or None
+    trace_cutoff : float
+        Traces below it are dropped.
+    alpha, gamma, initial_q : Rate
+        Step size, discount, and the value that Q starts with.
+    epsilon, temperature, c, lambda_ : Rate
+        Exploration rate, softmax temperature, UCB's bonus, trace decay; neutral where they have no meaning.
+    ties : {"random", "first", "last"}
+        Which of several greedy actions is taken.
+    dtype : numpy.dtype
+        float32 or float64.
+    """
 
     rule: str
     n: int

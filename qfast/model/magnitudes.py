@@ -19,15 +19,19 @@ _ROUNDING: Final = 1e-6
 
 def _possible(mdp: MDP) -> NDArray[np.bool_]:
     """The outcomes (S, A, K) that can occur wherever an agent can be."""
-    possible: NDArray[np.bool_] = (mdp.probability > 0) & mdp.decision_states[:, None, None]
-    return possible if mdp.allowed is None else possible & mdp.allowed[:, :, None]
+    return mdp._possible & mdp.decision_states[:, None, None]
+
+
+def _largest(mdp: MDP, possible: NDArray[np.bool_]) -> tuple[float, float]:
+    """The largest absolute rewards of outcomes that end an episode, and of others."""
+    size = np.abs(mdp.reward)
+    ends = possible & mdp.terminated
+    return float(size.max(where=ends, initial=0.0)), float(size.max(where=possible & ~ends, initial=0.0))
 
 
 def _reach(mdp: MDP, gamma: float, possible: NDArray[np.bool_]) -> float:
     """The largest absolute value that Q can have in theory; with gamma = 1, that a return within the limit can have."""
-    size = np.abs(mdp.reward)
-    last = float(size.max(where=possible & mdp.terminated, initial=0.0))
-    each = float(size.max(where=possible & ~mdp.terminated, initial=0.0))
+    last, each = _largest(mdp, possible)
     with np.errstate(over="ignore"):
         if gamma < 1:
             return max(last, float(np.float64(each) / (1 - gamma)))
@@ -105,12 +109,10 @@ def _surely_reached(mdp: MDP, gamma: NDArray[np.float64], possible: NDArray[np.b
 
     Where episodes end they are rarely longer than there are states, and a bound from gamma alone would be far too high.
     """
-    size = np.abs(mdp.reward)
     ends = bool((possible & mdp.terminated).any())
     most = min(mdp.max_episode_steps or np.inf, mdp.n_states if ends else np.inf)
     with np.errstate(divide="ignore"):
         steps = np.minimum(1 / (1 - gamma), most)
-    last = size.max(where=possible & mdp.terminated, initial=0.0)
-    each = size.max(where=possible & ~mdp.terminated, initial=0.0)
+    last, each = _largest(mdp, possible)
     values: NDArray[np.float64] = np.maximum(last, each * np.where(np.isfinite(steps), steps, 1.0))
     return values

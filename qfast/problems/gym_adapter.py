@@ -1,16 +1,17 @@
 """MDPs from Gymnasium environments that hold their own table ``P``."""
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qfast.arguments import shown
-from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning, warn_caller
+from qfast.arguments import optional, shown
+from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
-from qfast.problems.taxi_rides import TAXI_ACTIONS
+from qfast.problems.textbook_grids import TAXI_ACTIONS
 
 if TYPE_CHECKING:
     import gymnasium
@@ -73,10 +74,7 @@ def from_gymnasium(
     >>> from_gymnasium("FrozenLake-v1", is_slippery=False).is_deterministic
     True
     """
-    try:
-        import gymnasium
-    except ImportError as error:
-        raise MissingExtra("Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'") from error
+    gymnasium = optional("gymnasium", "gym", "from_gymnasium needs it")
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
         _check_lake(env, env_kwargs.get("desc"))
@@ -134,18 +132,13 @@ def _letter(cell: Any) -> str:
     return cell.decode("latin-1") if isinstance(cell, bytes) else str(cell)
 
 
-def _is_toy(inner: Any, class_name: str) -> bool:
-    """Whether an environment is one of Gymnasium's own toys."""
-    from gymnasium.envs import toy_text
-
-    return isinstance(inner, getattr(toy_text, class_name))
-
-
 def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int | None) -> MDP:
+    from gymnasium.envs.toy_text import FrozenLakeEnv
+
     _check_wrappers(env, name)
     inner: Any = env.unwrapped
     _check_table(inner, name)
-    if _is_toy(inner, "FrozenLakeEnv"):
+    if isinstance(inner, FrozenLakeEnv):
         _check_lake(name, getattr(inner, "desc", None))
     start = getattr(inner, "initial_state_distrib", None)
     if start is None:
@@ -161,18 +154,25 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
     return from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
 
 
+def _wrappers(env: "gymnasium.Env[Any, Any]") -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
+    import gymnasium
+
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+
+
 def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
     import gymnasium
 
     harmless = {getattr(gymnasium.wrappers, wrapper, None) for wrapper in _HARMLESS_WRAPPERS}
-    while isinstance(env, gymnasium.Wrapper):
-        if type(env) not in harmless:
-            own = "a class of your own called " * (type(env).__name__ in _HARMLESS_WRAPPERS)
+    for kind in map(type, _wrappers(env)):
+        if kind not in harmless:
+            own = "a class of your own called " * (kind.__name__ in _HARMLESS_WRAPPERS)
             raise InvalidInput(
-                f"{name} is wrapped in {own}{type(env).__name__}, whose effect the table P does not show; "
+                f"{name} is wrapped in {own}{kind.__name__}, whose effect the table P does not show; "
                 f"give env.unwrapped if it does not matter"
             )
-        env = env.env
 
 
 def _check_table(inner: Any, name: str) -> None:
@@ -191,17 +191,10 @@ def _check_table(inner: Any, name: str) -> None:
 
 def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
     """Find the smallest limit that TimeLimit wrappers set or, without any, that of the registration."""
-    import gymnasium
+    from gymnasium.wrappers import TimeLimit
 
-    layer: Any = env
-    limits: list[int] = []
-    while isinstance(layer, gymnasium.Wrapper):
-        if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            limits.append(int(layer._max_episode_steps))
-        layer = layer.env
-    if limits:
-        return min(limits)
-    return None if env.spec is None else env.spec.max_episode_steps
+    limits = [int(wrapper._max_episode_steps) for wrapper in _wrappers(env) if isinstance(wrapper, TimeLimit)]
+    return min(limits, default=None if env.spec is None else env.spec.max_episode_steps)
 
 
 def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:

@@ -15,25 +15,14 @@ __all__ = ["arrows", "cells", "side_by_side"]
 
 # Name of an action: its arrow, and its sign where only ASCII can be printed (diagonals as on a numeric keypad).
 _SIGNS: Final = {
-    "left": ("←", "<"),
-    "down": ("↓", "v"),
-    "right": ("→", ">"),
-    "up": ("↑", "^"),
-    "west": ("←", "<"),
-    "south": ("↓", "v"),
-    "east": ("→", ">"),
-    "north": ("↑", "^"),
-    "-1": ("←", "<"),
-    "1": ("→", ">"),
-    "+1": ("→", ">"),
-    "back": ("←", "<"),
-    "forward": ("→", ">"),
-    "up-left": ("↖", "7"),
-    "up-right": ("↗", "9"),
-    "down-right": ("↘", "3"),
-    "down-left": ("↙", "1"),
-    "stay": ("•", "o"),
-}
+    name: signs
+    for names, signs in {
+        "left west -1 back": ("←", "<"), "down south": ("↓", "v"), "right east 1 +1 forward": ("→", ">"),
+        "up north": ("↑", "^"), "up-left": ("↖", "7"), "up-right": ("↗", "9"), "down-right": ("↘", "3"),
+        "down-left": ("↙", "1"), "stay": ("•", "o"),
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 
 
 def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:

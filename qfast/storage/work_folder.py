@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import path_of
 from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, warn_caller
-from qfast.storage.archive import TEMPORARY, read_json, read_npz, replacing, write_npz
-from qfast.storage.locks import FileLock
+from qfast.storage.archive import TEMPORARY, FileLock, read_json, read_npz, replacing, write_npz
 
 __all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qfast.arguments import is_whole, whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
-from qfast.text import percent
+from qfast.text import columns, percent
 
 if TYPE_CHECKING:
     from qfast.run import Run
@@ -111,7 +111,7 @@ class Census:
         InvalidInput
             If there is no such policy.
         """
-        from qfast.truth.moves import unpack_actions
+        from qfast.truth.behaviour import unpack_actions
 
         chosen = np.zeros((self.mdp.n_states, self.mdp.n_actions), np.bool_)
         chosen[self.states] = unpack_actions(self.masks[self._number(policy)], self.mdp.n_actions)
@@ -158,20 +158,16 @@ class Census:
     def table(self, rows: int = _ROWS) -> str:
         """Set the `rows` most frequent policies in a table."""
         whole("rows", rows, fix="use 10")
-        heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
-        lines = [heads]
-        for i in range(min(rows, len(self))):
-            star = "*" if self.is_optimal[i] else " "
-            lines.append(
-                (
-                    f"{i}{star}", f"{self.agents[i]:,}", percent(self.share[i]), f"{self.value[i]:.6g}",
-                    self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
-                    f"{self.example[i]}",
-                )
-            )  # fmt: skip
-        widths = [max(len(line[j]) for line in lines) for j in range(len(heads))]
-        rows_of_cells = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-        text = ["  " + "  ".join(cells) for cells in rows_of_cells]
+        header = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
+        lines = [
+            (
+                f"{i}{'*' if self.is_optimal[i] else ' '}", f"{self.agents[i]:,}", percent(self.share[i]),
+                f"{self.value[i]:.6g}", self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
+                f"{self.example[i]}",
+            )
+            for i in range(min(rows, len(self)))
+        ]  # fmt: skip
+        text = [f"  {line}" for line in columns(header, lines, left=0)]
         left = len(self) - rows
         if left > 0:
             others = int(self.agents[rows:].sum())

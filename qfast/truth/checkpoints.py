@@ -181,7 +181,9 @@ class Checks:
         return measure
 
 
-def plan_checks(mdp: "MDP", learner: "Learner", checkpoints: Any, episodes: int, done: int, *, keep_q: bool) -> Checks:
+def plan_checks(
+    mdp: "MDP", learner: "Learner", checkpoints: Any, episodes: int, done: int, *, keep_q: bool
+) -> Checks:
     """Prepare the checkpoints of a training; parameters as in `checkpoint_episodes`."""
     when = checkpoint_episodes(checkpoints, episodes, done)
     from qfast.truth.judge import make_judge

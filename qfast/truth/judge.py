@@ -1,5 +1,6 @@
 """What measures agents: the truth about a problem, in the form in which thousands of Q-tables are compared with it."""
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -11,8 +12,7 @@ from qfast.arguments import choice
 from qfast.engine.machine import check_compiler
 from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
-from qfast.exact.chains import Chain, Floats, settle
-from qfast.exact.linear import chain_sum, settled_sum
+from qfast.exact.chains import Chain, Floats, chain_sum, settle, settled_sum
 from qfast.exact.model import build_model, in_parts
 from qfast.kernel import chains
 from qfast.kernel.cache import careful
@@ -21,8 +21,7 @@ from qfast.kernel.greedy import Acting, Compared, distances
 from qfast.kernel.spec import Spec
 from qfast.model.mdp import MDP
 from qfast.model.rates import Rate, constant
-from qfast.truth.behaviour import Behaviour, behave, distinct_masks, flat, no_masks
-from qfast.truth.moves import Moves, make_acting, ordered_moves, unpack_actions
+from qfast.truth.behaviour import Behaviour, Moves, behave, distinct_masks, flat, make_acting, no_masks, unpack_actions
 
 __all__ = ["WEIGHTS", "Judge", "Verdict", "make_judge"]
 
@@ -34,6 +33,9 @@ WEIGHTS: Final = ("all", "optimal")
 _WIDTH: Final = 8  # policies valued at once: a 512-bit vector of float64
 _ANY: Final = Spec(n_actions=1, dtype="float64", lanes=_WIDTH, width=_WIDTH)  # where only the width counts
 _MOST_GAMMAS: Final = 1000
+# More states, or more multiplications for a policy, than this are left to SciPy's sparse solvers.
+_MOST_STATES: Final = 1024
+_MOST_PRODUCTS: Final = 2**18
 # Rows of all of SciPy's chains that are worked on at once: some tens of megabytes.
 _ROWS: Final = 500_000
 # What is left of an episode's probability when following it further changes no digit.
@@ -253,3 +255,123 @@ def optimal_visits(solution: Solution) -> Floats:
     met[model.states] = np.maximum(visits, 0.0)[:, None] * rows[model.states]
     weights: Floats = met / met.sum()
     return weights
+
+
+def _groups(sorted_keys: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Where each of n keys begins in a sorted list of them, and where the last one ends."""
+    return np.searchsorted(sorted_keys, np.arange(n + 1)).astype(np.int64)
+
+
+def _elimination_order(moves: Moves) -> tuple[list[int], list[list[int]], list[list[int]]] | None:
+    """Find an order that keeps fill-in low: next the state with the fewest ways through it (Markowitz 1957).
+
+    For each of the D states in that order come the states not yet eliminated that lead to it, and that it leads to.
+    None if the elimination would take too long.
+    """
+    n = moves.states.size
+    if n > _MOST_STATES:
+        return None
+    into: list[set[int]] = [set() for _ in range(n)]
+    out: list[set[int]] = [set() for _ in range(n)]
+    for i, j in zip((moves.pair // moves.allowed.shape[1]).tolist(), moves.onward.tolist(), strict=True):
+        if i != j:
+            out[i].add(j)
+            into[j].add(i)
+    queue = [(len(into[k]) * len(out[k]), k) for k in range(n)]
+    heapq.heapify(queue)
+    gone: set[int] = set()
+    order, before, after, products = [], [], [], 0
+    while queue:
+        ways, k = heapq.heappop(queue)
+        if k in gone or ways != len(into[k]) * len(out[k]):
+            continue  # it was entered again when it changed
+        products += ways
+        if products > _MOST_PRODUCTS:
+            return None
+        gone.add(k)
+        order.append(k)
+        before.append(sorted(into[k]))
+        after.append(sorted(out[k]))
+        for i in into[k]:
+            out[i] |= out[k]
+            out[i] -= {i, k}
+        for j in out[k]:
+            into[j] |= into[k]
+            into[j] -= {j, k}
+        for i in into[k] | out[k]:
+            heapq.heappush(queue, (len(into[i]) * len(out[i]), i))
+    return order, before, after
+
+
+def ordered_moves(mdp: MDP) -> tuple[Moves, Program | None]:
+    """Bring an MDP's decision states into an order that suits elimination; without a program where it has too many."""
+    states = np.flatnonzero(mdp.decision_states)
+    moves = Moves.of(mdp, states)
+    found = _elimination_order(moves)
+    if found is None:
+        return moves, None
+    order, before, after = found
+    turn = dict(zip(order, range(len(order)), strict=True))
+    moves = Moves.of(mdp, states[order])
+    later_before, later_after = ([[turn[i] for i in part] for part in parts] for parts in (before, after))
+    return moves, make_program(moves, later_before, later_after)
+
+
+def make_program(moves: Moves, before: list[list[int]], after: list[list[int]]) -> Program:
+    """Write down the elimination, entry by entry.
+
+    For each state, in order, `before` and `after` are the later ones that lead to it and that it leads to in its turn.
+    """
+    n = moves.states.size
+    entries: dict[tuple[int, int], int] = {}
+
+    def place(i: int, j: int) -> int:
+        return entries.setdefault((i, j), len(entries))
+
+    n_actions = moves.allowed.shape[1]
+    source, action = np.divmod(moves.pair, n_actions)
+    order = np.lexsort((action, moves.onward, source))
+    rows, way_first = np.unique((source * n + moves.onward)[order], return_index=True)
+    direct = [place(i, j) for i, j in zip((rows // n).tolist(), (rows % n).tolist(), strict=True)]
+    n_direct = len(entries)
+    diagonal = []
+    for k in range(n):  # entries that are used together lie together
+        diagonal.append(place(k, k))
+        for j in after[k]:
+            place(k, j)
+        for i in before[k]:
+            place(i, k)
+
+    def ends(lists: list[list[int]]) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum([len(part) for part in lists])]).astype(np.int64)
+
+    def short(values: Any) -> NDArray[np.int32]:
+        return np.array(values, np.int32)
+
+    below = [(i, place(i, k)) for k in range(n) for i in before[k]]
+    right = [(j, place(k, j)) for k in range(n) for j in after[k]]
+    fill = [place(i, j) for k in range(n) for i in before[k] for j in after[k]]
+    return Program(
+        row_first=_groups(rows // n, n),
+        row_column=short(rows % n),
+        row_entry=short(direct),
+        way_first=np.append(way_first, order.size),
+        way_action=short(action[order]),
+        way_probability=moves.probability[order],
+        diagonal=short(diagonal),
+        below_first=ends(before),
+        below_row=short([i for i, _ in below]),
+        below_entry=short([entry for _, entry in below]),
+        right_first=ends(after),
+        right_column=short([j for j, _ in right]),
+        right_entry=short([entry for _, entry in right]),
+        fill_first=np.concatenate([[0], np.cumsum([len(b) * len(a) for b, a in zip(before, after, strict=True)])]),
+        fill=short(fill),
+        gain=moves.reward.reshape(-1),
+        start=moves.start.astype(np.int32),
+        start_probability=moves.start_probability,
+        n_entries=len(entries),
+        n_direct=n_direct,
+        n_gains=1,
+        n_actions=n_actions,
+    )

@@ -174,3 +174,5 @@ def is_optimal(run: "Run", *, gamma: float | None = None) -> NDArray[np.bool_]:
     if (judge.gammas < 1.0).all():
         return behaviour.is_optimal
     return judge.verdict(behaviour, np.arange(run.n_agents), group).is_optimal
+
+

@@ -87,7 +87,7 @@ class FirstOptimal:
 
 
 def first_optimal(run: "Run") -> FirstOptimal:
-    """Find from which checkpoint on each agent's greedy policy stayed optimal; see `qfast.Run.first_optimal`.
+    """Find from which checkpoint on each agent's greedy policy stayed optimal.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ def test_more_policies_than_fit_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     whole = evaluate_policies(mdp, policies, 0.95), reached_states(mdp, policies)
     for module in ("evaluation", "policies"):
         monkeypatch.setattr(f"qfast.exact.{module}.ROWS", 100)
-    monkeypatch.setattr("qfast.exact.linear._DENSE_NUMBERS", 300)
+    monkeypatch.setattr("qfast.exact.chains._DENSE_NUMBERS", 300)
     parts = evaluate_policies(mdp, policies, 0.95), reached_states(mdp, policies)
     np.testing.assert_allclose(parts[0].v, whole[0].v, rtol=1e-13)
     np.testing.assert_array_equal(parts[1], whole[1])
