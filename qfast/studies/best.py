@@ -23,7 +23,8 @@ from qfast.studies.select import (
     select,
     undefined_text,
 )
-from qfast.studies.texts import Answer, columns, joined, number, several, size_of, with_interval
+from qfast.studies.texts import Answer, joined, number, several, size_of, with_interval
+from qfast.text import columns
 
 if TYPE_CHECKING:
     from qfast.model.seeding import Seed

@@ -25,7 +25,8 @@ from qfast.studies.select import (
     two_configurations,
     undefined_text,
 )
-from qfast.studies.texts import UNDEFINED, Answer, columns, joined, p_text, percent, size_of, with_interval
+from qfast.studies.texts import UNDEFINED, Answer, joined, p_text, percent, size_of, with_interval
+from qfast.text import columns
 
 __all__ = ["AllComparisons", "PairComparison", "compare_all", "compare_pair"]
 

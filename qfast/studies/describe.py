@@ -15,7 +15,7 @@ from qfast.model.seeding import seed_in_code
 from qfast.model.settings import DEFAULTS
 from qfast.studies.metrics import BUILT_IN
 from qfast.studies.settings import as_key, decode, value_in_words
-from qfast.studies.texts import columns
+from qfast.text import columns
 
 if TYPE_CHECKING:
     from qfast.studies.result import Study

@@ -15,7 +15,8 @@ from qfast.stats.rankings import rivals_of
 from qfast.stats.scores import in_range
 from qfast.studies.seeds import check_paired, populations_of, two_best
 from qfast.studies.select import Metric, Missing, StudyData, are_paired, metric_of, select
-from qfast.studies.texts import Answer, columns, joined, number, percent, several, with_interval
+from qfast.studies.texts import Answer, joined, number, percent, several, with_interval
+from qfast.text import columns
 
 __all__ = ["USUAL_SEEDS", "StudyMisranking", "fine_grid", "misrank"]
 

@@ -23,7 +23,8 @@ from qfast.studies.select import (
     select,
     two_configurations,
 )
-from qfast.studies.texts import Answer, columns, percent
+from qfast.studies.texts import Answer, percent
+from qfast.text import columns
 
 __all__ = ["SeedTable", "SeedsRow", "check_paired", "find_seeds", "populations_of", "two_best"]
 

@@ -31,7 +31,6 @@ from qfast.studies.texts import (
     UNDEFINED,
     Answer,
     about_agents,
-    columns,
     joined,
     number,
     percent,
@@ -39,6 +38,7 @@ from qfast.studies.texts import (
     several,
     with_interval,
 )
+from qfast.text import columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame

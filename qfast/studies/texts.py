@@ -1,4 +1,4 @@
-"""What all answers share, and their numbers and tables as text: as many digits as the interval allows."""
+"""What all answers share, and their numbers as text: as many digits as the interval allows."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qfast.studies.metrics import Metric
 
 __all__ = [
-    "UNDEFINED", "Answer", "about_agents", "columns", "joined", "number", "p_text", "percent", "plus_minus", "several",
+    "UNDEFINED", "Answer", "about_agents", "joined", "number", "p_text", "percent", "plus_minus", "several",
     "size_of", "with_interval",
 ]  # fmt: skip
 
@@ -134,19 +134,3 @@ def joined(*texts: str) -> str:
 def several(labels: Sequence[str]) -> str:
     """Two of several labels, and how many more there are."""
     return "; ".join(labels[:2]) + (f" and {len(labels) - 2:,} more" if len(labels) > 2 else "")
-
-
-def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    r"""Lines of a table: the first column to the left, the others to the right.
-
-    >>> print("\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
-    name   n
-    a     10
-    bc     9
-    """
-    widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
-    lines = []
-    for first, *others in (header, *rows):
-        cells = [first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
