@@ -173,7 +173,7 @@ def _results(people: Population) -> list[tuple[str, str]]:
         first = run.first_optimal()
         there, half = int((~first.censored).sum()), first.quantile(0.5)
         text = f"{percent(there, run.n_agents)} ({there:,} of {run.n_agents:,} agents) at the end, "
-        good = "not half of them for good" if np.isnan(half) else f"half of them for good {first.between(half)}"
+        good = "not half of them for good" if np.isinf(half) else f"half of them for good {first.between(half)}"
         results.append(("optimal", text + good))
     return results
 

@@ -63,10 +63,11 @@ def make_dataset(
     `names` is what varies; `first_agents` is (C,); `quantile_episodes` and `checkpoints` count from 1.
     """
     xarray = optional("xarray", "study", "a study needs it")
-    everyone = bool((totals.done == totals.n_agents).all())
+    most = totals.most_agents
+    everyone = bool((totals.done == most).all())
     coordinates: dict[str, Any] = {
         "configuration": np.arange(len(configurations)),
-        "agent": ("agent", np.arange(totals.n_agents), {"long_name": "number of the agent within its configuration"}),
+        "agent": ("agent", np.arange(most), {"long_name": "number of the agent within its configuration"}),
         "label": ("configuration", np.array([c.label for c in configurations])),
     }
     coordinates |= {name: ("configuration", coordinate(configurations, name)) for name in names}

@@ -230,7 +230,7 @@ class Study:
 
     def settings(self, configuration: Any) -> dict[str, Any]:
         """Give all settings of a configuration, as `qfast.train` takes them."""
-        from qfast.studies.rerun import settings_of
+        from qfast.studies.run import settings_of
 
         return settings_of(self, self.find(configuration))
 
@@ -251,7 +251,7 @@ class Study:
         >>> float(agent.lengths.sum()) == float(study.scores("steps", c)[i])
         True
         """
-        from qfast.studies.rerun import seed_of
+        from qfast.studies.run import seed_of
 
         return seed_of(self, self.find(configuration))
 
@@ -292,7 +292,7 @@ class Study:
         >>> again.labels, again.dataset["first_agent"].values.tolist()
         (['alpha=0.5'], [64])
         """
-        from qfast.studies.rerun import rerun
+        from qfast.studies.run import rerun
 
         return rerun(self, configuration, n_agents, seed, threads=threads, executor=executor, progress=progress)
 

@@ -171,7 +171,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     if not source.exists():
         raise FileNotFoundError(2, "No such file or directory", str(source))
     if source.is_dir() and source.suffix != ".zarr":
-        from qfast.studies.reading import read_folder
+        from qfast.studies.run import read_folder
 
         if (source / "run.npz").is_file():
             raise BadFile(f"{printable(source)} holds a run, not a study; use qfast.load")

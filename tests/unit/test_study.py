@@ -119,7 +119,7 @@ def test_a_first_agent_counts_for_all(study):
 def test_bits_do_not_depend_on_how_the_work_is_divided(study, monkeypatch):
     for changes in ({"threads": 1}, {"threads": 3}, {"executor": ThreadPoolExecutor(2)}):
         assert make(**changes).dataset.equals(study.dataset), changes
-    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 64)
     assert make().dataset.equals(study.dataset)
 
 
