@@ -11,8 +11,8 @@ from qfast.errors import InvalidInput
 from qfast.plots.canvas import axes_of, percent_axis, plain_frame
 from qfast.plots.looks import MOST_LINES, agents_text, axis_of, left_out, look, say, shown, thin
 from qfast.stats._check import check_open_unit
-from qfast.studies.profile import StudyProfile
 from qfast.studies.select import StudyData, metric_of, restricted, scores_of
+from qfast.studies.summary import StudyProfile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from qfast.studies.select import Metric, Missing, Ranked, full_settings, metric_
 from qfast.studies.summary import StudySummary, summarize_study
 
 if TYPE_CHECKING:
-    from qfast.studies.best import Rerunnable
+    from qfast.studies.result import Study as Rerunnable
 
 __all__ = ["Context"]
 

@@ -15,7 +15,7 @@ from qfast.stats._check import Missing, Rng, check_missing, check_open_unit, che
 from qfast.text import check_printable
 
 if TYPE_CHECKING:
-    from qfast.studies.best import Rerunnable
+    from qfast.studies.result import Study as Rerunnable
 
 __all__ = ["render_report", "write_report"]
 

@@ -9,8 +9,8 @@ from qfast.reports.context import Context
 from qfast.reports.html import bullets, figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
 from qfast.studies.best import Winner
-from qfast.studies.profile import profile_study
 from qfast.studies.select import full_settings, ranked, restricted, scores_of
+from qfast.studies.summary import profile_study
 from qfast.studies.texts import number, percent, with_interval
 
 __all__ = ["comparisons", "curves", "distributions", "optimality", "sensitivities", "summaries", "winner"]

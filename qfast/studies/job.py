@@ -29,8 +29,8 @@ from qfast.model.magnitudes import lost_updates
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
 from qfast.storage.work_folder import CannotSave, read_work
-from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
+from qfast.studies.describe import default_quantile_episodes, study_code
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.folder import KIND, Folder
 from qfast.studies.metrics import (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.random import SeedSequence
 
-from qfast.arguments import explained, path_of
+from qfast.arguments import explained, optional, path_of
 from qfast.engine.progress import Reporter
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
@@ -21,7 +21,6 @@ from qfast.studies.design import PROBLEM
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
-from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.studies.settings import decode
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
@@ -141,8 +140,8 @@ temperature, c
         raise InvalidInput(msg)
     if out is not None:
         out = path_of(out, "out")
-    need("xarray", "a study")
-    need("scipy", "a study")
+    optional("xarray", "study", "a study needs it")
+    optional("scipy", "study", "a study needs it")
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
         metrics=metrics, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
@@ -207,7 +206,7 @@ def rerun(
 
 def read_folder(path: Path) -> Study:
     """Read a study from its folder; see `qfast.load_study`."""
-    need("xarray", "a study")
+    optional("xarray", "study", "a study needs it")
     if (path / "study.json").is_file():
         msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
         raise BadFile(msg)
