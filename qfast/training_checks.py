@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import whole
 from qfast.engine.blocks import block_size
 from qfast.engine.executors import count_workers
 from qfast.engine.footprint import Footprint, memory_needed
@@ -40,19 +41,10 @@ _COLDEST: Final = 1e-4
 _EXAMPLES: Final = {"first_agent": 0, "max_steps": 200, "n_agents": 10_000, "top": 10}
 
 
-def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Refuse what is not a whole number from `least` to `most`; give it as Python's, which never overflows."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not whole or value < least:
-        example = max(least, _EXAMPLES.get(name, 1000))
-        msg = f"{name}={value!r:.60} is not a whole number of at least {least}; use a number such as {example:,}"
-        if name == "threads":
-            msg = f"{name}={value!r:.60} is not a whole number of at least 1; use None for as many as processors"
-        raise InvalidInput(msg)
-    if most is not None and value > most:
-        msg = f"{name}={value!r:.60} is above {most:,}; use a smaller number"
-        raise InvalidInput(msg)
-    return int(value)
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST_AGENTS) -> int:
+    """Refuse what is not a whole number from `least` to `most`; give it as Python's."""
+    fix = f"use a number such as {max(least, _EXAMPLES.get(name, 1000)):,}"
+    return whole(name, value, least, most, fix="use None for as many as processors" if name == "threads" else fix)
 
 
 def check_options(threads: Any, executor: Any, record: Any) -> None:
