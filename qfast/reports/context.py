@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.plots.looks import MOST_LINES
+from qfast.plots.canvas import MOST_LINES
 from qfast.reports.html import paragraph
 from qfast.reports.pictures import Sketchbook
 from qfast.studies.best import Winner, find_best

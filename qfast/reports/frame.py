@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from qfast.plots.looks import agents_text
+from qfast.plots.canvas import agents_text
 from qfast.reports.context import Context
 from qfast.reports.html import bullets, definitions, paragraph, section, table
 from qfast.studies.best import Winner

@@ -8,8 +8,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from qfast.plots.canvas import matplotlib
-from qfast.plots.looks import look
-from qfast.plots.study_episodes import study_curves
+from qfast.plots.canvas import look
+from qfast.plots.curves import study_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

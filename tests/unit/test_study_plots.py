@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from qfast import plots
-from qfast.plots.looks import agents_text, look
+from qfast.plots.canvas import agents_text, look
 
 GRID = {"alpha": [0.01, 0.1, 0.3, 1.0], "epsilon": [0.05, 0.2], "rule": ["sarsa", "q_learning"]}
 

@@ -1,7 +1,8 @@
 """Pictures of a metric over the settings that were varied: lines over one, a map over two."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,19 @@ from numpy.typing import NDArray
 
 from qfast.arguments import shown, takes
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
-from qfast.plots.looks import MOST_LINES, agents_text, axis_of, look, say
+from qfast.plots.canvas import (
+    MOST_LINES,
+    agents_text,
+    axes_of,
+    axis_of,
+    cell_text,
+    colormap_of,
+    look,
+    matplotlib,
+    plain_frame,
+    quantiles_of,
+    say,
+)
 from qfast.stats import estimate_mean, estimate_quantile
 from qfast.studies.select import (
     Metric,
@@ -29,8 +41,6 @@ from qfast.studies.texts import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["centre", "crossed", "crossed_pairs", "has_means", "sensitivity", "sensitivity_map", "slice_of"]
 
 
 @takes("Study", "use what qfast.study or qfast.load_study gave")
@@ -70,8 +80,6 @@ def sensitivity(
     ------
     InvalidInput
         For an unknown setting, metric or value.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -82,10 +90,7 @@ def sensitivity(
     'alpha'
     """
     asked = metric_of(study, metric)
-    values = _values(study)
-    if where is not None and not isinstance(where, Mapping):
-        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
-        raise InvalidInput(msg)
+    values = _values(study, where)
     x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
     if lines is not None:
         if _known(lines, values, "lines") == x_name:
@@ -110,12 +115,13 @@ def sensitivity(
     by_mean, note = has_means(study, asked, chosen)
     for place, (label, group) in enumerate(groups):
         style = look(place)
-        members = sorted(group, key=lambda i: axis.index(settings[i][x_name]))
+        members = sorted(group, key=lambda i: axis.values.index(settings[i][x_name]))
         at = np.array([axis.position(settings[i][x_name]) for i in members])
         scores = [restricted(study, asked, scores_of(study, asked, i)) for i in members]
         counts += [x.size for x in scores]
         value, down, up = (np.array(z) for z in zip(*(centre(x, by_mean=by_mean) for x in scores), strict=True))
-        low, high = (np.array([_finite(_quantile(x, p)) for x in scores]) for p in (0.05, 0.95))
+        ends = np.array([quantiles_of(x, (0.05, 0.95)) for x in scores])
+        low, high = np.where(np.isfinite(ends), ends, np.nan).T
         if axis.numeric:
             ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
         else:  # names have nothing between them
@@ -125,18 +131,15 @@ def sensitivity(
             at, value, [down, up], color=style.color, linestyle=style.linestyle if axis.numeric else "none",
             marker=style.marker, markersize=5, capsize=3, label=label or ("mean" if by_mean else "median"),
         )  # fmt: skip
-    if not axis.numeric:
-        ax.set_xlim(-0.5, len(axis.values) - 0.5)
-    axis.mark(ax.xaxis, ax.set_xscale)
+    axis.mark(ax)
     ax.set_xlabel(x_name)
     ax.set_ylabel(axis_of(asked, [scores_of(study, asked, i) for i in chosen], int(study.dataset.attrs["episodes"])))
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     plain_frame(ax)
     bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
-    what = "mean" if by_mean else "median"
-    texts = [fixed, agents_text([*counts, counts[0]]), f"caps: 95 % confidence interval of the {what}", bands, note]
-    say(ax, *texts)
+    caps = f"caps: 95 % confidence interval of the {'mean' if by_mean else 'median'}"
+    say(ax, fixed, agents_text([*counts, counts[0]]), caps, bands, note)
     if lines:
         ax.legend(frameon=False, fontsize="small")
     return ax
@@ -174,8 +177,6 @@ def sensitivity_map(
     ------
     InvalidInput
         For unknown settings, metrics or values, or if only one setting was varied.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -188,10 +189,7 @@ def sensitivity_map(
     ('alpha', 'epsilon')
     """
     asked = metric_of(study, metric)
-    values = _values(study)
-    if where is not None and not isinstance(where, Mapping):
-        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
-        raise InvalidInput(msg)
+    values = _values(study, where)
     if settings is None:
         settings = next(crossed_pairs(study), list(values))
     several = isinstance(settings, Sequence) and not isinstance(settings, str)
@@ -224,9 +222,7 @@ def sensitivity_map(
     if grid.size <= 120:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
-                color = "black" if shade[row, column] > 0.55 else "white"
-                text = number(float(value), error)
-                ax.text(column, row, text, ha="center", va="center", fontsize="small", color=color)
+                cell_text(ax, row, column, number(float(value), error), shade[row, column])
     best = settings_of[ranked(study, asked, chosen).order[0]]
     row, column = rows.index(best[names[1]]), columns.index(best[names[0]])
     corner = (column - 0.5, row - 0.5)
@@ -241,8 +237,7 @@ def sensitivity_map(
     widest = max(half)
     what = "means" if by_mean else "medians"
     known = f"{what} known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
-    texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best", note]
-    say(ax, *texts, labels=[_text(v) for v in rows])
+    say(ax, fixed, agents_text([*counts, counts[0]]), known, "frame: best", note, labels=[_text(v) for v in rows])
     return ax
 
 
@@ -266,18 +261,6 @@ def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float,
     return e.value, down if np.isfinite(down) else 0.0, up if np.isfinite(up) else 0.0
 
 
-def _quantile(scores: NDArray[np.float64], p: float) -> float:
-    """A quantile over agents; of scores that are infinite it is one of them, and nothing in between."""
-    scores = scores[~np.isnan(scores)]
-    if not scores.size:
-        return np.nan
-    return float(np.quantile(scores, p, method="linear" if np.isfinite(scores).all() else "inverted_cdf"))
-
-
-def _finite(value: float) -> float:
-    return value if np.isfinite(value) else np.nan
-
-
 def crossed(study: StudyData, a: str, b: str) -> bool:
     """Whether two settings both vary among the configurations that have both."""
     both = [(one[a], one[b]) for one in full_settings(study) if one[a] is not None and one[b] is not None]
@@ -286,18 +269,26 @@ def crossed(study: StudyData, a: str, b: str) -> bool:
 
 def crossed_pairs(study: StudyData) -> Iterator[tuple[str, str]]:
     """Pairs of settings that vary together, those with the most values first."""
-    values = _values(study)
+    values = values_of(study.configurations)
     names = sorted((name for name in values if name != "problem"), key=lambda name: -len(values[name]))
     yield from (pair for pair in combinations(names, 2) if crossed(study, *pair))
 
 
-def _values(study: StudyData) -> dict[str, list[Any]]:
-    """Values of each setting that was varied, in the order of the study."""
-    found: dict[str, dict[Any, None]] = {}
-    for settings in study.configurations:
+def values_of(configurations: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values of each setting that was varied, in the order of the configurations."""
+    found: dict[str, dict[Any, None]] = defaultdict(dict)
+    for settings in configurations:
         for name, value in settings.items():
-            found.setdefault(name, {})[value] = None
+            found[name][value] = None
     return {name: list(values) for name, values in found.items()}
+
+
+def _values(study: StudyData, where: Any) -> dict[str, list[Any]]:
+    """Values of what was varied; `where` must be a mapping."""
+    if where is not None and not isinstance(where, Mapping):
+        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
+        raise InvalidInput(msg)
+    return values_of(study.configurations)
 
 
 def _known(name: str, values: Mapping[str, Any], option: str) -> str:
@@ -336,19 +327,18 @@ class _Axis:
     def __init__(self, values: list[Any]) -> None:
         self.values = _ordered(values)
         self.numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
-        positive = self.numeric and min(self.values) > 0
-        self.log = bool(positive and len(values) > 2 and max(self.values) / min(self.values) >= 20)
-
-    def index(self, value: Any) -> int:
-        return self.values.index(value)
 
     def position(self, value: Any) -> float:
-        return float(value) if self.numeric else float(self.index(value))
+        """Where a value stands."""
+        return float(value) if self.numeric else float(self.values.index(value))
 
-    def mark(self, axis: Any, set_scale: Any) -> None:
-        ticker = matplotlib("ticker")
-        if self.log:
-            set_scale("log")
-            axis.set_minor_locator(ticker.NullLocator())
+    def mark(self, ax: "Axes") -> None:
+        """Set up the axis to the right."""
+        first, last = self.values[0], self.values[-1]
+        if not self.numeric:
+            ax.set_xlim(-0.5, len(self.values) - 0.5)
+        elif first > 0 and len(self.values) > 2 and last / first >= 20:
+            ax.set_xscale("log")
+            ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
         if len(self.values) <= 12:
-            axis.set_ticks([self.position(v) for v in self.values], [_text(v) for v in self.values])
+            ax.set_xticks([self.position(v) for v in self.values], [_text(v) for v in self.values])
