@@ -1,8 +1,8 @@
 """Pictures of runs and studies: each function takes and returns matplotlib axes, and never shows a window.
 
 Colours can be told apart by people who do not see all of them, lines by their style and markers as well, and every band
-says what it is.  ``pip install "qfast[plot]"``; those of studies need ``"qfast[study]"``, too.  Where that is missing each
-raises `MissingExtra`.
+says what it is.  ``pip install "qfast[plot]"``; those of studies need ``"qfast[study]"``, too.  Where
+that is missing each raises `MissingExtra`.
 
 >>> import qfast
 >>> from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ from qfast.plots.populations import census_bars, disagreement_map, q_distributio
 if TYPE_CHECKING:
     from qfast.plots.choices import improvement, misranking_curve, named_shares
     from qfast.plots.scores import performance_profiles, score_distribution
-    from qfast.plots.sensitivity import sensitivity, sensitivity_map
+    from qfast.plots.settings import sensitivity, sensitivity_map
 
 __all__ = [
     "census_bars",
@@ -43,7 +43,7 @@ __all__ = [
 _HOME = {
     "choices": ["improvement", "misranking_curve", "named_shares"],
     "scores": ["performance_profiles", "score_distribution"],
-    "sensitivity": ["sensitivity", "sensitivity_map"],
+    "settings": ["sensitivity", "sensitivity_map"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

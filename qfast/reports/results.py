@@ -4,7 +4,7 @@ import numpy as np
 
 from qfast import plots
 from qfast.errors import InvalidInput
-from qfast.plots.sensitivity import centre, crossed_pairs, has_means, slice_of
+from qfast.plots.settings import centre, crossed_pairs, has_means, slice_of
 from qfast.reports.context import Context
 from qfast.reports.html import bullets, figure, gallery, paragraph, section, table
 from qfast.reports.pictures import curve_panels
