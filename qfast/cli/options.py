@@ -131,11 +131,13 @@ def add_answer(parser: "Container", metric: str, *, missing: str | None = "keep"
 def add_settings(parser: "Container", settings: Iterable[Setting]) -> None:
     """Add options of a learner's settings; one that is not given has no value."""
     for setting in settings:
-        changes = setting.schedule
-        reader, metavar = {
-            "rate": (rate, "RATE") if changes else (number, "X"), "number": (number, "X"), "count": (whole, "N"),
+        kinds: dict[str, tuple[Callable[[str], Any], str]] = {
+            "rate": (rate, "RATE") if setting.schedule else (number, "X"),
+            "number": (number, "X"),
+            "count": (whole, "N"),
             "choice": (str, "NAME"),
-        }[setting.kind]  # fmt: skip
+        }
+        reader, metavar = kinds[setting.kind]
         usual = setting.default if setting.own_default is None else setting.own_default
         texts = [name if name != usual else f"{name} (default)" for name in setting.choices]
         shown = f": {', '.join(texts)}" if texts else "" if usual is None else f" ({usual:g})"

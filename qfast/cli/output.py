@@ -145,8 +145,8 @@ def _plain(block: Block) -> list[str]:
         return [block.text]
     if isinstance(block, Facts):
         width = max(len(name) for name, _ in block.rows)
-        lines = [(name * (i == 0), line) for name, text in block.rows for i, line in enumerate(text.split("\n"))]
-        return [f"{name:<{width}}  {line}" for name, line in lines]
+        rows = [(name * (i == 0), line) for name, text in block.rows for i, line in enumerate(text.split("\n"))]
+        return [f"{name:<{width}}  {line}" for name, line in rows]
     width = max(map(len, [block.corner, *(name for name, _ in block.rows)]))
     widths = [max(map(len, column)) for column in zip(block.columns, *(cells for _, cells in block.rows), strict=True)]
     lines = []

@@ -64,15 +64,16 @@ def _improvement(study: "Study", options: Options) -> "Axes":
 
 def _misranking(study: "Study", options: Options) -> "Axes":
     pair = _several(options, "configuration", (0, 2), "name the two to compare, or none for the best of all")
-    return study.plot_misranking(*pair, **{"rng": 0} | options)
+    options.setdefault("rng", 0)
+    return study.plot_misranking(*pair, **options)
 
 
 def _named(study: "Study", options: Options) -> "Axes":
     from qfast.plots import named_shares
     from qfast.studies.misrank import fine_grid
 
-    asked = {name: value for name, value in options.items() if name != "rng"}
-    return named_shares(study.misranking(k=fine_grid(study, **asked), **{"rng": 0} | options))
+    rng = options.pop("rng", 0)
+    return named_shares(study.misranking(k=fine_grid(study, **options), rng=rng, **options))
 
 
 def _several(options: Options, name: str, allowed: tuple[int, ...], advice: str) -> list[Any]:
@@ -230,11 +231,11 @@ def _plot(arguments: Namespace) -> None:
     with off_screen():  # before anything is loaded: matplotlib may be missing
         loaded = _load(arguments.file, of_study=of_study)
         try:
-            axes = kinds[arguments.kind].draw(loaded, options)
+            figure: Any = kinds[arguments.kind].draw(loaded, options).figure
         except InvalidInput as error:  # named as the command line does
             raise InvalidInput(str(error).replace("missing='drop'", "--missing drop")) from error
         with replacing(out) as stream:
-            axes.figure.savefig(stream, format=out.suffix[1:].lower(), dpi=arguments.dpi)
+            figure.savefig(stream, format=out.suffix[1:].lower(), dpi=arguments.dpi)
     many = _many(loaded, "configuration") if of_study else _many(range(loaded.n_agents), "agent")
     write(f"{arguments.kind} of {many} drawn in {printable(out)}")
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand
-from qfast.cli.output import Facts, Line, Table, show, write, write_json
+from qfast.cli.output import Block, Facts, Line, Table, show, write, write_json
 from qfast.cli.values import number, whole
 
 _EPILOG_OF_SHOW = """\
@@ -118,7 +118,7 @@ def _problems(arguments: Namespace) -> None:
         for name, problem in known.items()
     ]
     facts = [("Gymnasium", ", ".join(GYMNASIUM_IDS)), ("files", "a grid as text, or an MDP's .npz")]
-    page = [
+    page: list[Block] = [
         Table("problem", ["states", "actions", "limit"], rows),
         Facts(facts),
         Line('"qfast problems corridor" describes one of them.'),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _REPORT: Final = "study.html"
 _ROWS: Final = 40  # configurations that are shown
-_SHOWN: Final = ("auc", "final_return", "greedy_return", "steps")
+_SHOWN: Final[tuple[str, ...]] = ("auc", "final_return", "greedy_return", "steps")
 _COLUMNS: Final = 2  # metrics beside each other: more do not fit a terminal
 
 _EPILOG: Final = f"""\

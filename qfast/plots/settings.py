@@ -110,7 +110,7 @@ def sensitivity(
     groups: list[tuple[str, list[int]]] = [("", chosen)]
     if lines:
         found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
-        groups = [(f"{lines}={_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
+        groups = [(f"{lines}={setting_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
     counts = []
     by_mean, note = has_means(study, asked, chosen)
     for place, (label, group) in enumerate(groups):
@@ -222,22 +222,23 @@ def sensitivity_map(
     if grid.size <= 120:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
-                cell_text(ax, row, column, number(float(value), error), shade[row, column])
+                cell_text(ax, row, column, number(float(value), error), float(shade[row, column]))
     best = settings_of[ranked(study, asked, chosen).order[0]]
     row, column = rows.index(best[names[1]]), columns.index(best[names[0]])
     corner = (column - 0.5, row - 0.5)
     frame = matplotlib("patches").Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)
     frame.set_clip_on(False)
     ax.add_patch(frame)
-    ax.set_xticks(range(len(columns)), [_text(v) for v in columns])
-    ax.set_yticks(range(len(rows)), [_text(v) for v in rows])
+    ax.set_xticks(range(len(columns)), [setting_text(v) for v in columns])
+    ax.set_yticks(range(len(rows)), [setting_text(v) for v in rows])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
     ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{'mean' if by_mean else 'median'} of {asked.axis}", 24))
     widest = max(half)
     what = "means" if by_mean else "medians"
     known = f"{what} known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
-    say(ax, fixed, agents_text([*counts, counts[0]]), known, "frame: best", note, labels=[_text(v) for v in rows])
+    names = [setting_text(v) for v in rows]
+    say(ax, fixed, agents_text([*counts, counts[0]]), known, "frame: best", note, labels=names)
     return ax
 
 
@@ -310,10 +311,11 @@ def slice_of(
     best = settings[ranked(study, metric, chosen).order[0]]
     fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
     chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
-    return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)
+    return chosen, ", ".join(f"{name}={setting_text(best[name])}" for name in fixed if best[name] is not None)
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """A setting's value, as short as it can be."""
     return f"{value:g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else str(value)
 
 
@@ -341,4 +343,4 @@ class _Axis:
             ax.set_xscale("log")
             ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
         if len(self.values) <= 12:
-            ax.set_xticks([self.position(v) for v in self.values], [_text(v) for v in self.values])
+            ax.set_xticks([self.position(v) for v in self.values], [setting_text(v) for v in self.values])
