@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -182,17 +181,6 @@ def _rich(block: Block) -> "RenderableType":
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-
-
-def check_room(target: Path | None, n_bytes: int) -> None:
-    """Make sure, before any work, that a file of at least this size fits on its disk."""
-    free = n_bytes if target is None else shutil.disk_usage(target.parent).free
-    if n_bytes > free:
-        msg = (
-            f"--out {target} will take {n_bytes / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free there; "
-            f"use fewer --agents, another --record, or another disk"
-        )
-        raise UsageError(msg)
 
 
 def checked_out(path: str | None, *, source: str | None = None, folders: bool = False) -> Path | None:

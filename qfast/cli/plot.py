@@ -136,12 +136,6 @@ STUDY_KINDS: Final = {
     ),
 }
 
-# All options of kinds, in the order in which they are looked at.
-_OPTIONS: Final = (
-    "band", "smooth", "agent", "state", "gamma", "top", "metric", "configuration", "setting", "paired", "missing",
-    "rng",
-)  # fmt: skip
-
 # What matplotlib writes without further packages.
 _FORMATS: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".eps", ".tif", ".tiff")
 
@@ -287,8 +281,8 @@ def _options(arguments: Namespace, kinds: Mapping[str, Kind], thing: str) -> Opt
     if arguments.kind not in kinds:
         msg = f"--kind {arguments.kind} cannot be drawn of a {thing}; use {', '.join(kinds)}"
         raise UsageError(msg)
-    given = {name: getattr(arguments, name) for name in _OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
+    every = dict.fromkeys(name for kind in (*KINDS.values(), *STUDY_KINDS.values()) for name in kind.options)
+    given = {name: value for name in every if (value := getattr(arguments, name)) is not None}
     for name in given:
         if name not in kinds[arguments.kind].options:
             homes = [other for other, kind in kinds.items() if name in kind.options]

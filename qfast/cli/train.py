@@ -18,7 +18,7 @@ from qfast.cli.options import (
     add_threads,
     learning_settings,
 )
-from qfast.cli.output import Line, check_room, checked_out, show, tell, write_json
+from qfast.cli.output import Line, checked_out, show, tell, write_json
 from qfast.cli.values import whole
 from qfast.model.settings import SETTINGS
 from qfast.text import printable
@@ -98,10 +98,6 @@ def _train(arguments: Namespace) -> None:
     from qfast.problems import resolve
 
     mdp = resolve(arguments.problem, max_episode_steps=arguments.max_steps)
-    per_number = 8 if arguments.dtype == "float64" else 4
-    recorded = arguments.episodes * (per_number + 4) if arguments.record == "returns" else 0
-    if out is None or out.suffix == ".npz":  # a folder knows what it has already
-        check_room(out, arguments.agents * (mdp.n_states * mdp.n_actions * per_number + recorded))
     from qfast.errors import Unfinished
     from qfast.training import train
 

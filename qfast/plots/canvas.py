@@ -1,7 +1,7 @@
 """What all pictures share: axes, colours and looks, which configurations are drawn, and the texts around them."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -120,12 +120,17 @@ def choose(
             msg = f"{n} configurations of several problems, whose metrics have no common scale; name some to be drawn"
             raise InvalidInput(msg)
         return ranked(study, metric, range(n)).order[:most], f"the {most} best of {n:,} by {metric.title}"
+    return find_all(configurations, study.find, n, most)
+
+
+def find_all(configurations: Any, find: Callable[[Any], int], n: int, most: int = MOST_LINES) -> tuple[list[int], str]:
+    """Find those of n configurations that a user named, and say it if they are not all."""
     if isinstance(configurations, np.ndarray):
         configurations = np.atleast_1d(configurations).tolist()
     if isinstance(configurations, str) or not isinstance(configurations, Sequence):
         msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
         raise InvalidInput(msg)
-    chosen = [study.find(c) for c in configurations]
+    chosen = [find(c) for c in configurations]
     if not chosen or len(set(chosen)) < len(chosen):
         msg = f"configurations={list(configurations)!r:.80} is empty or names one twice; name each once"
         raise InvalidInput(msg)
@@ -185,6 +190,14 @@ def cell_text(ax: "Axes", row: int, column: int, text: str, shade: float = 0.0) 
     """Write into a cell of a map, dark on light; shade is how light it is, in [0, 1]."""
     color = "black" if shade > 0.55 else "white"
     ax.text(column, row, text, ha="center", va="center", fontsize="small", color=color)
+
+
+def finish(ax: "Axes", *texts: str, labels: Sequence[str] = (), legend: bool = True) -> None:
+    """Say what a picture shows, name its lines, and leave out the frame."""
+    plain_frame(ax)
+    say(ax, *texts, labels=labels)
+    if legend:
+        ax.legend(frameon=False, fontsize="small")
 
 
 def thin(n: int, most: int = 240) -> NDArray[np.int64]:

@@ -14,10 +14,10 @@ from qfast.plots.canvas import (
     axes_of,
     cell_text,
     colormap_of,
+    finish,
     look,
     matplotlib,
     percent_axis,
-    plain_frame,
     say,
 )
 from qfast.stats._check import check_count
@@ -140,8 +140,7 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
     some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
     lines = f"lines: {100 * level:.4g} % confidence intervals"
-    say(ax, _subject(comparisons), some, lines, "ties half", hollow, labels=names)
-    plain_frame(ax)
+    finish(ax, _subject(comparisons), some, lines, "ties half", hollow, labels=names, legend=False)
     return ax
 
 
@@ -210,9 +209,10 @@ def misranking_curve(found: StudyMisranking, *, risk: float = 0.05, ax: "Axes | 
                     bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
     ax.set_ylabel("share of experiments")
     percent_axis(ax.yaxis)
-    plain_frame(ax)
     which = f"{found.labels[0]} (better) or {found.labels[1]}" if found.is_pair else f"the best of {len(found.labels)}"
-    say(ax, f"{found.metric.title}: {which}", _truth(found), found.about, "bands: ± 2 standard errors")
+    finish(
+        ax, f"{found.metric.title}: {which}", _truth(found), found.about, "bands: ± 2 standard errors", legend=False
+    )
     ax.legend(frameon=False, fontsize="small", loc="upper right", borderaxespad=0)
     # The legend has a strip of its own above the highest value and its number; the title takes room, too.
     height = ax.get_window_extent().height * 72 / ax.figure.dpi - _LINE * ax.get_title(loc="left").count("\n")
@@ -323,8 +323,8 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     ax.set_ylim(0, 1)
     ax.set_ylabel("share of experiments that name it")
     percent_axis(ax.yaxis)
-    say(ax, f"{found.metric.title}: which of {len(found.labels)}", _truth(found), "above the black line: wrong")
-    plain_frame(ax)
+    title = f"{found.metric.title}: which of {len(found.labels)}"
+    finish(ax, title, _truth(found), "above the black line: wrong", legend=False)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right", framealpha=0.9)
     return ax

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qfast.arguments import takes
 from qfast.engine.curve import LEVELS
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import agents_text, axes_of, choose, colour_of, look, plain_frame, say, share_axis, thin
+from qfast.plots.canvas import agents_text, axes_of, choose, colour_of, finish, look, plain_frame, share_axis, thin
 from qfast.run import Run
 from qfast.run_argument import check_run
 
@@ -99,7 +99,8 @@ def learning_curve(
         inner = [(quantiles[1], quantiles[-2], 0.3, "50 % of the agents")] if band == "agents" else []
         for low, high, alpha, text in [outer, *inner]:
             ax.fill_between(episode, low, high, color=color, alpha=alpha, linewidth=0, label=name + text + single)
-    _finish(ax, smooth, "return (sum of rewards)" if quantity == "returns" else "length (steps)")
+    _label(ax, smooth, "return (sum of rewards)" if quantity == "returns" else "length (steps)")
+    plain_frame(ax)
     ax.legend(frameon=False)
     return ax
 
@@ -121,12 +122,8 @@ def study_curves(
         With ``curves=True``.
     configurations : sequence, optional
         Which ones, at most six, by index, label or settings; by default all, or the six best by ``"auc"``.
-    band : {"agents", "std", "mean"} or None, default "agents"
-        As in `learning_curve`; "agents" is between the outermost quantiles that were kept.
-    smooth : int, default 1
-        Average over this many episodes in a row; bands are averages of those of single episodes.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
+    band, smooth, ax
+        As in `learning_curve`; "agents" is one band, and bands are averages of those of single episodes.
 
     Returns
     -------
@@ -172,13 +169,12 @@ def study_curves(
             at[points], mean[i][points], **style._asdict(), markevery=(every // 2, every), markersize=4,
             label=str(study.labels[i]),
         )  # fmt: skip
-    _finish(ax, smooth, "return (sum of rewards)")
+    _label(ax, smooth, "return (sum of rewards)")
     texts = [selection, agents_text(counts)]
     if band is not None and max(counts) > 1:
         share = f"{100 * float(data['quantile'][-1] - data['quantile'][0]):g} %" if band == "agents" else ""
         texts.append(f"bands: {_BANDS[band][1].format(share=share)}{' in single episodes' if smooth > 1 else ''}")
-    say(ax, *texts)
-    ax.legend(frameon=False, fontsize="small")
+    finish(ax, *texts)
     return ax
 
 
@@ -194,11 +190,10 @@ def _check_options(band: Any, smooth: Any, episodes: int) -> int:
     return int(smooth)
 
 
-def _finish(ax: "Axes", smooth: int, quantity: str) -> None:
+def _label(ax: "Axes", smooth: int, quantity: str) -> None:
     ax.set_xlabel("episode" if smooth == 1 else f"episode (averages over {smooth:,} in a row)")
     ax.set_ylabel(quantity)
     ax.margins(x=0)
-    plain_frame(ax)
 
 
 def _edges(band: str, mean: Floats, std: Floats, quantiles: Any, n: int) -> tuple[Floats, Floats]:
@@ -324,10 +319,8 @@ def study_share_optimal(
     ----------
     study : Study
         With checkpoints.
-    configurations : sequence, optional
+    configurations, ax
         As in `study_curves`; by default all, or the six with the most optimal agents.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -365,9 +358,7 @@ def study_share_optimal(
         ax.plot(at, shares[i], **style._asdict(), markersize=4, label=str(study.labels[i]))
     ax.set_xlabel("episodes trained (checkpoints)")
     share_axis(ax, "share of agents with an optimal policy")
-    plain_frame(ax)
-    say(ax, selection, agents_text(counts), "bands: 95 % confidence interval of the share (Wilson)")
-    ax.legend(frameon=False, fontsize="small")
+    finish(ax, selection, agents_text(counts), "bands: 95 % confidence interval of the share (Wilson)")
     return ax
 
 

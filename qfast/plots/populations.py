@@ -97,10 +97,8 @@ def disagreement_map(run: Run, *, arrows: bool = True, ax: "Axes | None" = None)
     ----------
     run : Run
         Of a problem with a layout.
-    arrows : bool, default True
-        Whether to draw the action that most agents would take.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
+    arrows, ax
+        As in `value_map`; here the action that most agents would take.
 
     Returns
     -------
@@ -305,10 +303,8 @@ def census_bars(
     census : Run or Census
     top : int, default 10
         Policies with a bar of their own; the others share the last one.
-    gamma : float, optional
-        The discount to judge a run by; by default its own.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
+    gamma, ax
+        As in `q_distribution`, to judge a run by.
 
     Returns
     -------

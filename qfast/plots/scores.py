@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.arguments import shown, takes
+from qfast.arguments import takes
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import (
     MOST_LINES,
@@ -14,10 +14,10 @@ from qfast.plots.canvas import (
     axes_of,
     axis_of,
     choose,
+    find_all,
+    finish,
     look,
-    plain_frame,
     quantiles_of,
-    say,
     share_axis,
     thin,
 )
@@ -93,9 +93,9 @@ def score_distribution(
         _functions(ax, scores, labels)
         text = "empirical distribution functions"
     ax.set_xlabel(axis_of(asked, raw, int(study.dataset.attrs["episodes"])))
-    plain_frame(ax)
-    missing = [_left_out(label, x) for label, x in zip(labels, scores, strict=True)]
-    say(ax, selection, agents_text([x.size for x in scores]), text, *missing, labels=labels if violins else ())
+    texts = [selection, agents_text([x.size for x in scores]), text]
+    texts += [_left_out(label, x) for label, x in zip(labels, scores, strict=True)]
+    finish(ax, *texts, labels=labels if violins else (), legend=not violins and bool(ax.get_lines()))
     return ax
 
 
@@ -126,8 +126,6 @@ def _functions(ax: "Axes", scores: list[Floats], labels: list[str]) -> None:
         height = (below + part + 1) / defined
         _steps(ax, np.r_[x[0], x[part]], np.r_[below / defined, height], place, label)
     share_axis(ax, "share of agents up to the score")
-    if ax.get_lines():
-        ax.legend(frameon=False, fontsize="small")
 
 
 def _violins(ax: "Axes", scores: list[Floats], labels: list[str]) -> None:
@@ -197,22 +195,17 @@ def performance_profiles(
     n = len(profile.labels)
     widths = np.diff(profile.thresholds)
     area = np.array([p.share[:-1] @ widths if widths.size else p.share[0] for p in profile.profiles])
+
+    def find(label: Any) -> int:
+        if label not in profile.labels:
+            msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"
+            raise InvalidInput(msg)
+        return profile.labels.index(label)
+
     if configurations is None:
-        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable")
-        chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
-    else:
-        chosen = []
-        if not isinstance(configurations, Sequence) or isinstance(configurations, str):
-            msg = f"configurations is {shown(configurations)}, no list; use for example [{profile.labels[0]!r}]"
-            raise InvalidInput(msg)
-        for label in configurations:
-            if label not in profile.labels:
-                msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"
-                raise InvalidInput(msg)
-            chosen.append(profile.labels.index(label))
-        if not 1 <= len(chosen) <= MOST_LINES:
-            msg = f"configurations names {len(chosen)}; name one to six, which can be told apart"
-            raise InvalidInput(msg)
+        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable").tolist()
+        configurations = profile.labels if n <= MOST_LINES else [profile.labels[i] for i in order[:MOST_LINES]]
+    chosen, some = find_all(configurations, find, n)
     ax = axes_of(ax)
     x = profile.thresholds
     for place, i in enumerate(chosen):
@@ -227,9 +220,6 @@ def performance_profiles(
     ax.set_xlabel(f"threshold: {axis_of(profile.metric, (), 0)}")
     share_axis(ax, f"share of agents {better} the threshold")
     ax.margins(x=0.01)
-    plain_frame(ax)
-    some = "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
     counts = agents_text([profile.profiles[i].n for i in chosen])
-    say(ax, some, counts, profile.about, f"bands: {100 * level:g} % confidence for the whole curve")
-    ax.legend(frameon=False, fontsize="small")
+    finish(ax, some, counts, profile.about, f"bands: {100 * level:g} % confidence for the whole curve")
     return ax

@@ -4,7 +4,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,9 @@ from qfast.plots.canvas import (
     axis_of,
     cell_text,
     colormap_of,
+    finish,
     look,
     matplotlib,
-    plain_frame,
     quantiles_of,
     say,
 )
@@ -111,15 +111,13 @@ def sensitivity(
     if lines:
         found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
         groups = [(f"{lines}={setting_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
-    counts = []
-    by_mean, note = has_means(study, asked, chosen)
+    measured = centres(study, asked, chosen)
     for place, (label, group) in enumerate(groups):
         style = look(place)
         members = sorted(group, key=lambda i: axis.values.index(settings[i][x_name]))
         at = np.array([axis.position(settings[i][x_name]) for i in members])
+        value, down, up = np.array([measured.found[i] for i in members]).T
         scores = [restricted(study, asked, scores_of(study, asked, i)) for i in members]
-        counts += [x.size for x in scores]
-        value, down, up = (np.array(z) for z in zip(*(centre(x, by_mean=by_mean) for x in scores), strict=True))
         ends = np.array([quantiles_of(x, (0.05, 0.95)) for x in scores])
         low, high = np.where(np.isfinite(ends), ends, np.nan).T
         if axis.numeric:
@@ -129,19 +127,16 @@ def sensitivity(
             ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
         ax.errorbar(
             at, value, [down, up], color=style.color, linestyle=style.linestyle if axis.numeric else "none",
-            marker=style.marker, markersize=5, capsize=3, label=label or ("mean" if by_mean else "median"),
+            marker=style.marker, markersize=5, capsize=3, label=label or measured.word,
         )  # fmt: skip
     axis.mark(ax)
     ax.set_xlabel(x_name)
     ax.set_ylabel(axis_of(asked, [scores_of(study, asked, i) for i in chosen], int(study.dataset.attrs["episodes"])))
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
-    plain_frame(ax)
     bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
-    caps = f"caps: 95 % confidence interval of the {'mean' if by_mean else 'median'}"
-    say(ax, fixed, agents_text([*counts, counts[0]]), caps, bands, note)
-    if lines:
-        ax.legend(frameon=False, fontsize="small")
+    caps = f"caps: 95 % confidence interval of the {measured.word}"
+    finish(ax, fixed, measured.agents, caps, bands, measured.note, legend=bool(lines))
     return ax
 
 
@@ -161,12 +156,8 @@ def sensitivity_map(
     study : Study
     settings : (str, str), optional
         What goes to the right and what goes up; by default the two settings with the most values.
-    metric : str, optional
-        One of ``study.metrics``; by default ``"auc"``.
-    where : mapping, optional
+    metric, where, ax
         As in `sensitivity`.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -203,15 +194,9 @@ def sensitivity_map(
     ran = [{settings_of[i][name] for i in chosen} for name in names]
     columns, rows = (_ordered([v for v in values[n] if v in seen]) for n, seen in zip(names, ran, strict=True))
     grid = np.full((len(rows), len(columns)), np.nan)
-    counts, half = [], []
-    by_mean, note = has_means(study, asked, chosen)
-    for i in chosen:
-        x = restricted(study, asked, scores_of(study, asked, i))
-        counts.append(x.size)
-        value, down, up = centre(x, by_mean=by_mean)
-        half.append(max(down, up))
-        at = settings_of[i]
-        grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = value
+    measured = centres(study, asked, chosen)
+    for i, (value, _, _) in measured.found.items():
+        grid[rows.index(settings_of[i][names[1]]), columns.index(settings_of[i][names[0]])] = value
     ax = axes_of(ax, (2.2 + 0.62 * len(columns), 1.4 + 0.45 * len(rows)))
     good = "cividis" if asked.higher_is_better else "cividis_r"
     image = ax.imshow(grid, cmap=colormap_of(good), origin="lower", aspect="auto")
@@ -233,24 +218,35 @@ def sensitivity_map(
     ax.set_yticks(range(len(rows)), [setting_text(v) for v in rows])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{'mean' if by_mean else 'median'} of {asked.axis}", 24))
-    widest = max(half)
-    what = "means" if by_mean else "medians"
-    known = f"{what} known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
+    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{measured.word} of {asked.axis}", 24))
+    widest = max(max(down, up) for _, down, up in measured.found.values())
+    known = f"{measured.word}s known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
     names = [setting_text(v) for v in rows]
-    say(ax, fixed, agents_text([*counts, counts[0]]), known, "frame: best", note, labels=names)
+    say(ax, fixed, measured.agents, known, "frame: best", measured.note, labels=names)
     return ax
 
 
-def has_means(study: StudyData, metric: Metric, chosen: Sequence[int]) -> tuple[bool, str]:
-    """Whether all configurations have a mean; if not the picture shows medians, and says why."""
+class Centres(NamedTuple):
+    """Means; medians, with a note that says why, if not all configurations have a mean."""
+
+    word: str
+    note: str
+    agents: str  # how many
+    found: dict[int, tuple[float, float, float]]  # and how far the interval reaches down and up
+
+
+def centres(study: StudyData, metric: Metric, chosen: Sequence[int]) -> Centres:
+    """Sum up each configuration by one number with its interval."""
     undefined, infinite = undefined_text(study, metric, chosen), infinite_text(study, metric, chosen)
-    if not undefined and not infinite:
-        return True, ""
-    return False, f"medians, since {undefined.partition(';')[0] or infinite}"
+    by_mean = not undefined and not infinite
+    note = "" if by_mean else f"medians, since {undefined.partition(';')[0] or infinite}"
+    scores = {i: restricted(study, metric, scores_of(study, metric, i)) for i in chosen}
+    counts = [x.size for x in scores.values()]
+    found = {i: _centre(x, by_mean=by_mean) for i, x in scores.items()}
+    return Centres("mean" if by_mean else "median", note, agents_text([*counts, counts[0]]), found)
 
 
-def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float, float]:
+def _centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float, float]:
     """A mean or a median, and how far its interval reaches down and up; NaN where there is none."""
     scores = scores[~np.isnan(scores)]
     if not scores.size:

@@ -4,14 +4,14 @@ import numpy as np
 
 from qfast import plots
 from qfast.errors import InvalidInput
-from qfast.plots.settings import centre, crossed_pairs, has_means, setting_text, slice_of
+from qfast.plots.settings import centres, crossed_pairs, setting_text, slice_of
 from qfast.reports.context import Context
 from qfast.reports.html import Part, bullets, curve_panels, figure, gallery, paragraph, table
 from qfast.studies.best import Winner
 from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
 from qfast.studies.profile import profile_study
 from qfast.studies.seeds import find_seeds
-from qfast.studies.select import full_settings, ranked, restricted, scores_of
+from qfast.studies.select import full_settings, ranked, scores_of
 from qfast.studies.texts import number, percent, with_interval
 
 
@@ -75,9 +75,8 @@ def sensitivities(context: Context) -> Part | None:
     if not context.varied or len(context.chosen) < 2:
         return None
     study, o = context.study, context.metric
-    by_mean, _ = has_means(study, o, context.chosen)
-    means = {i: centre(restricted(study, o, scores_of(study, o, i)), by_mean=by_mean)[0] for i in context.chosen}
-    settings, word = full_settings(study), "mean" if by_mean else "median"
+    settings, measured = full_settings(study), centres(study, o, context.chosen)
+    means = {i: value for i, (value, _, _) in measured.found.items()}
     std = context.summary.best.summary.std.value
     std = std if np.isfinite(std) else 0.0
     parts = []
@@ -90,7 +89,7 @@ def sensitivities(context: Context) -> Part | None:
         digits = std / 10 or None
         ends = [f"{number(means[i], digits)} ({name}={setting_text(settings[i][name])})" for i in (low, high)]
         ratio = (means[high] - means[low]) / std if std else 0.0
-        text = f"Over {name} the {word} goes from {ends[0]} to {ends[1]}"
+        text = f"Over {name} the {measured.word} goes from {ends[0]} to {ends[1]}"
         text += f" with {others}" if others else ""
         text += f": {ratio:.2g} times the standard deviation over agents." if ratio else "."
         parts.append(context.picture(
