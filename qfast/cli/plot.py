@@ -3,6 +3,8 @@
 import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,15 +31,8 @@ class Kind(NamedTuple):
 
 
 def _with(name: str, **fixed: Any) -> Callable[[Any, Options], "Axes"]:
-    """Draw a run with a function of `qfast.plots`."""
-
-    def draw(run: Any, options: Options) -> "Axes":
-        from qfast import plots
-
-        axes: Axes = getattr(plots, name)(run, **fixed, **options)
-        return axes
-
-    return draw
+    """Draw a run with a function of `qfast.plots`, which is imported then."""
+    return lambda run, options: getattr(import_module("qfast.plots"), name)(run, **fixed, **options)
 
 
 def _sensitivity(study: "Study", options: Options) -> "Axes":
@@ -51,10 +46,8 @@ def _map(study: "Study", options: Options) -> "Axes":
     return study.plot_sensitivity_map(settings or None, options.get("metric"))
 
 
-def _distribution(kind: str) -> Callable[[Any, Options], "Axes"]:
-    return lambda study, options: study.plot_distribution(
-        options.get("metric"), options.get("configuration"), kind=kind
-    )
+def _distribution(study: "Study", options: Options, *, kind: str = "violin") -> "Axes":
+    return study.plot_distribution(options.get("metric"), options.get("configuration"), kind=kind)
 
 
 def _improvement(study: "Study", options: Options) -> "Axes":
@@ -112,11 +105,9 @@ STUDY_KINDS: Final = {
     ),
     "sensitivity": Kind("a metric over one setting, with lines for another", ("metric", "setting"), _sensitivity),
     "map": Kind("a metric over two settings", ("metric", "setting"), _map),
-    "violin": Kind(
-        "how a metric is distributed over agents", ("metric", "configuration"), _distribution("violin")
-    ),
+    "violin": Kind("how a metric is distributed over agents", ("metric", "configuration"), _distribution),
     "ecdf": Kind(
-        "the same as empirical distribution functions", ("metric", "configuration"), _distribution("ecdf")
+        "the same as empirical distribution functions", ("metric", "configuration"), partial(_distribution, kind="ecdf")
     ),
     "profile": Kind(
         "performance profiles: share of agents above every bar",
@@ -127,13 +118,9 @@ STUDY_KINDS: Final = {
         "how often agents of one configuration do better", ("metric", "configuration", "missing"), _improvement
     ),
     "misranking": Kind(
-        "how often few seeds name a wrong winner",
-        ("metric", "configuration", "paired", "missing", "rng"),
-        _misranking,
+        "how often few seeds name a wrong winner", ("metric", "configuration", "paired", "missing", "rng"), _misranking
     ),
-    "named": Kind(
-        "which configuration few seeds name as the best", ("metric", "paired", "missing", "rng"), _named
-    ),
+    "named": Kind("which configuration few seeds name as the best", ("metric", "paired", "missing", "rng"), _named),
 }
 
 # What matplotlib writes without further packages.
@@ -196,9 +183,8 @@ def add_plot(commands: Any) -> None:
 
 def add_report(commands: Any) -> None:
     """Add ``qfast report``."""
-    parser = add_subcommand(
-        commands, "report", _report, sentence="write a page about a study", epilog=_EPILOG_OF_REPORT
-    )
+    sentence = "write a page about a study"
+    parser = add_subcommand(commands, "report", _report, sentence=sentence, epilog=_EPILOG_OF_REPORT)
     parser.add_argument("file", metavar="STUDY", help="a .nc or .zarr file, or a folder of qfast study --out")
     parser.add_argument("--out", metavar="FILE", required=True, help="the page, .html; an existing one is replaced")
     parser.add_argument("--title", metavar="TEXT", help="by default the question, made of what was varied")

@@ -55,31 +55,24 @@ def add_study(commands: Any) -> None:
     """Add ``qfast study``."""
     sentence = "compare settings, with thousands of agents of each"
     parser = add_subcommand(commands, "study", _study, sentence=sentence, epilog=_EPILOG)
-    parser.add_argument(
-        "problem", metavar="PROBLEM", nargs="*", help="as in qfast train, by default corridor; several are compared"
-    )
-    parser.add_argument(
-        "--vary", metavar="NAME=VALUES", type=vary, action="append", default=[], help="a setting and its values"
-    )
+    problem = "as in qfast train, by default corridor; several are compared"
+    parser.add_argument("problem", metavar="PROBLEM", nargs="*", help=problem)
+    values = "a setting and its values"
+    parser.add_argument("--vary", metavar="NAME=VALUES", type=vary, action="append", default=[], help=values)
     training = parser.add_argument_group("training")
     add_amount(training, "of each configuration")
     add_threads(training)
     unpaired = "give each configuration random streams of its own"
     training.add_argument("--unpaired", action="store_true", help=unpaired)
-    training.add_argument(
-        "--precision",
-        metavar="[METRIC=]X",
-        type=precision,
-        help="add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower",
-    )
+    goal = "add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower"
+    training.add_argument("--precision", metavar="[METRIC=]X", type=precision, help=goal)
     training.add_argument("--checkpoints", metavar="N", type=whole, default=20, help="measurings on the way (20)")
     add_learning(parser)
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="DIR", help="keep everything in this folder; run again to go on")
     results.add_argument("--save", metavar="FILE", help="write the dataset to this .nc or .zarr, too")
-    results.add_argument(
-        "--report", metavar="FILE", nargs="?", const="", help=f"write a page about it, by default DIR/{_REPORT}"
-    )
+    page = f"write a page about it, by default DIR/{_REPORT}"
+    results.add_argument("--report", metavar="FILE", nargs="?", const="", help=page)
     add_json(results)
 
 
@@ -96,21 +89,13 @@ def _study(arguments: Namespace) -> None:
             msg = f"--vary {name} is there twice; give all of its values at once, with commas between them"
             raise UsageError(msg)
         varied[name] = values
-    goal = arguments.precision
     try:
         found = study(
-            problems,
-            vary=varied,
-            **learning_settings(arguments),
-            n_agents=arguments.agents,
-            episodes=arguments.episodes,
-            seed=_seed(arguments),
-            paired=not arguments.unpaired,
-            checkpoints=arguments.checkpoints or None,
-            precision=None if goal is None else ({goal[0]: goal[1]} if goal[0] else goal[1]),
-            out=arguments.out,
+            problems, vary=varied, **learning_settings(arguments), n_agents=arguments.agents,
+            episodes=arguments.episodes, seed=_seed(arguments), paired=not arguments.unpaired,
+            checkpoints=arguments.checkpoints or None, precision=arguments.precision, out=arguments.out,
             threads=arguments.threads,
-        )
+        )  # fmt: skip
     except KeyboardInterrupt as interruption:
         _tell_interrupted(interruption, arguments.out)
         raise

@@ -58,24 +58,15 @@ def add_train(commands: Any) -> None:
     add_threads(training)
     add_learning(parser)
     results = parser.add_argument_group("results")
-    results.add_argument(
-        "--record",
-        choices=("none", "returns", "summary"),
-        default="summary",
-        help="keep returns and lengths of all episodes, or their summary over agents (default), or none",
+    kept = "keep returns and lengths of all episodes, or their summary over agents (default), or none"
+    results.add_argument("--record", choices=("none", "returns", "summary"), default="summary", help=kept)
+    when = "measure every agent against the truth N times on the way, or with log after 1, 2, 5, 10 … episodes"
+    results.add_argument("--checkpoints", metavar="N", type=lambda n: n if n == "log" else whole(n), help=when)
+    where = (
+        "keep the run in this .npz (an existing one is replaced), or, under any other name, in a folder whose "
+        "arrays stay on the disk; the same command goes on with what was killed or interrupted"
     )
-    results.add_argument(
-        "--checkpoints",
-        metavar="N",
-        type=lambda text: text if text == "log" else whole(text),
-        help="measure every agent against the truth N times on the way, or with log after 1, 2, 5, 10 … episodes",
-    )
-    results.add_argument(
-        "--out",
-        metavar="NAME",
-        help="keep the run in this .npz (an existing one is replaced), or, under any other name, in a folder whose "
-        "arrays stay on the disk; the same command goes on with what was killed or interrupted",
-    )
+    results.add_argument("--out", metavar="NAME", help=where)
     add_json(results)
 
 
@@ -105,17 +96,11 @@ def _train(arguments: Namespace) -> None:
     try:
         with kept(out):
             run = train(
-                mdp,
-                n_agents=arguments.agents,
-                episodes=arguments.episodes,
-                **learning_settings(arguments),
-                seed=_seed(arguments.seed, out),
-                threads=arguments.threads,
-                checkpoints=arguments.checkpoints,
-                record=None if arguments.record == "none" else arguments.record,
-                first_agent=arguments.first_agent,
+                mdp, n_agents=arguments.agents, episodes=arguments.episodes, **learning_settings(arguments),
+                seed=_seed(arguments.seed, out), threads=arguments.threads, checkpoints=arguments.checkpoints,
+                record=None if arguments.record == "none" else arguments.record, first_agent=arguments.first_agent,
                 out=out,
-            )
+            )  # fmt: skip
     except Unfinished as error:
         whole_run: Run | None = getattr(error, "run", None)
         if whole_run is not None and whole_run.work:  # all agents are complete, and could not be saved

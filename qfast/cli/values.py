@@ -135,15 +135,15 @@ def _range(token: str, parts: list[str]) -> list[float]:
     return [float(f"{value:.12g}") for value in spaced]
 
 
-def precision(text: str) -> tuple[str | None, float]:
-    """Read ``HALF-WIDTH`` or ``METRIC=HALF-WIDTH``.
+def precision(text: str) -> float | dict[str, float]:
+    """Read ``HALF-WIDTH`` or ``METRIC=HALF-WIDTH``, as `qfast.study` takes it.
 
     >>> precision("optimal=0.01"), precision("0.05")
-    (('optimal', 0.01), (None, 0.05))
+    ({'optimal': 0.01}, 0.05)
     """
     name, equals, value = text.rpartition("=")
     try:
-        return (name.strip() if equals else None), float(value)
+        return {name.strip(): float(value)} if equals else float(value)
     except ValueError:
         msg = f"{text[:60]!r} is no half-width; give a number such as 0.05, or a metric's as in optimal=0.01"
         raise argparse.ArgumentTypeError(msg) from None

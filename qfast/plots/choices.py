@@ -44,8 +44,8 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     Parameters
     ----------
     comparisons : AllComparisons
-        From ``study.compare_all()``; with ``against=``, or of more than 12 configurations, pairs with the best one
-        (or with the one named) get a line with its interval, at most 20 of them; else all pairs get a cell.
+        From ``study.compare_all()``.  All pairs get a cell each; of more than 12 configurations, or with ``against=``,
+        at most 20 pairs with the best one, or with the one named, get a line with its interval.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -153,15 +153,14 @@ def misranking_curve(found: StudyMisranking, *, risk: float = 0.05, ax: "Axes | 
     found : StudyMisranking
         From ``study.misranking(…)``; ``study.plot_misranking(…)`` chooses a fine grid of k.
     risk : float, default 0.05
-        The probability to be wrong that is still acceptable: the curve's last crossing is marked, in (0, 1).
+        The acceptable probability to be wrong, in (0, 1): where the curve crosses it for the last time is marked.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Bands are twice the standard error to either side: of the resampling, and of a pair also because the
-        populations are finite.
+        Bands are two standard errors to either side: of the resampling, and of a pair also as populations are finite.
 
     Raises
     ------
@@ -271,12 +270,10 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
 
     Parameters
     ----------
-    found : StudyMisranking
-        From ``study.misranking(…)``.
+    found, ax
+        As in `misranking_curve`.
     top : int, default 5
         Configurations besides the best with an area of their own, those named most often; the others share one.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------

@@ -50,16 +50,14 @@ def learning_curve(
     quantity : {"returns", "lengths"}, default "returns"
         Undiscounted sum of rewards, or steps, of each episode.
     band : {"agents", "std", "mean"} or None, default "agents"
-        "agents": where 90 % and 50 % of the agents are (quantiles over agents); "std": mean plus and minus one standard
-        deviation over agents; "mean": the 95 % confidence interval of the mean (normal approximation).  The first two
-        are about agents and do not shrink with their number, the last one does.
+        "agents": where 90 % and 50 % of the agents are; "std": one standard deviation over agents to either side of the
+        mean; "mean": the 95 % confidence interval of the mean (normal approximation), which alone shrinks with the
+        number of agents.
     smooth : int, default 1
         Average over this many episodes in a row.  With ``record="returns"`` each agent's episodes are averaged before
         anything is counted over agents; with ``record="summary"`` bands are averages of those of single episodes.
-    label : str, optional
-        Name of the run in the legend.
-    color : str, optional
-        As in matplotlib.
+    label, color : str, optional
+        Name of the run in the legend, and a colour as in matplotlib.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 

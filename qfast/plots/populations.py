@@ -90,15 +90,13 @@ def disagreement_map(run: Run, *, arrows: bool = True, ax: "Axes | None" = None)
 
     .. math:: H(s) = -\sum_a p(a|s) \log_2 p(a|s)
 
-    with p(a|s) the share of agents that would take a in s; an agent with several greedy actions counts for each of them
-    with an equal part where ``ties="random"``.
+    with p(a|s) the share of agents that would take a in s; of an agent with several greedy actions, where
+    ``ties="random"``, each has an equal part.
 
     Parameters
     ----------
-    run : Run
-        Of a problem with a layout.
-    arrows, ax
-        As in `value_map`; here the action that most agents would take.
+    run, arrows, ax
+        As in `value_map`; here arrows show the action that most agents would take.
 
     Returns
     -------
@@ -222,7 +220,7 @@ def q_distribution(
     Returns
     -------
     matplotlib.axes.Axes
-        All histograms have the same scale, which the label below gives; a line in each marks Q*.
+        All histograms have the scale that the label below gives; a line in each marks Q*.
 
     Raises
     ------
@@ -309,8 +307,7 @@ def census_bars(
     Returns
     -------
     matplotlib.axes.Axes
-        Optimal policies are blue, others orange and hatched; beside each bar its exact value and its probability of
-        success.
+        Optimal policies are blue, others orange and hatched; beside each bar its exact value and success probability.
 
     Raises
     ------

@@ -63,8 +63,7 @@ def sensitivity(
     metric : str, optional
         One of ``study.metrics``; by default ``"auc"``.
     lines : str, optional
-        A second setting, with a line for each of its values (at most six); by default the next one, if there is one
-        with at most six values.
+        A second setting, with a line for each of its values; by default the next one that has at most six.
     where : mapping, optional
         Values of the other settings; those that are not named stand as in the best configuration, as the title says.
     ax : matplotlib.axes.Axes, optional
@@ -73,8 +72,7 @@ def sensitivity(
     Returns
     -------
     matplotlib.axes.Axes
-        Caps are 95 % confidence intervals of the mean; the band, or a bar where the setting has names,
-        holds the middle 90 % of the agents.
+        Caps are 95 % confidence intervals of the mean; bands, or bars of a setting with names, hold 90 % of the agents.
 
     Raises
     ------

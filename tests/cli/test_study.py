@@ -43,8 +43,8 @@ def test_schedules_vary():
 
 
 def test_precision():
-    assert precision("optimal=0.01") == ("optimal", 0.01)
-    assert precision("0.05") == (None, 0.05)
+    assert precision("optimal=0.01") == {"optimal": 0.01}
+    assert precision("0.05") == 0.05
 
 
 def test_a_table_for_people(command):
