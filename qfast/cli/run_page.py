@@ -279,28 +279,19 @@ def _cell(value: float) -> str:
 
 
 def census_page(census: "Census") -> list[Block]:
-    """Lay out a census: the sentence, the most frequent policies, and their maps where there is a layout."""
+    """Lay out a census: the sentence, the table of the most frequent policies, and their maps if there is a layout."""
     ends = "without an episode limit" if census.limit is None else f"within {census.limit:,} steps"
     facts = [
         ("judged by", f"gamma {census.gamma:g}: the best value is {census.best_value:.6g}"),
         ("an episode", f"return and probability of success {ends}"),
-        ("marked", "the values of optimal policies"),
+        ("marked", "* is optimal"),
     ]
-    shown = min(_POLICIES, len(census))
-    columns = ("agents", "share", "value", "regret", "return", "success", "example")
-    rows = []
-    for i in range(shown):
-        numbers = (f"{census.value[i]:.6g}", census.regret_text(i), f"{census.expected_return[i]:.4g}")
-        cells = (f"{census.agents[i]:,}", percent(int(census.agents[i]), census.n_agents), *numbers)
-        rows.append((str(i), [*cells, census.success_text(i), f"{census.example[i]}"]))
-    strong = frozenset((int(i), columns.index("value")) for i in np.flatnonzero(census.is_optimal[:shown]))
-    blocks: list[Block] = [Line(census.sentence(), strong=True), Facts(facts), Table("policy", columns, rows, strong)]
-    if shown < len(census):
-        others = int(census.agents[shown:].sum())
-        blocks.append(Line(f"and {len(census) - shown:,} more with {others:,} agents (--json has them all)"))
+    more = " (--json has them all)" * (len(census) > _POLICIES)
+    blocks: list[Block] = [Line(census.sentence(), strong=True), Facts(facts)]
+    blocks.append(Line(census.table(_POLICIES) + more))
     if census.mdp.layout is not None:
         plain = not prints_unicode()
-        maps = [(f"policy {i}", census.arrows(i, ascii_only=plain)) for i in range(min(_MAPS, shown))]
+        maps = [(f"policy {i}", census.arrows(i, ascii_only=plain)) for i in range(min(_MAPS, len(census)))]
         blocks.append(Line(side_by_side(maps, _COLUMNS)))
     return blocks
 
