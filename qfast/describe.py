@@ -15,20 +15,7 @@ _LAST = 100  # episodes that count as the end of training
 
 
 def final_returns(run: Run) -> dict[str, Any] | None:
-    """Sum up the returns at the end of training, over agents; None where nothing was recorded.
-
-    Returns
-    -------
-    dict
-        ``episodes`` (how many at the end), ``mean``; and ``std`` over agents: with ``record="returns"`` of each
-        agent's mean over those episodes, with ``record="summary"`` of single episodes (the last one).
-
-    Examples
-    --------
-    >>> import qfast
-    >>> final_returns(qfast.train(n_agents=1, episodes=1, record=None, progress=False)) is None
-    True
-    """
+    """Sum up the returns at the end of training, over agents; None where nothing was recorded."""
     last = min(_LAST, run.episodes)
     if run.returns is not None:
         means = run.returns[:, -last:].mean(axis=1, dtype=np.float64)
@@ -46,14 +33,7 @@ def final_returns(run: Run) -> dict[str, Any] | None:
 
 
 def learner_in_words(run: Run) -> str:
-    """The rule, what it looks at, and how actions are chosen.
-
-    Examples
-    --------
-    >>> import qfast
-    >>> learner_in_words(qfast.train(n_agents=1, episodes=1, n=2, progress=False))
-    'q_learning, n=2, epsilon_greedy'
-    """
+    """The rule, what it looks at, and how actions are chosen."""
     learner = run.learner
     parts = [learner.rule] + [f"n={learner.n}"] * (learner.n > 1)
     return ", ".join(parts + [f"{learner.traces} traces"] * bool(learner.traces) + [learner.explore])

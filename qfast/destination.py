@@ -9,7 +9,7 @@ from typing import Any
 from numpy.random import SeedSequence
 
 from qfast.arguments import path_of
-from qfast.engine.journal import KIND, Journal, describe_work, remove_store
+from qfast.engine.journal import KIND, Journal, describe_work, remove_journal
 from qfast.engine.plan import Plan
 from qfast.errors import BadFile, InvalidInput, QfastError, Unfinished
 from qfast.model.mdp import MDP
@@ -26,29 +26,9 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, er
 
 
 class Destination:
-    """Where a training keeps its result.
+    """Where a training keeps its result: a name that ends in ``.npz`` is a file, any other a folder.
 
-    Parameters
-    ----------
-    path : path-like
-        A name that ends in ``.npz`` is a file, any other a folder.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-        Where what is complete is kept on the way.
-    on_disk : bool
-        Whether the arrays of agents stay in that folder.
-
-    Raises
-    ------
-    InvalidInput
-        If the name is no path, or where it points to cannot be.
-
-    Examples
-    --------
-    >>> [(to.folder.name, to.on_disk) for to in (Destination("lake.npz"), Destination("lake"))]
-    [('lake.npz.parts', False), ('lake', True)]
+    What is complete is kept in `folder` on the way; with `on_disk` the agents' arrays stay there.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -60,7 +40,7 @@ class Destination:
             raise InvalidInput(msg) from error
         self.on_disk = self.path.suffix != ".npz"
         self.folder = self.path if self.on_disk else self.path.with_name(f"{self.path.name}.parts")
-        self._store: Journal | None = None
+        self._journal: Journal | None = None
         self._digest = ""
         self._work: dict[str, Any] = {}
         if not self.path.parent.is_dir():
@@ -76,11 +56,11 @@ class Destination:
             return None
         return seed_from_json(work["seed"])
 
-    def describe(self, mdp: MDP, plan: Plan, *, n_agents: int, keep_q: bool) -> str:
+    def describe(self, mdp: MDP, plan: Plan, n_agents: int) -> str:
         """Note what training this is; give its digest."""
         from qfast import __version__
 
-        self._work = describe_work(mdp, plan, n_agents=n_agents, keep_q=keep_q, version=__version__)
+        self._work = describe_work(mdp, plan, n_agents=n_agents, version=__version__)
         self._digest = work_digest(KIND, self._work)
         return self._digest
 
@@ -105,32 +85,26 @@ class Destination:
         with contextlib.suppress(QfastError):  # it is another training's
             work = read_work(self.folder, KIND)
             if work is not None and work_digest(KIND, work) == run.work:
-                remove_store(self.folder, work)
+                remove_journal(self.folder, work)
 
-    def open(self, plan: Plan, n_agents: int, *, keep_q: bool) -> Journal:
+    def open(self, plan: Plan, n_agents: int) -> Journal:
         """Open the folder, or make it."""
         try:
-            self._store = Journal(self.folder, self._work, plan, n_agents, keep_q=keep_q)
+            self._journal = Journal(self.folder, self._work, plan, n_agents)
         except OSError as error:
             if error.errno not in _FORBIDDEN:
                 raise
             msg = f"out={str(self.path)!r} cannot be written ({error.strerror}); use a folder that you may write to"
             raise InvalidInput(msg) from error
-        return self._store
+        return self._journal
 
     def save(self, run: Run) -> Run:
-        """Keep the whole run; give it with the digest of its work.
-
-        Raises
-        ------
-        Unfinished
-            If it cannot be written; the run is whole, and is in the error.
-        """
-        store, run = self._store, replace(run, work=self._digest)
-        assert store is not None
+        """Keep the whole run; give it with the digest of its work.  If it cannot be written, Unfinished holds it."""
+        journal, run = self._journal, replace(run, work=self._digest)
+        assert journal is not None
         try:
             if self.on_disk:
-                run.save_beside(self.folder, store.columns.checksums)
+                run.save_beside(self.folder, journal.columns.checksums)
             else:
                 run.save(self.path)
         except (OSError, InvalidInput) as error:  # InvalidInput: the folder that it was to be in is gone
@@ -140,13 +114,13 @@ class Destination:
 
     def tidy_up(self) -> None:
         """Remove what was only needed on the way: the run is saved."""
-        assert self._store is not None
+        assert self._journal is not None
         if self.on_disk:
-            self._store.thin_out()
+            self._journal.thin_out()
         else:
-            self._store.remove()
+            self._journal.remove()
 
     def where_to_go_on(self) -> str:
         """What to do next, for messages."""
-        kept = self._store is not None and self._store.done.n_agents
+        kept = self._journal is not None and self._journal.done.n_agents
         return f" and are kept in {self.folder}; start again with the same settings to go on from there" * bool(kept)

@@ -10,32 +10,15 @@ import sys
 import warnings
 
 __all__ = [
-    "BadFile",
-    "DamagedPartWarning",
-    "DivergedWarning",
-    "Interrupted",
-    "InvalidInput",
-    "MissingExtra",
-    "MissingLimitWarning",
-    "PrecisionWarning",
-    "QfastError",
-    "Unfinished",
-    "warn_caller",
-]
-
+    "BadFile", "DamagedPartWarning", "DivergedWarning", "Interrupted", "InvalidInput", "MissingExtra",
+    "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished", "warn_caller",
+]  # fmt: skip
 
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
 
 
 class QfastError(Exception):
-    """Base class of every error that qfast raises on purpose.
-
-    Examples
-    --------
-    >>> from qfast.errors import InvalidInput, QfastError
-    >>> issubclass(InvalidInput, QfastError) and issubclass(InvalidInput, ValueError)
-    True
-    """
+    """Base class of every error that qfast raises on purpose."""
 
 
 class InvalidInput(QfastError, ValueError):
@@ -99,8 +82,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, message: str, run: object = None, study: object = None) -> None:
         super().__init__(message)
-        self.run = run
-        self.study = study
+        self.run, self.study = run, study
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:

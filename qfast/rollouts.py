@@ -10,19 +10,19 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.arguments import explained
+from qfast.arguments import explained, number
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 from qfast.engine.machine import available_memory
+from qfast.engine.plan import make_plan
 from qfast.engine.progress import Reporter
 from qfast.engine.tables import alias_table, outcome_kind, start_states
 from qfast.engine.tables import goal_reward as best_ending
 from qfast.errors import Interrupted, InvalidInput
-from qfast.execution import collect, make_plan
+from qfast.execution import collect
 from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
-from qfast.problems.number_checks import finite
 from qfast.run import Run
 from qfast.run_argument import check_run
 from qfast.text import percent
@@ -315,23 +315,22 @@ def evaluate(
         check_count("max_steps", max_steps)
     check_options(threads, executor, None)
     mdp = run.mdp.with_limit(int(max_steps or default_limit(run.mdp)))
-    goal = best_ending(mdp) if goal_reward is None else finite("goal_reward", goal_reward)
+    goal = best_ending(mdp) if goal_reward is None else number("goal_reward", goal_reward)
     learner = make_learner(
         n_agents=run.n_agents, episodes=episodes, rule="q_learning", explore="greedy", alpha=0.0,
         gamma=run.learner.gamma, initial_q=run.learner.initial_q, ties=run.ties, dtype=run.dtype,
     )  # fmt: skip
     plan = make_plan(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,
-        record="score", learns=False, goal=goal,
+        record="score", keep_q=False, learns=False, goal=goal,
     )  # fmt: skip
-    check_memory(plan, run.n_agents, threads=threads, executor=executor, keep_q=False, goes_on=True)
-    fresh = AgentArrays.empty(plan, 0)
-    before = AgentArrays(run.q, fresh.visits, fresh.rng, fresh.state, fresh.returns, fresh.lengths, fresh.score)
-    result, cut_short = collect(
-        plan, run.n_agents, threads=threads, executor=executor, progress=progress, before=before,
-        keeping=Collector(plan, run.n_agents, keep_q=False),
+    check_memory(plan, run.n_agents, threads=threads, executor=executor, goes_on=True)
+    result = Collector(plan, run.n_agents)
+    collect(
+        result, run.n_agents, threads=threads, executor=executor, progress=progress,
+        before=AgentArrays.learned(run.q),
     )  # fmt: skip
-    if cut_short:
+    if result.n_agents < run.n_agents:
         msg = f"stopped; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"
         raise Interrupted(msg)
     returns, success, lengths = result.memory.score / episodes

@@ -11,8 +11,9 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from qfast.arguments import path_of
+from qfast.engine.agent_arrays import diverged_agents
 from qfast.engine.curve import Curve
-from qfast.engine.divergence import diverged_agents, forbidden_pairs
+from qfast.engine.tables import forbidden_pairs
 from qfast.errors import InvalidInput
 from qfast.model.learner import Learner
 from qfast.model.mdp import MDP

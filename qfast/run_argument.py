@@ -12,13 +12,7 @@ __all__ = ["check_run"]
 
 
 def check_run(run: Any, name: str = "run") -> Run:
-    """Refuse anything but a Run, with what makes one out of what was given.
-
-    Raises
-    ------
-    InvalidInput
-        If it is none.
-    """
+    """Refuse anything but a Run, with what makes one out of what was given."""
     if isinstance(run, Run):
         return run
     fix = "use what qfast.train or qfast.load gave"

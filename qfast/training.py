@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained
 from qfast.destination import Destination
-from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.divergence import warn_of_divergence
-from qfast.engine.plan import Plan
+from qfast.engine.agent_arrays import AgentArrays, warn_of_divergence
+from qfast.engine.plan import Plan, make_plan
 from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
@@ -34,7 +33,7 @@ from qfast.training_checks import (
 )
 
 if TYPE_CHECKING:
-    from qfast.truth.checkpoints import Checks
+    from qfast.truth.checkpoints import Measurer
 
 __all__ = ["resume", "train"]
 
@@ -195,15 +194,17 @@ def train(
     check_problem(problem, learner, record)
     warn_of_lost_updates(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
-    checks = _plan_checks(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
+    measurer = _measurer(problem, learner, checkpoints, episodes, 0, keep_q=checkpoint_q)
     output = None if out is None else Destination(out)
     if seed is None and output is not None:
         seed = output.unfinished_seed()
-    run = run_training(
-        problem, learner, as_seed_sequence(seed), n_agents=n_agents, first_agent=first_agent, episodes=episodes,
-        record=record, threads=threads, executor=executor, progress=progress, before=None, checks=checks,
-        keep_q=keep_q, output=output,
+    plan = make_plan(
+        problem, learner, as_seed_sequence(seed), first_agent=first_agent, episodes=episodes, record=record,
+        keep_q=keep_q, measurer=measurer,
     )  # fmt: skip
+    run = run_training(
+        problem, plan, n_agents, threads=threads, executor=executor, progress=progress, output=output
+    )
     warn_of_divergence(run.n_diverged, run.n_agents, learner)
     return run
 
@@ -275,15 +276,15 @@ def resume(
     check_problem(run.mdp, learner, run.record)
     warn_of_lost_updates(run.mdp, learner)
     keep_q = run.checkpoints is not None and run.checkpoints.q is not None
-    checks = _plan_checks(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)
-    nothing = np.empty((run.n_agents, 0), np.int32)
+    measurer = _measurer(run.mdp, learner, checkpoints, episodes, run.episodes, keep_q=keep_q)
     tables = run.q if run.q_tables is None else np.moveaxis(run.q_tables, 1, -1)
-    visits = np.empty((run.n_agents, 0, 0), np.int32) if run.visits is None else run.visits
-    before = AgentArrays(tables, visits, run.rng, run.state, nothing, nothing, np.empty((3, 0)))
+    plan = make_plan(
+        run.mdp, learner, run.seed_sequence, first_agent=run.first_agent, episodes=episodes, record=run.record,
+        measurer=measurer,
+    )  # fmt: skip
     more = run_training(
-        run.mdp, learner, run.seed_sequence, n_agents=run.n_agents, first_agent=run.first_agent, episodes=episodes,
-        record=run.record, threads=threads, executor=executor, progress=progress, before=before, checks=checks,
-        joined=partial(_joined_bytes, run),
+        run.mdp, plan, run.n_agents, threads=threads, executor=executor, progress=progress,
+        before=AgentArrays.learned(tables, run.visits, run.rng, run.state), joined=partial(_joined_bytes, run),
     )  # fmt: skip
     warn_of_divergence(more.n_diverged, more.n_agents, learner)
     return _join(run, more)
@@ -293,8 +294,8 @@ def _joined_bytes(run: Run, plan: Plan) -> int:
     """What `_join` allocates: records and checkpoints of both stretches, in one piece."""
     each = 0 if run.returns is None else (run.returns.itemsize + 4) * (run.episodes + plan.episodes)
     old = run.checkpoints
-    if old is not None and plan.checks is not None:
-        each += (25 + (0 if old.q is None else run.q[0].nbytes)) * (old.episodes.size + len(plan.checks.episodes))
+    if old is not None and plan.measurer is not None:
+        each += (25 + (0 if old.q is None else run.q[0].nbytes)) * (old.episodes.size + len(plan.checkpoints))
     return run.n_agents * each
 
 
@@ -317,14 +318,14 @@ def _join(run: Run, more: Run) -> Run:
     )  # fmt: skip
 
 
-def _plan_checks(
+def _measurer(
     mdp: MDP, learner: Learner, checkpoints: Any, episodes: int, done: int, *, keep_q: bool
-) -> "Checks | None":
+) -> "Measurer | None":
     if checkpoints is None:
         if keep_q and not done:
             msg = "checkpoint_q=True has no meaning without checkpoints; add checkpoints=20, a list, or 'log'"
             raise InvalidInput(msg)
         return None
-    from qfast.truth.checkpoints import plan_checks
+    from qfast.truth.checkpoints import checkpoint_measurer
 
-    return plan_checks(mdp, learner, checkpoints, episodes, done, keep_q=keep_q)
+    return checkpoint_measurer(mdp, learner, checkpoints, episodes, done, keep_q=keep_q)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.engine.blocks import block_size
+from qfast.engine.executors import count_workers
 from qfast.engine.footprint import Footprint, memory_needed
 from qfast.engine.machine import available_memory, check_compiler, default_threads
 from qfast.engine.plan import Plan
-from qfast.engine.remote import count_workers
 from qfast.engine.tables import explore_threshold
 from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.model.learner import Learner
@@ -139,7 +139,6 @@ def check_memory(
     *,
     threads: int | None,
     executor: Executor | None,
-    keep_q: bool = True,
     on_disk: bool = False,
     saved: bool = False,
     goes_on: bool = False,
@@ -155,7 +154,7 @@ def check_memory(
     def need(plan: Plan = plan, n: int = n_agents, workers: int | None = None, **changes: bool) -> int:
         count = workers or threads or (default_threads() if executor is None else count_workers(executor))
         how = Footprint(
-            count, block_size(plan, n, count), keep_q=keep_q, on_disk=on_disk, saved=saved,
+            count, block_size(plan, n, count), keep_q=plan.keep_q, on_disk=on_disk, saved=saved,
             elsewhere=not (executor is None or isinstance(executor, ThreadPoolExecutor)),
         )  # fmt: skip
         return memory_needed(plan, n, replace(how, **changes)) + joined(plan)
@@ -163,27 +162,27 @@ def check_memory(
     here = need()
     if here <= available:
         return
-    checks = plan.checks
+    measurer = plan.measurer
     ways: list[tuple[str, int]] = []
     if executor is None and (threads or default_threads()) > 1:
         ways.append(("threads=1", need(workers=1)))
-    if checks is not None:
-        ways.append(("no checkpoints", need(replace(plan, checks=None))))
+    if measurer is not None:
+        ways.append(("no checkpoints", need(replace(plan, measurer=None))))
     if not goes_on:
         ways += [
             (f"record={choice!r}", need(replace(plan, record=choice)))
             for choice in RECORDS
             if choice != plan.record != "score"
         ]
-        if keep_q and not on_disk:
+        if plan.keep_q and not on_disk:
             ways.append(("out='folder' (Q stays on the disk)", need(on_disk=True, saved=True)))
-            if checks is None or not checks.keep_q:
+            if measurer is None or not measurer.keep_q:
                 ways.append(("keep_q=False (Q is dropped)", need(keep_q=False)))
         most = largest_that(lambda n: need(n=n) <= available, n_agents)
         if most:
             ways.append((f"n_agents={most:,}", 0))
     most = largest_that(lambda n: need(replace(plan, episodes=n)) <= available, plan.episodes)
-    if most and plan.record != "score" and checks is None:
+    if most and plan.record != "score" and measurer is None:
         ways.append((f"episodes={most:,}", 0))
     fitting = [f"{text} ({size / 1e9:.3g} GB)" if size else text for text, size in ways if size <= available]
     recorded = "" if plan.record == "score" else f" with record={plan.record!r}"

@@ -9,9 +9,9 @@ from qfast.cli.output import Block, Facts, Line, Table, prints_unicode
 from qfast.describe import learner_in_words
 from qfast.model.seeding import seed_in_words, seed_number, seed_to_json
 from qfast.problems import arrows
+from qfast.problems.policy_map import side_by_side
 from qfast.text import percent, printable
 from qfast.truth.behaviour import greedy_sets
-from qfast.truth.maps import side_by_side
 
 if TYPE_CHECKING:
     from qfast.model.mdp import MDP
@@ -208,7 +208,7 @@ def _results(run: "Run", agents: NDArray[np.int64]) -> list[tuple[str, str]]:
     if run.checkpoints is not None:
         first = run.first_optimal()
         half = first.quantile(0.5)
-        good = "not half of them for good" if np.isnan(half) else f"half of them for good {first.between(half)}"
+        good = "not half of them for good" if np.isinf(half) else f"half of them for good {first.between(half)}"
         results.append(("optimal", f"{_share(int((~first.censored).sum()), n)} at the end, {good}"))
     return results
 

@@ -23,36 +23,15 @@ _STRETCH: Final = 128  # episodes whose quantiles are looked up at a time
 
 
 def count_type(n_agents: int) -> np.dtype[Any]:
-    """The smallest type that counts so many agents.
-
-    Examples
-    --------
-    >>> count_type(65_535).name, count_type(65_536).name
-    ('uint16', 'uint32')
-    """
+    """The smallest type that counts so many agents."""
     return np.min_scalar_type(max(n_agents, 2**8))
 
 
 class Bins:
-    """Counts of one quantity's values over a stretch of episodes.
+    """Counts of one quantity's values over a stretch of episodes, a row of `counts` a bin.
 
-    Parameters
-    ----------
-    episodes : int
-
-    Attributes
-    ----------
-    n_agents : int
-        Agents that were counted.
-    dropped : int
-        Bits that were dropped to make the bins few enough.
-    boxes : ndarray of uint16, shape (k,)
-        The upper 16 bits of what the filled bins hold.
-    counts : ndarray of unsigned int, shape (at least k, episodes)
-        A row a bin.
-    raw : list of (ndarray of uint16, shape (n, episodes), ndarray of uint16)
-        Agents that take less memory as they are, and the bins that they will fill: those of a block with more bins
-        than agents.
+    `boxes` are the upper 16 bits of what the bins hold, less `dropped`; `raw` are agents that take less memory as they
+    are, and the bins that they will fill: those of a block with more bins than agents.
     """
 
     def __init__(self, episodes: int) -> None:

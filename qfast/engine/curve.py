@@ -5,7 +5,7 @@ whatever order they came: counts, minima and maxima do not depend on order, and 
 tree over the agents' numbers whose leaves are 64 agents (Chan, Golub & LeVeque 1979 combine two of them).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qfast.engine.bins import Bins
 from qfast.engine.moments import LEAF, Moments, Tree, combine_moments
 
-__all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder"]
+__all__ = ["LEAF", "LEVELS", "WINDOW", "Curve", "Summary", "SummaryBuilder", "windows"]
 
 #: Quantiles that a curve holds.
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -46,6 +46,13 @@ class Summary:
     min: NDArray[np.float64]
     max: NDArray[np.float64]
     quantiles: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Summary"]) -> "Summary":
+        """Put stretches of episodes behind each other."""
+        return cls(**{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1) for field in fields(cls)
+        })  # fmt: skip
 
     @property
     def median(self) -> NDArray[np.float64]:
@@ -98,18 +105,8 @@ class Curve:
 
     def extended(self, other: "Curve") -> "Curve":
         """Put the curve of further episodes of the same agents behind this one."""
-        parts = {
-            name: Summary(
-                **{
-                    field.name: np.concatenate(
-                        [getattr(getattr(curve, name), field.name) for curve in (self, other)], axis=-1
-                    )
-                    for field in fields(Summary)
-                }
-            )
-            for name in ("returns", "lengths")
-        }
-        return Curve(self.n_agents, parts["returns"], parts["lengths"])
+        returns, lengths = Summary.joined([self.returns, other.returns]), Summary.joined([self.lengths, other.lengths])
+        return Curve(self.n_agents, returns, lengths)
 
 
 class _Window:
@@ -148,13 +145,7 @@ class _Window:
 
 
 class SummaryBuilder:
-    """A curve in the making: takes blocks of agents in any order, and other builders.
-
-    Parameters
-    ----------
-    episodes : int
-        Episodes that the curve will have.
-    """
+    """A curve in the making: takes blocks of agents in any order, and other builders."""
 
     def __init__(self, episodes: int) -> None:
         self._stretches = list(windows(episodes))
@@ -175,20 +166,55 @@ class SummaryBuilder:
             mine.merge(theirs)
         self.n_agents += other.n_agents
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, so that a training's folder can hold it, and back, bit for bit."""
+        arrays: dict[str, NDArray[Any]] = {"summed_up": np.asarray(self.n_agents)}
+        for name in ("returns", "lengths"):
+            for number, window in enumerate(getattr(self, name)):
+                window.bins.settle()
+                order = np.argsort(window.bins.boxes)
+                nodes = sorted(window.moments.nodes(), key=lambda node: node[:2])
+                episodes = window.low.size
+                parts = {
+                    "low": window.low,
+                    "high": window.high,
+                    "bins": window.bins.boxes[order],
+                    "counts": window.bins.counts[order],
+                    "dropped": np.asarray(window.bins.dropped),
+                    "nodes": np.array([place for *place, _ in nodes], np.int64).reshape(-1, 3),
+                    "means": np.array([mean for *_, (mean, _) in nodes]).reshape(-1, episodes),
+                    "squares": np.array([squares for *_, (_, squares) in nodes]).reshape(-1, episodes),
+                }
+                arrays |= {f"{name}_{number}_{part}": array for part, array in parts.items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], episodes: int) -> "SummaryBuilder":
+        """Make one of what `to_arrays` gave; a KeyError or ValueError says that the arrays do not fit together."""
+        builder = cls(episodes)
+        builder.n_agents = int(arrays["summed_up"])
+        for name in ("returns", "lengths"):
+            for number, (begin, end) in enumerate(windows(episodes)):
+                keys = ("low", "high", "bins", "counts", "dropped", "nodes")
+                part = {key: arrays[f"{name}_{number}_{key}"] for key in keys}
+                means, squares = (arrays[f"{name}_{number}_{key}"] for key in ("means", "squares"))
+                if part["low"].shape != (end - begin,) or means.shape != (len(part["nodes"]), end - begin):
+                    msg = f"{name} of shape {part['low'].shape} for {end - begin} episodes"
+                    raise ValueError(msg)
+                window = getattr(builder, name)[number]
+                window.low, window.high, bins = part["low"], part["high"], window.bins
+                bins.boxes, bins.counts = part["bins"], part["counts"]
+                bins.dropped, bins.n_agents = int(part["dropped"]), builder.n_agents
+                for i, (level, first, n) in enumerate(part["nodes"].tolist()):
+                    window.moments.insert(first, n, (means[i], squares[i]), level)
+        return builder
+
     def curve(self) -> Curve:
         """Sum up what has been added so far."""
-        parts = []
-        for stretch in (self.returns, self.lengths):
-            pieces = [window.summary() for window in stretch]
-            parts.append(
-                Summary(
-                    **{
-                        field.name: np.concatenate([getattr(piece, field.name) for piece in pieces], axis=-1)
-                        for field in fields(Summary)
-                    }
-                )
-            )
-        return Curve(self.n_agents, parts[0], parts[1])
+        returns, lengths = (
+            Summary.joined([stretch.summary() for stretch in stretches]) for stretches in (self.returns, self.lengths)
+        )
+        return Curve(self.n_agents, returns, lengths)
 
 
 def windows(episodes: int) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.bins import MOST, count_type
-from qfast.engine.curve import LEAF, WINDOW, windows
+from qfast.engine.curve import LEAF, WINDOW
 from qfast.engine.plan import Plan
 from qfast.kernel.state import lanes_bytes
 
@@ -28,22 +28,7 @@ _WORKER: Final = 2**20  # a thread's own, and what the allocator does not give b
 
 @dataclass(frozen=True)
 class Footprint:
-    """How a training is run, as far as memory depends on it.
-
-    Attributes
-    ----------
-    workers : int
-        Blocks under way at the same time.
-    size : int
-        Agents in a block.
-    keep_q : bool
-    on_disk : bool
-        Whether arrays of agents stay in a folder.
-    saved : bool
-        Whether what is complete is written down on the way.
-    elsewhere : bool
-        Whether blocks are run by other processes.
-    """
+    """How a training is run, as far as memory depends on it."""
 
     workers: int
     size: int
@@ -60,8 +45,8 @@ def memory_needed(plan: Plan, n_agents: int, how: Footprint) -> int:
     running = min(how.workers, blocks)
     waiting = min(blocks - running, max(1, how.workers // 2))
     whole, records = AgentArrays.row_bytes(plan), AgentArrays.row_bytes(plan, records_only=True)
-    checkpoints = 0 if plan.checks is None else len(plan.checks.episodes)
-    need = n_agents * checkpoints * (33 if how.on_disk else 1)  # their columns are copied out of the file, `optimal` is
+    # Columns of checkpoints are copied out of the file; of those in memory `optimal` is.
+    need = n_agents * len(plan.checkpoints) * (33 if how.on_disk else 1)
     if not how.on_disk:
         need += n_agents * (whole if how.keep_q else records)
         if how.keep_q and plan.spec.n_tables == 2:
@@ -90,15 +75,15 @@ def worker_bytes(plan: Plan, n_agents: int, size: int) -> int:
     steps = plan.tables.limit if plan.spec.limited else None
     need = _WORKER + 200 * size + lanes_bytes(plan.spec, n_step, pairs, size, plan.episodes, steps)
     if plan.record == "summary":
-        longest = max(end - begin for begin, end in plan.stretches or windows(plan.episodes))
+        longest = max(end - begin for begin, end in plan.stretches)
         need += size * longest * (plan.learner.dtype.itemsize + 4 * plan.spec.records_lengths)
-        if plan.recorder is None:
+        if plan.reducer is None:
             need += summary_bytes(plan, n_agents, size)
-    if plan.checks is not None:
+    if plan.measurer is not None:
         # Results by column, the policies that changed and, joined, once more.
-        need += size * len(plan.checks.episodes) * 32
+        need += size * len(plan.checkpoints) * 32
         words = plan.shape[0] * -(-plan.shape[1] // 32) * (1 if plan.shape[1] <= 8 else 4)
-        need += 2 * min(_PILE, size * len(plan.checks.episodes) * words) + size * words
+        need += 2 * min(_PILE, size * len(plan.checkpoints) * words) + size * words
         if plan.spec.n_tables == 2:
             need += size * table_bytes(plan)
     return need

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from qfast.engine.agent_arrays import RECORDED, AgentArrays, mean_table
 from qfast.engine.curve import SummaryBuilder
-from qfast.engine.curve_state import builder_from_arrays, builder_to_arrays
 from qfast.engine.plan import Plan
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
@@ -29,7 +28,7 @@ from qfast.model.settings import RATES
 from qfast.storage.npy_columns import NpyColumns
 from qfast.storage.work_folder import WorkFolder
 
-__all__ = ["COMMIT_SECONDS", "KIND", "Done", "Journal", "describe_work", "remove_store", "rows_of"]
+__all__ = ["COMMIT_SECONDS", "KIND", "Done", "Journal", "describe_work", "remove_journal", "rows_of"]
 
 #: What kind of work a training is.
 KIND: Final = "training"
@@ -37,14 +36,12 @@ KIND: Final = "training"
 COMMIT_SECONDS: Final = 2.0
 
 
-def describe_work(
-    mdp: MDP, plan: Plan, *, n_agents: int, keep_q: bool, version: str
-) -> dict[str, Any]:
+def describe_work(mdp: MDP, plan: Plan, *, n_agents: int, version: str) -> dict[str, Any]:
     """Everything that the bits of a training depend on, ready for JSON: two trainings are the same if this is."""
     learner = plan.learner
     values = hashlib.sha256(b"".join(getattr(learner, name).values.tobytes() for name in RATES))
     rates: dict[str, Any] = {name: repr(getattr(learner, name)) for name in (*learner.shown, "initial_q")}
-    checks = plan.checks
+    measurer = plan.measurer
     return {
         "qfast": version,
         "problem": mdp.digest[:16],
@@ -52,9 +49,9 @@ def describe_work(
         "first_agent": plan.first_agent,
         "episodes": plan.episodes,
         "record": plan.record,
-        "keep_q": keep_q,
-        "checkpoints": None if checks is None else list(checks.episodes),
-        "checkpoint_q": checks is not None and checks.keep_q,
+        "keep_q": plan.keep_q,
+        "checkpoints": None if measurer is None else list(measurer.episodes),
+        "checkpoint_q": measurer is not None and measurer.keep_q,
         "seed": seed_to_json(plan.seed),
         **learner.options(),
         **rates,
@@ -64,19 +61,7 @@ def describe_work(
 
 @dataclass
 class Done:
-    """How far a training has come.
-
-    Attributes
-    ----------
-    n_agents : int
-        The first so many agents are complete.
-    n_steps : int
-    seconds : float
-    summary : SummaryBuilder or None
-        Over those agents.
-    n_diverged : int
-        How many of them have diverged.
-    """
+    """How far a training has come: its first `n_agents` are complete, and `summary` is over those."""
 
     n_agents: int = 0
     n_steps: int = 0
@@ -106,64 +91,45 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 class Journal:
-    """What is complete of a training, in a folder.
+    """What is complete of a training, in a folder; `done` says how far it had come at the last `commit`.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-    work : mapping
-        See `describe_work`.
-    plan : Plan
-    n_agents : int
-    keep_q : bool
-        Whether there are arrays of all agents.
-
-    Attributes
-    ----------
-    done : Done
-        How far the training had come when the folder was opened, or at the last `commit`.
-    columns : NpyColumns
-
-    Raises
-    ------
-    InvalidInput
-        If the folder belongs to another training, is in use, or its disk has too little room.
-    BadFile
-        If it is damaged.
+    Raises InvalidInput if the folder belongs to another training, is in use, or its disk has too little room, and
+    BadFile if it is damaged.
     """
 
-    def __init__(self, folder: Path, work: Mapping[str, Any], plan: Plan, n_agents: int, *, keep_q: bool) -> None:
-        self.parts = WorkFolder(folder, kind=KIND, work=work)
+    def __init__(self, folder: Path, work: Mapping[str, Any], plan: Plan, n_agents: int) -> None:
+        self.folder = folder
+        self._parts = WorkFolder(folder, kind=KIND, work=work)
         self._committed = time.monotonic()
         try:
             like = rows_of(AgentArrays.empty(plan, 0))
-            like = {name: array for name, array in like.items() if keep_q or name in RECORDED}
+            like = {name: array for name, array in like.items() if plan.keep_q or name in RECORDED}
             self.columns = NpyColumns(folder, like, n_agents)
             self.done, checksums = self._latest(plan)
             _check_room(folder, (n_agents - self.done.n_agents) * self.columns.bytes_per_agent)
             self.columns.begin(self.done.n_agents, checksums)
         except BaseException:
-            if self.parts.names():
-                self.parts.close()
+            if self._parts.names():
+                self._parts.close()
             else:
-                self.parts.remove()
+                self._parts.remove()
             raise
 
     def _latest(self, plan: Plan) -> tuple[Done, dict[str, int]]:
         """The last part that is whole; nothing where there is none."""
-        for name in reversed(self.parts.names()):
-            arrays = self.parts.read(name) if name.startswith("done-") else None
+        for name in reversed(self._parts.names()):
+            arrays = self._parts.read(name) if name.startswith("done-") else None
             if arrays is None:
                 continue
             try:
-                summary = builder_from_arrays(arrays, plan.episodes) if plan.record == "summary" else None
+                summary = SummaryBuilder.from_arrays(arrays, plan.episodes) if plan.record == "summary" else None
                 checksums = {column: int(arrays[f"crc_{column}"]) for column in self.columns.names}
                 done = Done(
                     int(arrays["agents"]), int(arrays["steps"]), float(arrays["seconds"]), summary,
                     int(arrays["diverged"]),
                 )  # fmt: skip
             except (KeyError, ValueError, TypeError) as error:
-                msg = f"{self.parts.folder} cannot be gone on with ({error}); remove it, and start again"
+                msg = f"{self._parts.folder} cannot be gone on with ({error}); remove it, and start again"
                 raise BadFile(msg) from error
             return done, checksums
         return Done(), {}
@@ -185,13 +151,7 @@ class Journal:
                 target[name][: self.done.n_agents] = self.columns.mapped(name)
 
     def commit(self, done: Done) -> None:
-        """Vouch for the first agents, which have been appended to the columns.
-
-        Raises
-        ------
-        OSError
-            If the disk is full; what was vouched for before stays.
-        """
+        """Vouch for the first agents, which have been appended; after an OSError what was vouched for before stays."""
         if done.n_agents == self.done.n_agents:
             return
         self.columns.flush()
@@ -200,41 +160,35 @@ class Journal:
         arrays = {name: np.asarray(value) for name, value in numbers.items()}
         arrays |= {f"crc_{name}": np.asarray(value, np.int64) for name, value in self.columns.checksums.items()}
         if done.summary is not None:
-            arrays |= builder_to_arrays(done.summary)
-        self.parts.write(f"done-{done.n_agents:015d}", arrays)
+            arrays |= done.summary.to_arrays()
+        self._parts.write(f"done-{done.n_agents:015d}", arrays)
         self.done = replace(done)
-        for name in [name for name in self.parts.names() if name.startswith("done-")][:-2]:  # one in reserve
-            self.parts.drop(name)
+        for name in [name for name in self._parts.names() if name.startswith("done-")][:-2]:  # one in reserve
+            self._parts.drop(name)
         self._committed = time.monotonic()
 
     def thin_out(self) -> None:
         """Remove what was only needed on the way: the training is complete, and kept in this folder."""
-        for name in self.parts.names():
+        for name in self._parts.names():
             if name.startswith("done-"):
-                self.parts.drop(name)
+                self._parts.drop(name)
 
     def close(self) -> None:
         """Let go of the folder; a folder in which nothing is complete is removed."""
         self.columns.close()
         if self.done.n_agents:
-            self.parts.close()
+            self._parts.close()
         else:
             self.remove()
 
     def remove(self) -> None:
         """Remove the folder: the training is complete, and kept elsewhere."""
         self.columns.close()
-        _remove(self.parts)
+        _remove(self._parts)
 
 
-def remove_store(folder: Path, work: Mapping[str, Any]) -> None:
-    """Remove the folder of a training that is kept elsewhere.
-
-    Raises
-    ------
-    InvalidInput
-        If it is in use, or belongs to another training.
-    """
+def remove_journal(folder: Path, work: Mapping[str, Any]) -> None:
+    """Remove the folder of a training that is kept elsewhere; InvalidInput if it is in use, or another training's."""
     with WorkFolder(folder, kind=KIND, work=work) as parts:
         _remove(parts)
 

@@ -45,13 +45,7 @@ def default_threads() -> int:
 
 
 def check_compiler() -> None:
-    """Refuse to go on without numba's compiler: the kernel's vector operations exist as machine code alone.
-
-    Raises
-    ------
-    InvalidInput
-        If it is switched off.
-    """
+    """Refuse to go on without numba's compiler: the kernel's vector operations exist as machine code alone."""
     from numba.core import config
 
     if getattr(config, "DISABLE_JIT", 0):

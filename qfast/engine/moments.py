@@ -25,11 +25,7 @@ Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 class Tree(Generic[Node]):
     """Partial results of stretches of agents, combined as soon as two siblings are there.
 
-    Parameters
-    ----------
-    combine : callable
-        Takes the agents and the partial result of a stretch, then those of the stretch behind it, and gives the
-        partial result of both together.
+    `combine` takes the agents and the partial result of a stretch, then those of the stretch behind it.
     """
 
     def __init__(self, combine: Callable[[int, Node, int, Node], Node]) -> None:

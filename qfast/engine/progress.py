@@ -77,27 +77,7 @@ Reporter = Callable[[Progress], None]
 
 
 def describe(event: Progress) -> str:
-    """Describe an event in one line of at most 80 characters.
-
-    Parameters
-    ----------
-    event : Progress
-        The event.
-
-    Returns
-    -------
-    str
-        The line, without a line break.
-
-    Examples
-    --------
-    >>> describe(Progress("compiling", 0, 10_000, 0, 0.0))
-    'compiling ...'
-    >>> describe(Progress("training", 2_500, 10_000, 11_000_000, 0.1))
-    'training   25 %   2,500 of 10,000 agents   110 million steps/s   0:01 left'
-    >>> describe(Progress("done", 10_000, 10_000, 44_000_000, 0.4))
-    'done   10,000 agents   44,000,000 steps   110 million steps/s'
-    """
+    """Describe an event in one line of at most 80 characters."""
     if event.phase == "compiling":
         return "compiling ..."
     rate = _rate(event)
@@ -109,35 +89,9 @@ def describe(event: Progress) -> str:
 
 @contextmanager
 def default_reporter(progress: bool | Reporter | None = None) -> Iterator[Reporter]:
-    """Choose who is told about the progress of a run.
+    """Choose who is told about progress, by what `qfast.train` takes; the display goes when the context ends.
 
-    Whoever it is gets at most ten events a second: the first of each phase, then one each tenth of a second, and
-    the one that completes the agents.
-
-    Parameters
-    ----------
-    progress : bool or callable, optional
-        None: show it on standard error if that is a terminal. True: show it in any case, as lines where standard
-        error is a file or a pipe. False: nobody. A callable: call it with each `Progress`; what it raises ends the
-        run.
-
-    Yields
-    ------
-    callable
-        Takes a `Progress`. The display is removed when the context ends, also by an exception.
-
-    Raises
-    ------
-    InvalidInput
-        If `progress` is something else.
-
-    Examples
-    --------
-    >>> with default_reporter(lambda event: print(event.phase)) as report:
-    ...     report(Progress("compiling", 0, 1, 0, 0.0))
-    ...     report(Progress("training", 1, 1, 4_000, 0.1))
-    compiling
-    training
+    Whoever it is gets at most ten events a second: the first of each phase, one each tenth of a second, and the last.
     """
     if callable(progress):
         yield _Throttle(progress, _INTERVAL)

@@ -17,6 +17,7 @@ __all__ = [
     "action_values",
     "alias_table",
     "explore_threshold",
+    "forbidden_pairs",
     "goal_reward",
     "make_tables",
     "outcome_kind",
@@ -27,26 +28,10 @@ _EQUAL = 1e-12  # absolute difference up to which probabilities count as equal
 
 
 def alias_table(probability: NDArray[np.float64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Make the alias tables of many distributions at once (Walker 1977, in the form of Vose 1991).
+    """Alias tables of distributions (..., K) (Walker 1977, as Vose 1991 has them): thresholds and other outcomes.
 
-    A random word w gives a column and a part, ``divmod(w * K, 2**32)``; the outcome is the column itself if
-    ``part < threshold[column]``, else ``other[column]``.  Probabilities are met to within K / 2**32.
-
-    Parameters
-    ----------
-    probability : ndarray of float64, shape (..., K)
-        Distributions over K outcomes; each is scaled to sum to 1.
-
-    Returns
-    -------
-    threshold : ndarray of uint32, shape (..., K)
-    other : ndarray of int64, shape (..., K)
-
-    Examples
-    --------
-    >>> threshold, other = alias_table(np.array([0.75, 0.25]))
-    >>> (threshold / 2**32).round(2).tolist(), other.tolist()
-    ([1.0, 0.5], [0, 0])
+    A random word w gives ``column, part = divmod(w * K, 2**32)``; the outcome is the column itself if ``part`` is below
+    its threshold, else its other outcome.  Probabilities are met to within K / 2**32.
     """
     threshold, other = make_alias(probability)
     return threshold, other
@@ -57,44 +42,31 @@ def _all_equal(probability: NDArray[np.float64]) -> bool:
 
 
 def outcome_kind(mdp: MDP) -> str:
-    """How the kernel draws outcomes: "one" (K = 1), "equal" (K equally likely ones everywhere) or "alias".
-
-    Examples
-    --------
-    >>> outcome_kind(MDP([[0]], [[1.0]], terminated=[[True]]))
-    'one'
-    """
+    """How the kernel draws outcomes: "one" (K = 1), "equal" (K equally likely ones everywhere) or "alias"."""
     if mdp.n_outcomes == 1:
         return "one"
     return "equal" if _all_equal(mdp.probability) else "alias"
 
 
 def start_states(mdp: MDP) -> NDArray[np.int32]:
-    """The states that episodes begin in, in increasing order, shape (n,), int32.
-
-    Examples
-    --------
-    >>> start_states(MDP([[0]], [[1.0]], terminated=[[True]])).tolist()
-    [0]
-    """
+    """The states that episodes begin in, in increasing order, shape (n,), int32."""
     return np.flatnonzero(mdp.start).astype(np.int32)
 
 
 def goal_reward(mdp: MDP) -> float:
-    """The reward that makes an episode a success: the largest that ends one.
-
-    An episode succeeds if it ends by a terminated outcome with the largest reward among all such outcomes that can
-    occur; infinity (no success) if none can.
-
-    Examples
-    --------
-    >>> goal_reward(MDP([[0]], [[1.0]], terminated=[[True]]))
-    1.0
-    """
+    """The reward that makes an episode a success: the largest that ends one; infinity if none can."""
     endings = mdp.terminated & (mdp.probability > 0) & mdp.decision_states[:, None, None]
     if mdp.allowed is not None:
         endings &= mdp.allowed[:, :, None]
     return float(mdp.reward[endings].max()) if endings.any() else float("inf")
+
+
+def forbidden_pairs(mdp: MDP) -> NDArray[np.bool_] | None:
+    """The pairs (S, A) whose Q is -inf throughout; None where there are none.
+
+    Rows without any allowed action belong to states that no agent acts in; they keep finite values.
+    """
+    return None if mdp.allowed is None else ~mdp.allowed & mdp.allowed.any(axis=1, keepdims=True)
 
 
 def _interleave(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.uint32]:
@@ -119,30 +91,12 @@ def _allowed(mdp: MDP) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 def explore_threshold(epsilon: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Turn exploration rates into the whole numbers of 24 bits that the kernel compares with.
-
-    Examples
-    --------
-    >>> explore_threshold(np.array([0.0, 0.5, 1.0])).tolist()
-    [0, 8388608, 16777216]
-    """
+    """Turn exploration rates into the whole numbers of 24 bits that the kernel compares with."""
     return np.rint(epsilon * 2**24).astype(np.int32)
 
 
 def action_values(mdp: MDP) -> NDArray[np.float64]:
-    """The actions' names as numbers, which the article's rule takes for their values.
-
-    Raises
-    ------
-    InvalidInput
-        If a name is not a finite number.
-
-    Examples
-    --------
-    >>> import qfast
-    >>> action_values(qfast.corridor()).tolist()
-    [-1.0, 1.0]
-    """
+    """The actions' names as numbers, which the article's rule takes for their values."""
     try:
         values = np.array([float(name) for name in mdp.action_names])
     except ValueError:
@@ -157,19 +111,7 @@ def action_values(mdp: MDP) -> NDArray[np.float64]:
 
 
 def make_tables(mdp: MDP, learner: Learner, *, goal: float) -> Tables:
-    """Make the kernel's tables.
-
-    Parameters
-    ----------
-    mdp : MDP
-    learner : Learner
-    goal : float
-        Reward from which on a terminated episode is a success.
-
-    Returns
-    -------
-    Tables
-    """
+    """Make the kernel's tables; a terminated episode succeeds from the reward `goal` on."""
     dtype, nothing = learner.dtype, np.empty(0)
 
     def schedule(rate: Rate, kind: str = "episode") -> NDArray[np.float64]:

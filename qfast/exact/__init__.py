@@ -5,25 +5,19 @@
 reached within an episode limit. Linear systems are SciPy's: ``pip install "qfast[study]"``.
 """
 
-from qfast.exact.evaluation import canonical_policies, evaluate_policies, evaluate_policy, reached_states
-from qfast.exact.horizon import evaluate_within_limit, finite_horizon, success_outcomes
+from qfast.exact.evaluation import (
+    evaluate_policies,
+    evaluate_policy,
+    evaluate_within_limit,
+    finite_horizon,
+    success_outcomes,
+)
 from qfast.exact.optimal import best_actions, soft_fixed_point, solve
+from qfast.exact.policies import canonical_policies, reached_states
 from qfast.exact.results import FiniteHorizon, PolicyValue, PolicyValues, Solution, WithinLimit
 
 __all__ = [
-    "FiniteHorizon",
-    "PolicyValue",
-    "PolicyValues",
-    "Solution",
-    "WithinLimit",
-    "best_actions",
-    "canonical_policies",
-    "evaluate_policies",
-    "evaluate_policy",
-    "evaluate_within_limit",
-    "finite_horizon",
-    "reached_states",
-    "soft_fixed_point",
-    "solve",
-    "success_outcomes",
-]
+    "FiniteHorizon", "PolicyValue", "PolicyValues", "Solution", "WithinLimit", "best_actions", "canonical_policies",
+    "evaluate_policies", "evaluate_policy", "evaluate_within_limit", "finite_horizon", "reached_states",
+    "soft_fixed_point", "solve", "success_outcomes",
+]  # fmt: skip

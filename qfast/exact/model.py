@@ -8,18 +8,17 @@ where the matrix `P` holds only outcomes that go on: a terminated outcome contri
 (Sutton & Barto 2018, sections 3.4 and 4.4).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.exact.chains import Chain
-from qfast.exact.checks import Bools, Floats, Ints
-from qfast.exact.scipy_extra import sparse
+from qfast.exact.chains import Bools, Chain, Floats, Ints, sparse
 from qfast.model.mdp import MDP
 
-__all__ = ["Model", "acting_states", "build_model"]
+__all__ = ["Model", "acting_states", "build_model", "in_parts"]
 
 #: Values are below the largest reward / (1 - gamma): the largest number, 1.8e308, leaves room for every gamma below 1.
 _LARGEST: Final = 1e290
@@ -33,34 +32,16 @@ def acting_states(mdp: MDP) -> Bools:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """An MDP restricted to the states that are valued, n of them, in their order.
-
-    Attributes
-    ----------
-    mdp : MDP
-        Where it comes from.
-    states : ndarray of int64, shape (n,)
-        The valued states.
-    allowed : ndarray of bool, shape (n, n_actions)
-        Which actions may be taken.
-    transition : scipy.sparse CSR array, shape (n * n_actions, n)
-        Row ``i * n_actions + a``: probability of going on to each valued state.
-    reward : ndarray of float64, shape (n, n_actions)
-        Expected reward; 0 where the action is not allowed.
-    low, high : ndarray of float64, shape (n, n_actions)
-        Smallest and largest reward among the outcomes of positive probability.
-    ending : ndarray of bool, shape (n, n_actions)
-        Whether the episode can end there.
-    """
+    """An MDP restricted to the states that are valued, n of them, in their order."""
 
     mdp: MDP
-    states: Ints
-    allowed: Bools
-    transition: Any
-    reward: Floats
-    low: Floats
+    states: Ints  # (n,)
+    allowed: Bools  # (n, A)
+    transition: Any  # scipy.sparse CSR (n * A, n): row i * A + a has the probabilities of going on to each valued state
+    reward: Floats  # (n, A), expected; 0 where the action is not allowed
+    low: Floats  # (n, A), the smallest and the largest reward of positive probability
     high: Floats
-    ending: Bools
+    ending: Bools  # (n, A), whether the episode can end there
 
     @property
     def n_states(self) -> int:
@@ -106,32 +87,38 @@ class Model:
         return share
 
     def follow(self, actions: Ints) -> Chain:
-        """Return the Markov chain of a deterministic policy (n,)."""
-        here = np.arange(self.n_states)
+        """Return the chain of a deterministic policy (n,), or of several (m, n) side by side."""
+        row = (np.arange(self.n_states) * self.n_actions + actions).ravel()
+        reward, low, high, ending = (array.ravel()[row] for array in (self.reward, self.low, self.high, self.ending))
+        return Chain(self._side_by_side(self.transition[row]), reward, low, high, ending)
+
+    def mix(self, probabilities: Floats, gain: Floats | None = None) -> Chain:
+        """Return the chain of a stochastic policy (n, A), or of several (m, n, A) side by side.
+
+        Rows without an action end the episode.  A `gain` (n, A) takes the reward's place.
+        """
+        reward, low, high = (self.reward, self.low, self.high) if gain is None else (gain, gain, gain)
+        taken = probabilities > 0.0
+        flat = taken.reshape(-1, self.n_actions)
+        first = np.zeros(len(flat) + 1, dtype=np.int64)
+        np.cumsum(flat.sum(axis=1), out=first[1:])
+        pair = np.flatnonzero(taken.ravel()) % self.reward.size
+        weights = sparse.csr_array((probabilities[taken], pair, first), shape=(len(flat), self.reward.size))
         return Chain(
-            self.transition[here * self.n_actions + actions],
-            self.reward[here, actions],
-            self.low[here, actions],
-            self.high[here, actions],
-            self.ending[here, actions],
+            self._side_by_side(weights @ self.transition),
+            (probabilities * reward).sum(axis=-1).ravel(),
+            np.where(taken, low, np.inf).min(axis=-1).ravel(),
+            np.where(taken, high, -np.inf).max(axis=-1).ravel(),
+            (np.any(taken & self.ending, axis=-1) | ~taken.any(axis=-1)).ravel(),
         )
 
-    def mix(self, probabilities: Floats) -> Chain:
-        """Return the Markov chain of a stochastic policy (n, n_actions)."""
-        taken = probabilities > 0.0
-        first = np.zeros(self.n_states + 1, dtype=np.int64)
-        np.cumsum(taken.sum(axis=1), out=first[1:])
-        weights = sparse.csr_array(
-            (probabilities[taken], np.flatnonzero(taken.ravel()), first),
-            shape=(self.n_states, self.n_states * self.n_actions),
-        )
-        return Chain(
-            weights @ self.transition,
-            (probabilities * self.reward).sum(axis=1),
-            np.where(taken, self.low, np.inf).min(axis=1),
-            np.where(taken, self.high, -np.inf).max(axis=1),
-            np.any(taken & self.ending, axis=1),
-        )
+    def _side_by_side(self, rows: Any) -> Any:
+        """Turn the rows (m * n, n) of m chains into one block-diagonal matrix."""
+        size = rows.shape[0]
+        if size == self.n_states:
+            return rows
+        shift = np.repeat(np.arange(size) // self.n_states * self.n_states, np.diff(rows.indptr))
+        return sparse.csr_array((rows.data, rows.indices + shift, rows.indptr), shape=(size, size))
 
     def scatter(self, values: Floats, fill: float = 0.0) -> Floats:
         """Put (n, ...) numbers of the valued states into an array over all states, ``fill`` elsewhere."""
@@ -140,46 +127,32 @@ class Model:
         return full
 
 
-def _probability(mdp: MDP, states: Ints) -> Floats:
-    # MDP accepts rows that miss 1 by up to 1e-6; here they must be distributions, or gamma is not the modulus.
-    probability = mdp.probability[states]
-    normal: Floats = probability / probability.sum(axis=2, keepdims=True)
-    return normal
+def in_parts(n_policies: int, n_states: int, most_rows: int) -> Iterator[slice]:
+    """Divide policies so that the rows of all chains that are worked on at once fit in memory."""
+    count = max(1, most_rows // n_states)
+    return (slice(begin, min(begin + count, n_policies)) for begin in range(0, n_policies, count))
 
 
 def build_model(mdp: MDP, states: Bools) -> Model:
-    """Bring the rows of the marked states (n_states,) into matrix form.
+    """Bring the rows of the marked states (n_states,), each with an allowed action, into matrix form.
 
-    Parameters
-    ----------
-    mdp : MDP
-        The problem.
-    states : ndarray of bool, shape (n_states,)
-        Which states are valued, each with an allowed action. What is entered outside of them is worth 0.
-
-    Returns
-    -------
-    Model
-        Rows of actions that are not allowed are empty.
-
-    Raises
-    ------
-    InvalidInput
-        If sums of the rewards could overflow.
+    What is entered outside of them is worth 0; rows of actions that are not allowed are empty.  Rewards so large that
+    sums of them could overflow are refused.
     """
     valued = np.flatnonzero(states)
     n, n_actions, n_outcomes = valued.size, mdp.n_actions, mdp.n_outcomes
     allowed = np.ones((n, n_actions), dtype=np.bool_) if mdp.allowed is None else mdp.allowed[valued]
-    probability = _probability(mdp, valued)
+    # MDP accepts rows that miss 1 by up to 1e-6; here they must be distributions, or gamma is not the modulus.
+    probability = mdp.probability[valued]
+    probability = probability / probability.sum(axis=2, keepdims=True)
     next_state, reward = mdp.next_state[valued], mdp.reward[valued]
     possible = (probability > 0.0) & allowed[:, :, None]
     largest = float(np.abs(reward).max(where=possible, initial=0.0))
     if largest > _LARGEST:
-        msg = (
+        raise InvalidInput(
             f"a reward of size {largest:g} is above {_LARGEST:g}, so that sums of rewards may exceed what float64 "
             "holds; divide the rewards by a constant"
         )
-        raise InvalidInput(msg)
     goes_on = possible & ~mdp.terminated[valued] & states[next_state]
 
     number = np.zeros(mdp.n_states, dtype=np.int32)

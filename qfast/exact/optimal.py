@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from qfast.arguments import number
 from qfast.errors import InvalidInput
-from qfast.exact.checks import Bools, Floats, check_fraction, check_mdp, check_positive
-from qfast.exact.discounted import FixedPoint, solve_discounted
-from qfast.exact.episodic import UnboundedError, solve_episodic
+from qfast.exact.chains import Bools, Floats
+from qfast.exact.evaluation import check_gamma
+from qfast.exact.iteration import FixedPoint, UnboundedError, solve_discounted, solve_episodic
 from qfast.exact.model import Model, acting_states, build_model
 from qfast.exact.results import Solution
-from qfast.model.mdp import MDP
+from qfast.model.mdp import MDP, check_mdp
 
 __all__ = ["best_actions", "soft_fixed_point", "solve"]
 
@@ -24,7 +25,6 @@ def solve(mdp: MDP, gamma: float, *, tolerance: float = 1e-10, tie_tolerance: fl
     Parameters
     ----------
     mdp : MDP
-        The problem.
     gamma : float
         Discount factor in [0, 1]. With 1 the value is the supremum over all policies whose sum of rewards settles:
         those that end with probability 1, and those that stay for ever where every reward is 0.
@@ -46,8 +46,6 @@ def solve(mdp: MDP, gamma: float, *, tolerance: float = 1e-10, tie_tolerance: fl
     InvalidInput
         For a value out of range; with ``gamma=1`` if the value of a state that an agent can meet is infinite or
         undefined.
-    MissingExtra
-        If SciPy is not installed.
 
     Notes
     -----
@@ -97,7 +95,6 @@ def soft_fixed_point(
     Parameters
     ----------
     mdp : MDP
-        The problem.
     gamma : float
         Discount factor in [0, 1].
     epsilon : float
@@ -115,8 +112,6 @@ def soft_fixed_point(
     InvalidInput
         For a value out of range; with ``gamma=1`` if exploration can lead where no episode ends, unless every reward
         there is 0.
-    MissingExtra
-        If SciPy is not installed.
 
     Examples
     --------
@@ -162,10 +157,10 @@ def best_actions(q: Floats, allowed: Bools | None, tie_tolerance: float, error_b
 
 def _solve(mdp: MDP, gamma: float, epsilon: float, tolerance: float, tie_tolerance: float) -> Solution:
     check_mdp(mdp)
-    gamma = check_fraction("gamma", gamma, "use a discount factor such as 0.9")
-    epsilon = check_fraction("epsilon", epsilon, "use a probability of exploring such as 0.1")
-    tolerance = check_positive("tolerance", tolerance, "use a share such as 1e-10")
-    tie_tolerance = check_positive("tie_tolerance", tie_tolerance, "use a share such as 1e-9")
+    gamma = check_gamma(gamma)
+    epsilon = number("epsilon", epsilon, "[0, 1]", "use a probability of exploring such as 0.1")
+    tolerance = number("tolerance", tolerance, "(0, 1)", "use a share such as 1e-10")
+    tie_tolerance = number("tie_tolerance", tie_tolerance, "(0, 1)", "use a share such as 1e-9")
     acting = acting_states(mdp)
     model = build_model(mdp, acting)
     unknown = np.zeros(mdp.n_states, dtype=np.bool_)
@@ -184,8 +179,6 @@ def _solve(mdp: MDP, gamma: float, epsilon: float, tolerance: float, tie_toleran
     best = best_actions(q, mdp.allowed, tie_tolerance, found.error_bound)
     policy = np.zeros(mdp.n_states, dtype=np.int64)
     policy[model.states] = found.actions
-    for array in (q, v, best, policy):
-        array.setflags(write=False)
     return Solution(
         q=q,
         v=v,
@@ -213,8 +206,7 @@ def _undiscounted(model: Model, epsilon: float) -> tuple[Model, FixedPoint]:
         state = int(model.states[np.flatnonzero(met if met.any() else trouble.states)[0]])
         others = int(met.sum()) - 1
         more = f" (and {others} more)" if others > 0 else ""
-        msg = (
+        raise InvalidInput(
             f"gamma=1.0: the value of state {mdp.state_names[state]!r}{more} is infinite or undefined, because "
             f"{trouble.reason}; use gamma below 1 such as 0.99, or finite_horizon with a limit"
-        )
-        raise InvalidInput(msg) from None
+        ) from None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qfast.exact.checks import Bools, Floats, Ints
+from qfast.exact.chains import Bools, Floats, Ints
 from qfast.model.mdp import MDP
 
 __all__ = ["FiniteHorizon", "PolicyValue", "PolicyValues", "Solution", "WithinLimit"]
@@ -14,8 +14,17 @@ _MAX_STATES = 16
 _MAX_ACTIONS = 8
 
 
+class _Result:
+    """What all have in common: their arrays are read-only."""
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution:
+class Solution(_Result):
     """Optimal action values, or with ``epsilon`` above 0 the epsilon-greedy-optimal ones.
 
     Attributes
@@ -41,7 +50,6 @@ class Solution:
     n_rounds : int
         Rounds of policy iteration.
     mdp : MDP
-        The problem.
     """
 
     q: Floats
@@ -97,7 +105,7 @@ class Solution:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PolicyValue:
+class PolicyValue(_Result):
     """Exact value of one policy.
 
     Attributes
@@ -112,7 +120,6 @@ class PolicyValue:
     error_bound : float
         No finite entry of ``v`` or ``q`` is further from the truth than this, in units of reward.
     mdp : MDP
-        The problem.
     """
 
     v: Floats
@@ -137,7 +144,7 @@ class PolicyValue:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PolicyValues:
+class PolicyValues(_Result):
     """Exact values of many deterministic policies.
 
     Attributes
@@ -170,7 +177,7 @@ class PolicyValues:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WithinLimit:
+class WithinLimit(_Result):
     """What stationary policies reach within an episode limit, from the start.
 
     Attributes
@@ -199,7 +206,7 @@ class WithinLimit:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteHorizon:
+class FiniteHorizon(_Result):
     """The best that can be reached within an episode limit, and what one stationary policy reaches.
 
     The two bests belong to different policies in general, and both may choose by the steps that are left.
@@ -219,7 +226,6 @@ class FiniteHorizon:
     return_actions, success_actions : ndarray of int32, shape (limit, n_states), or None
         A best action in step t (from 0) of an episode; None unless asked for.
     mdp : MDP
-        The problem.
     """
 
     limit: int
@@ -241,10 +247,7 @@ class FiniteHorizon:
             f"  best success    {self.best_success:.6f}",
         ]
         if self.policy_return is not None and self.policy_success is not None:
-            lines += [
-                f"  policy return   {self.policy_return:.10g}",
-                f"  policy success  {self.policy_success:.6f}",
-            ]
+            lines += [f"  policy return   {self.policy_return:.10g}", f"  policy success  {self.policy_success:.6f}"]
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import choice, number, whole
 from qfast.errors import InvalidInput
 from qfast.model.rates import Rate, as_rate, constant
 from qfast.model.settings import DEFAULTS, RATES, SETTINGS, Setting
@@ -16,19 +17,17 @@ __all__ = ["Learner", "make_learner"]
 
 @dataclass(frozen=True)
 class Learner:
-    """Every setting of the agents of a run, checked.  Made by `make_learner`.
+    """Every setting of the agents of a run, checked.  Made by `make_learner`; `qfast.train` says what they mean.
 
     Attributes
     ----------
-    rule : str
-        The learning rule.
+    rule, explore : str
+        The learning rule, and the way actions are chosen.
     n : int
         Steps that an update looks ahead.
     traces : {"accumulating", "replacing"} or None
     trace_cutoff : float
         Traces below it are dropped.
-    explore : str
-        The way actions are chosen.
     alpha, gamma, initial_q : Rate
         Step size, discount, and the value that Q starts with.
     epsilon, temperature, c, lambda_ : Rate
@@ -84,8 +83,6 @@ class Learner:
 def take_tied(best: NDArray[np.bool_], ties: str) -> NDArray[np.bool_]:
     """Of equally good actions (…, A), keep those that the tie rule may take.
 
-    Examples
-    --------
     >>> [take_tied(np.array([False, True, True]), ties).tolist() for ties in ("random", "last")]
     [[False, True, True], [False, False, True]]
     """
@@ -100,12 +97,6 @@ def take_tied(best: NDArray[np.bool_], ties: str) -> NDArray[np.bool_]:
 def _refuse(condition: object, message: str) -> None:
     if condition:
         raise InvalidInput(message)
-
-
-def _check_choice(setting: Setting, value: Any) -> None:
-    unknown = not isinstance(value, str) or value not in setting.choices
-    choices = ", ".join(map(repr, setting.choices))
-    _refuse(unknown, f"{setting.name}={value!r:.60} is unknown; use one of {choices}")
 
 
 def _check_used(setting: Setting, value: Any, settings: dict[str, Any]) -> None:
@@ -128,10 +119,7 @@ def _check_used(setting: Setting, value: Any, settings: dict[str, Any]) -> None:
 def _check_combination(settings: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
     rule, n, traces = (settings[name] for name in ("rule", "n", "traces"))
-    most = int(SETTINGS["n"].high)
-    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-    _refuse(not whole or n < 1, f"n={n!r:.60} is not a whole number of at least 1; use n=1 for one-step updates")
-    _refuse(n > most, f"n={n!r:.60} is above {most:,}; use a smaller number of steps")
+    whole("n", n, most=int(SETTINGS["n"].high), fix="use n=1 for one-step updates")
     _refuse(
         n > 1 and rule in ("double_q_learning", "article"),
         f"n={n} has no meaning for rule={rule!r}; use n=1, or 'q_learning', 'sarsa' or 'expected_sarsa'",
@@ -141,11 +129,7 @@ def _check_combination(settings: dict[str, Any]) -> None:
         traces and rule not in ("q_learning", "sarsa"),
         f"traces={traces!r} have no meaning for rule={rule!r}; use 'q_learning' (Watkins's Q(lambda)) or 'sarsa'",
     )
-    cutoff = settings["trace_cutoff"]
-    number = isinstance(cutoff, (int, float, np.number)) and not isinstance(cutoff, bool)
-    _refuse(
-        not number or not 0 <= cutoff < 1, f"trace_cutoff={cutoff!r:.60} is outside [0, 1); use 0 to keep every trace"
-    )
+    number("trace_cutoff", settings["trace_cutoff"], "[0, 1)", "use 0 to keep every trace")
     _refuse(
         rule == "expected_sarsa" and settings["explore"] == "ucb",
         "rule='expected_sarsa' needs the probabilities of actions, and explore='ucb' has none; "
@@ -154,22 +138,8 @@ def _check_combination(settings: dict[str, Any]) -> None:
 
 
 def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
-    """Check the settings of a run's agents.
+    """Check the settings of a run's agents, as `qfast.train` takes them; those left out have their defaults.
 
-    Parameters
-    ----------
-    n_agents, episodes : int
-        What the lengths of arrays are compared with.
-    **given
-        Any of `qfast.model.settings.SETTINGS`, as `qfast.train` takes them; those left out have their defaults.
-
-    Raises
-    ------
-    InvalidInput
-        If a setting is out of range, of the wrong length, or unknown, or two of them contradict each other.
-
-    Examples
-    --------
     >>> make_learner(n_agents=2, episodes=3, epsilon=[0.3, 0.2, 0.1]).epsilon
     by_episode(3 values from 0.3 to 0.1)
     """
@@ -183,7 +153,7 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     choices = [setting for setting in SETTINGS.values() if setting.kind == "choice"]
     for setting in choices:
         if settings[setting.name] is not None or setting.default is not None:
-            _check_choice(setting, settings[setting.name])
+            choice(setting.name, settings[setting.name], setting.choices)
     _check_combination(settings)
     for setting in SETTINGS.values():
         _check_used(setting, settings[setting.name], settings)
@@ -207,4 +177,3 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     return Learner(
         **plain | rates | {"n": int(settings["n"]), "trace_cutoff": float(settings["trace_cutoff"]), "dtype": element}
     )
-

@@ -19,15 +19,19 @@ _ROUNDING: Final = 1e-6
 
 def _possible(mdp: MDP) -> NDArray[np.bool_]:
     """The outcomes (S, A, K) that can occur wherever an agent can be."""
-    possible: NDArray[np.bool_] = (mdp.probability > 0) & mdp.decision_states[:, None, None]
-    return possible if mdp.allowed is None else possible & mdp.allowed[:, :, None]
+    return mdp._possible & mdp.decision_states[:, None, None]
+
+
+def _largest(mdp: MDP, possible: NDArray[np.bool_]) -> tuple[float, float]:
+    """The largest absolute rewards of outcomes that end an episode, and of others."""
+    size = np.abs(mdp.reward)
+    ends = possible & mdp.terminated
+    return float(size.max(where=ends, initial=0.0)), float(size.max(where=possible & ~ends, initial=0.0))
 
 
 def _reach(mdp: MDP, gamma: float, possible: NDArray[np.bool_]) -> float:
     """The largest absolute value that Q can have in theory; with gamma = 1, that a return within the limit can have."""
-    size = np.abs(mdp.reward)
-    last = float(size.max(where=possible & mdp.terminated, initial=0.0))
-    each = float(size.max(where=possible & ~mdp.terminated, initial=0.0))
+    last, each = _largest(mdp, possible)
     with np.errstate(over="ignore"):
         if gamma < 1:
             return max(last, float(np.float64(each) / (1 - gamma)))
@@ -35,13 +39,7 @@ def _reach(mdp: MDP, gamma: float, possible: NDArray[np.bool_]) -> float:
 
 
 def check_magnitudes(mdp: MDP, learner: Learner, record: str | None = None) -> None:
-    """Refuse rewards whose values Q cannot hold.
-
-    Raises
-    ------
-    InvalidInput
-        With the bound.
-    """
+    """Refuse rewards whose values Q cannot hold, with the bound."""
     possible = _possible(mdp)
     most, most_ever = (float(np.finfo(dtype).max) / _ROOM for dtype in (learner.dtype, np.float64))
     largest = float(learner.gamma.values.max(initial=0.0))
@@ -51,17 +49,15 @@ def check_magnitudes(mdp: MDP, learner: Learner, record: str | None = None) -> N
             reward = float(np.abs(mdp.reward).max(where=possible, initial=0.0))
             how = "max|reward| / (1 - gamma)" if gamma < 1 else "max|reward| * max_episode_steps"
             wider = "use dtype='float64', or " if learner.dtype == np.float32 and reach <= most_ever else ""
-            msg = (
+            raise InvalidInput(
                 f"rewards up to {reward:.4g} with gamma={largest:g} may lead {what} to {reach:.4g} ({how}), beyond "
                 f"{most:.4g}, a quarter of what {learner.dtype.name} holds; {wider}divide the rewards by a constant"
             )
-            raise InvalidInput(msg)
     if record == "summary" and reach > float(np.finfo(np.float32).max):
-        msg = (
+        raise InvalidInput(
             f"returns may come to {reach:.4g}, and the quantiles of record='summary' are counted in float32; "
             "use record='returns' or None, or divide the rewards by a constant"
         )
-        raise InvalidInput(msg)
 
 
 def lost_updates(mdp: MDP, learner: Learner) -> str | None:
@@ -70,13 +66,6 @@ def lost_updates(mdp: MDP, learner: Learner) -> str | None:
     Q + alpha * change is Q again where alpha * |change| is below half the distance of Q from the next number.  The
     change that is typical once Q is nearly right is the spread of the rewards; where all are equal, their size.  Step
     sizes that shrink by design (schedules, by visits) count with their largest value; 0 is meant as it is.
-
-    Examples
-    --------
-    >>> import qfast
-    >>> from qfast.model.learner import make_learner
-    >>> lost_updates(qfast.corridor(), make_learner(n_agents=1, episodes=1)) is None
-    True
     """
     possible = _possible(mdp)
     if not possible.any():
@@ -111,8 +100,7 @@ def lost_updates(mdp: MDP, learner: Learner) -> str | None:
 
 def warn_of_lost_updates(mdp: MDP, learner: Learner) -> None:
     """Warn the caller of `qfast.train` or `qfast.resume`, if updates will be lost."""
-    text = lost_updates(mdp, learner)
-    if text is not None:
+    if (text := lost_updates(mdp, learner)) is not None:
         warn_caller(text, PrecisionWarning)
 
 
@@ -121,12 +109,10 @@ def _surely_reached(mdp: MDP, gamma: NDArray[np.float64], possible: NDArray[np.b
 
     Where episodes end they are rarely longer than there are states, and a bound from gamma alone would be far too high.
     """
-    size = np.abs(mdp.reward)
     ends = bool((possible & mdp.terminated).any())
     most = min(mdp.max_episode_steps or np.inf, mdp.n_states if ends else np.inf)
     with np.errstate(divide="ignore"):
         steps = np.minimum(1 / (1 - gamma), most)
-    last = size.max(where=possible & mdp.terminated, initial=0.0)
-    each = size.max(where=possible & ~mdp.terminated, initial=0.0)
+    last, each = _largest(mdp, possible)
     values: NDArray[np.float64] = np.maximum(last, each * np.where(np.isfinite(steps), steps, 1.0))
     return values

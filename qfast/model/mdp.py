@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,15 +26,19 @@ from numpy.typing import ArrayLike, NDArray
 from qfast.arguments import path_of, shown
 from qfast.errors import BadFile, InvalidInput
 from qfast.model import mdp_checks
-from qfast.model.mdp_text import describe
 from qfast.model.reachability import Edges, reach, terminal_starts
 from qfast.storage.archive import read_npz, write_npz
 from qfast.text import printable
 
-__all__ = ["MDP"]
+__all__ = ["MDP", "check_mdp"]
 
 _TABLES = ("next_state", "reward", "terminated", "probability", "start")
 _OPTIONS = ("max_episode_steps", "allowed", "state_names", "action_names", "layout")
+
+# Of the map and the names that are shown.
+_MAX_ROWS: Final = 15
+_MAX_COLUMNS: Final = 76
+_MAX_NAMES: Final = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -86,8 +90,7 @@ class MDP:
     Notes
     -----
     A start counts as terminal when every outcome of every allowed action there is a terminated transition to itself
-    and it either pays nothing or is entered by a terminated outcome from elsewhere. A bandit, whose only state has
-    terminated transitions to itself that pay something, is therefore a valid problem.
+    and it either pays nothing or is entered by a terminated outcome from elsewhere: a bandit is a valid problem.
 
     Examples
     --------
@@ -221,21 +224,19 @@ class MDP:
     def _check_start(self) -> None:
         terminal = terminal_starts(self.next_state, self.reward, self.terminated, self._possible)
         for state in np.flatnonzero(terminal & (self.start > 0))[:1]:
-            msg = (
+            raise InvalidInput(
                 f"start={state} is a terminal state (every outcome there ends the episode in the same state); "
                 f"start in a state from which an action leads elsewhere"
             )
-            raise InvalidInput(msg)
 
     def _check_actions(self) -> None:
         if self.allowed is None:
             return
         for state in np.flatnonzero(self.decision_states & ~self.allowed.any(axis=1))[:1]:
-            msg = (
+            raise InvalidInput(
                 f"state {self._name(state)} can be reached but allows no action; "
                 f"allow one, or mark the outcomes that lead there as terminated"
             )
-            raise InvalidInput(msg)
 
     def check_ends(self) -> None:
         """Make sure that no episode can run forever.
@@ -247,16 +248,14 @@ class MDP:
         Raises
         ------
         InvalidInput
-            If there is a state without a way to an end, and no limit; the message names it.
+            If there is no limit and no way to an end from a state, which the message names.
 
         Examples
         --------
-        >>> endless = MDP([[0]], [[1.0]], terminated=[[False]])
-        >>> endless.check_ends()
+        >>> MDP([[0]], [[1.0]], terminated=[[False]]).check_ends()
         Traceback (most recent call last):
             ...
         qfast.errors.InvalidInput: from state 0 no outcome that ends the episode can be reached and ...
-        >>> endless.with_limit(100).check_ends()
         """
         if self.max_episode_steps is not None:
             return
@@ -266,15 +265,14 @@ class MDP:
         for state in np.flatnonzero(endless)[:1]:
             others = int(endless.sum()) - 1
             also = f" (and {others} more)" if others else ""
-            msg = (
+            raise InvalidInput(
                 f"from state {self._name(state)}{also} no outcome that ends the episode can be "
                 f"reached and there is no limit, so an episode would never end; "
                 f"set max_episode_steps, for example with_limit(200)"
             )
-            raise InvalidInput(msg)
 
     def with_limit(self, max_episode_steps: int | None) -> "MDP":
-        """Give the same problem with another episode limit.
+        """Give the same problem, with the same tables, and another episode limit.
 
         Parameters
         ----------
@@ -284,12 +282,6 @@ class MDP:
         Returns
         -------
         MDP
-            A new value; the tables are shared.
-
-        Raises
-        ------
-        InvalidInput
-            If the limit is below 1 or no integer.
 
         Examples
         --------
@@ -360,7 +352,6 @@ class MDP:
         Parameters
         ----------
         path : path-like
-            The file.
 
         Returns
         -------
@@ -372,52 +363,25 @@ class MDP:
         BadFile
             If the file is truncated, damaged, foreign, or holds something else.
         OSError
-            If the file does not exist or may not be read.
-
-        Examples
-        --------
-        See `save`.
+            If it does not exist or may not be read.
         """
         path = path_of(path)
         if path.is_dir():
-            msg = f"{printable(path)} is a folder, no file of an MDP; name the .npz that MDP.save wrote"
-            raise BadFile(msg)
+            raise BadFile(f"{printable(path)} is a folder, no file of an MDP; name the .npz that MDP.save wrote")
         arrays = read_npz(path, "mdp")
         try:
             return cls.from_arrays(arrays)
         except InvalidInput as error:
-            msg = f"{path} does not hold a valid MDP ({error}); write it anew"
-            raise BadFile(msg) from error
+            raise BadFile(f"{path} does not hold a valid MDP ({error}); write it anew") from error
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Give everything that is not None as named arrays, as files need it.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Numbers, booleans and text; `from_arrays` makes an equal MDP from it.
-
-        Examples
-        --------
-        >>> sorted(MDP([[0]], [[1.0]], terminated=[[True]]).to_arrays())[:3]
-        ['action_names', 'next_state', 'probability']
-        """
+        """Give everything that is not None as named arrays of numbers, booleans and text, as files need it."""
         fields = self.__getstate__()
         return {name: np.asarray(value) for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MDP":
-        """Make an MDP from what `to_arrays` gave.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            The named arrays.
-
-        Returns
-        -------
-        MDP
-            The MDP, checked like a new one.
+        """Make an MDP from what `to_arrays` gave, checked like a new one.
 
         Raises
         ------
@@ -443,17 +407,11 @@ class MDP:
 
     def __repr__(self) -> str:
         """Describe the problem on one screen."""
-        return describe(self, possible=self._possible)
+        return _described(self)
 
 
 def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
-    """Refuse anything but an MDP, with what makes one out of what was given.
-
-    Raises
-    ------
-    InvalidInput
-        If it is none.
-    """
+    """Refuse anything but an MDP, with what makes one out of what was given."""
     if isinstance(mdp, MDP):
         return mdp
     fix = "use qfast.corridor(), qfast.grid(…), qfast.from_gymnasium(…) or qfast.MDP(…)"
@@ -468,10 +426,39 @@ def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
         fix = "use its .mdp"
     elif isinstance(mdp, (dict, list)):
         fix = "use qfast.from_P(P) for a table P[s][a], or qfast.MDP(next_state, reward, terminated=…)"
-    msg = f"{name} is {shown(mdp)}, not an MDP; {fix}"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"{name} is {shown(mdp)}, not an MDP; {fix}")
 
 
 def _read_only(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     marks.setflags(write=False)
     return marks
+
+
+def _described(mdp: MDP) -> str:
+    """Describe an MDP on one screen: sizes, start, rewards, limit, names and the top of its layout."""
+    outcomes = "1 outcome each (deterministic)" if mdp.is_deterministic else f"up to {mdp.n_outcomes} outcomes each"
+    start = f"one of {np.count_nonzero(mdp.start)} states"
+    if mdp.start_state is not None:
+        start = f"state {mdp.state_names[mdp.start_state]}"
+    used = mdp.reward[mdp._possible & mdp.decision_states[:, None, None]]
+    limit = "none" if mdp.max_episode_steps is None else f"{mdp.max_episode_steps} steps an episode"
+    names = ", ".join(mdp.action_names[:_MAX_NAMES]) + (", …" if mdp.n_actions > _MAX_NAMES else "")
+    lines = [
+        f"MDP with {_count(mdp.n_states, 'state')}, {_count(mdp.n_actions, 'action')}, {outcomes}",
+        f"  start     {start}",
+        f"  states    {int(mdp.decision_states.sum())} to act in, {int(mdp.terminal_states.sum())} terminal",
+        f"  rewards   {used.min():.6g} to {used.max():.6g}",
+        f"  limit     {limit}",
+        f"  actions   {names}",
+    ]
+    if mdp.allowed is not None:
+        lines.append(f"  allowed   {int(mdp.allowed.sum())} of {mdp.allowed.size} actions")
+    if mdp.layout is not None:
+        top = mdp.layout[:_MAX_ROWS]
+        lines += [f"  {row[:_MAX_COLUMNS]}{'…' if len(row) > _MAX_COLUMNS else ''}" for row in top]
+        lines += [f"  … {len(mdp.layout) - _MAX_ROWS} more rows"] if len(mdp.layout) > _MAX_ROWS else []
+    return "\n".join(lines)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -1,8 +1,4 @@
-"""Rates of learning: a number, a value for each agent, or a lookup array over episodes.
-
-The step size alpha and the exploration rate epsilon may be any of these; a schedule is a lookup array too, so the
-kernel never computes one.
-"""
+"""Rates of learning: a number, a value for each agent, or a lookup array over episodes: kernels compute no schedule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +22,7 @@ class Rate:
     ----------
     kind : {"constant", "agent", "episode", "visit"}
         What the values are for.
-    values : ndarray of float64
-        () for a constant; (agents,), (episodes,) or (visits,) otherwise.
+    values : ndarray of float64, shape (), (agents,), (episodes,) or (visits,)
     text : str
         The rate in words, as its ``repr`` shows it.
     """
@@ -77,8 +72,7 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
     except ValueError:
         usable = False
     if not usable:
-        msg = f"{what} must be numbers; got {values!r:.80}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what} must be numbers; got {values!r:.80}")
     with np.errstate(over="ignore"):  # a longdouble may become inf, which is refused for what it is
         return array.astype(np.float64)
 
@@ -86,8 +80,7 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
 def _line(values: ArrayLike, what: str) -> NDArray[np.float64]:
     array = _numbers(values, what)
     if array.ndim != 1 or array.size == 0:
-        msg = f"{what} must be one row of numbers; got an array of shape {array.shape}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what} must be one row of numbers; got an array of shape {array.shape}")
     return _frozen(array)
 
 
@@ -101,8 +94,7 @@ def constant(value: float) -> Rate:
     """
     array = _numbers(value, "a constant rate")
     if array.ndim:
-        msg = f"a constant rate must be one number; got an array of shape {array.shape}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"a constant rate must be one number; got an array of shape {array.shape}")
     return Rate("constant", _frozen(array), f"{float(array):.6g}")
 
 
@@ -179,16 +171,14 @@ def by_visits(values: ArrayLike | None = None, *, power: float | None = None, c:
     """
     given = [name for name, value in (("values", values), ("power", power), ("c", c)) if value is not None]
     if len(given) > 1:
-        msg = f"by_visits got {' and '.join(given)}; give one of them, or none for 1/n"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"by_visits got {' and '.join(given)}; give one of them, or none for 1/n")
     if values is not None:
         array = _line(values, "values by visit")
         return Rate("visit", array, f"by_visits({array.size:,} values from {array[0]:.6g} to {array[-1]:.6g})")
     n = np.arange(1, _VISITS + 1, dtype=np.float64)
     for name, number in (("power", power), ("c", c)):
         if number is not None and not _end(number) > 0:
-            msg = f"by_visits({name}={number!r:.60}) must be above 0; use a number such as 0.8"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"by_visits({name}={number!r:.60}) must be above 0; use a number such as 0.8")
     if c is not None:
         return Rate("visit", _frozen(c / (c + n)), f"by_visits({c:g}/({c:g}+n))")
     if power is not None and power != 1:
@@ -249,8 +239,7 @@ def exponential(start: float, stop: float) -> Shape:
 def _end(value: float) -> float:
     number = _numbers(value, "the ends of a schedule")
     if number.ndim or not np.isfinite(number):
-        msg = f"the ends of a schedule must be finite numbers; got {value!r:.80}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the ends of a schedule must be finite numbers; got {value!r:.80}")
     return float(number)
 
 
@@ -269,40 +258,13 @@ def as_rate(
     schedule: bool,
     visits: bool = False,
 ) -> Rate:
-    """Turn what the user gave into a rate, and check it.
-
-    Parameters
-    ----------
-    value : float, array_like, Rate or Shape
-        A row of numbers is one value an agent or, where schedules are possible, one an episode, by its length.
-    name : str
-        What it is called in messages.
-    n_agents, episodes : int
-        The lengths that rows may have.
-    low, high : float
-        The range, ends included.
-    schedule : bool
-        Whether the rate may change with the episode.
-    visits : bool
-        Whether it may change with the visits to a pair.
-
-    Returns
-    -------
-    Rate
-
-    Raises
-    ------
-    InvalidInput
-        If a value is out of range or not finite, or a row's length fits neither agents nor episodes, or both.
-    """
+    """Turn what the user gave into a rate, and check it; `schedule` and `visits`: whether it may change with them."""
     rate = _make_rate(value, name, n_agents, episodes, schedule=schedule)
     expected = {"agent": n_agents, "episode": episodes}.get(rate.kind)
     if rate.kind == "visit" and not visits:
-        msg = f"{name}={rate!r} cannot change with visits; only alpha can"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name}={rate!r} cannot change with visits; only alpha can")
     if rate.kind == "episode" and not schedule:
-        msg = f"{name} cannot change with the episode; give a number or one value an agent"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} cannot change with the episode; give a number or one value an agent")
     if expected is not None and rate.values.size != expected:
         what = "agent" if rate.kind == "agent" else "episode"
         msg = f"{name} has {rate.values.size:,} values for {expected:,} {what}s; give exactly one for each {what}"
@@ -314,10 +276,10 @@ def as_rate(
         where = {"constant": "", "agent": f" for agent {at}", "episode": f" in episode {at}"}.get(
             rate.kind, f" at visit {at + 1}"
         )
-        rule = f"outside [{low:g}, {high:g}]"
         example = _EXAMPLES.get(name, min(max(0.1, low), high))
-        msg = f"{name}={value!r:.60}{where} is {rule}; use a value such as {example:g}"
-        raise InvalidInput(msg)
+        raise InvalidInput(
+            f"{name}={value!r:.60}{where} is outside [{low:g}, {high:g}]; use a value such as {example:g}"
+        )
     return rate
 
 
@@ -334,11 +296,9 @@ def _make_rate(value: Any, name: str, n_agents: int, episodes: int, *, schedule:
     if len(fits) == 1:
         return per_agent(array) if fits[0] == "agent" else by_episode(array)
     if fits:
-        msg = (
+        raise InvalidInput(
             f"{name} has {array.size:,} values, and there are as many agents as episodes; "
             "say which it is with qfast.per_agent(…) or qfast.by_episode(…)"
         )
-        raise InvalidInput(msg)
     choices = " or ".join(f"({length:,},) for one value an {kind}" for kind, length in lengths.items())
-    msg = f"{name} has shape {array.shape}; give a number, or an array of shape {choices}"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"{name} has shape {array.shape}; give a number, or an array of shape {choices}")

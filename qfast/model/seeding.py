@@ -49,28 +49,7 @@ _MOST_BITS: Final = 4096  # of entropy and spawn key together: a number that JSO
 
 
 def as_seed_sequence(seed: Seed) -> SeedSequence:
-    """Turn a seed into NumPy's SeedSequence.
-
-    Parameters
-    ----------
-    seed : int, sequence of int, SeedSequence or None
-        None draws fresh entropy from the operating system.
-
-    Returns
-    -------
-    numpy.random.SeedSequence
-        Its ``entropy`` (and ``spawn_key``) say how to make it again.
-
-    Raises
-    ------
-    InvalidInput
-        If the seed is negative or not a whole number.
-
-    Examples
-    --------
-    >>> as_seed_sequence(7).entropy
-    7
-    """
+    """Turn a seed into NumPy's SeedSequence; None draws fresh entropy from the operating system."""
     if isinstance(seed, SeedSequence):
         sequence = seed
     elif isinstance(seed, (bool, float, np.floating, np.bool_)):
@@ -93,8 +72,7 @@ def _check_size(sequence: SeedSequence) -> None:
         raise InvalidInput(msg)
     bits = sum(max(int(part).bit_length(), 32) for part in (*_flat(sequence.entropy), *_flat(sequence.spawn_key)))
     if bits > _MOST_BITS:
-        msg = f"a seed of {bits:,} bits is above {_MOST_BITS:,}; use a smaller number, or fewer of them"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"a seed of {bits:,} bits is above {_MOST_BITS:,}; use a smaller number, or fewer of them")
 
 
 def _flat(value: Any) -> list[int]:
@@ -111,17 +89,6 @@ def _flat(value: Any) -> list[int]:
 def seed_to_json(seed: SeedSequence) -> dict[str, Any]:
     """Say which seed this is, ready for JSON: all that its streams depend on.
 
-    Parameters
-    ----------
-    seed : numpy.random.SeedSequence
-
-    Returns
-    -------
-    dict
-        ``entropy``, an int or a list of int; ``spawn_key``, a list of int; ``pool_size``.
-
-    Examples
-    --------
     >>> seed_to_json(SeedSequence(5, spawn_key=(1,), pool_size=8))
     {'entropy': 5, 'spawn_key': [1], 'pool_size': 8}
     """
@@ -135,19 +102,7 @@ def seed_to_json(seed: SeedSequence) -> dict[str, Any]:
 
 
 def seed_from_json(content: Mapping[str, Any]) -> SeedSequence:
-    """Make the seed that `seed_to_json` has described.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such seed.
-
-    Examples
-    --------
-    >>> seed = SeedSequence([5, 6], pool_size=8)
-    >>> seed_from_json(seed_to_json(seed)).generate_state(1) == seed.generate_state(1)
-    array([ True])
-    """
+    """Make the seed that `seed_to_json` has described."""
     try:
         entropy, key, pool = (content[name] for name in ("entropy", "spawn_key", "pool_size"))
         numbers = [*(entropy if isinstance(entropy, list) else [entropy]), *key, pool]
@@ -170,12 +125,8 @@ def seed_as_given(seed: SeedSequence) -> Seed:
 def seed_in_code(content: Mapping[str, Any]) -> str:
     """Write what `seed_to_json` gave as Python, for a call that makes the same streams again.
 
-    Examples
-    --------
-    >>> seed_in_code(seed_to_json(SeedSequence(5)))
-    '5'
-    >>> seed_in_code(seed_to_json(SeedSequence(5, pool_size=8)))
-    'numpy.random.SeedSequence(5, pool_size=8)'
+    >>> seed_in_code(seed_to_json(SeedSequence(5))), seed_in_code(seed_to_json(SeedSequence(5, pool_size=8)))
+    ('5', 'numpy.random.SeedSequence(5, pool_size=8)')
     """
     if _is_plain(content):
         return f"{content['entropy']}"
@@ -187,8 +138,6 @@ def seed_in_code(content: Mapping[str, Any]) -> str:
 def seed_in_words(content: Mapping[str, Any]) -> str:
     """Write what `seed_to_json` gave for a reader.
 
-    Examples
-    --------
     >>> seed_in_words(seed_to_json(SeedSequence(5, spawn_key=(1,), pool_size=8)))
     '5 with spawn key (1,) and pool size 8'
     """
@@ -200,8 +149,6 @@ def seed_in_words(content: Mapping[str, Any]) -> str:
 def seed_number(content: Mapping[str, Any]) -> Any:
     """Give what `seed_to_json` gave as the one number that is enough, or else the whole of it.
 
-    Examples
-    --------
     >>> seed_number(seed_to_json(SeedSequence(5))), seed_number(seed_to_json(SeedSequence([5])))
     (5, {'entropy': [5], 'spawn_key': [], 'pool_size': 4})
     """
@@ -213,8 +160,6 @@ def seed_of_problem(seed: SeedSequence, name: str) -> SeedSequence:
 
     The spawn key goes on with the first four 32-bit words (little-endian) of the name's SHA-256 in UTF-8.
 
-    Examples
-    --------
     >>> seed_of_problem(SeedSequence(5), "lake").spawn_key
     (35586671, 232641896, 3580504142, 861351712)
     """
@@ -234,27 +179,7 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def agent_streams(seed: SeedSequence, first: int, count: int) -> NDArray[np.uint32]:
-    """Make the starting states of agents ``first`` … ``first + count - 1``.
-
-    Parameters
-    ----------
-    seed : numpy.random.SeedSequence
-        The run's seed.
-    first, count : int
-        The agents' numbers.
-
-    Returns
-    -------
-    ndarray of uint32, shape (4, count)
-        The words a, b, c, d of each agent's sfc32 stream.
-
-    Examples
-    --------
-    >>> one = agent_streams(as_seed_sequence(0), 41, 1)
-    >>> many = agent_streams(as_seed_sequence(0), 0, 100)
-    >>> bool((one[:, 0] == many[:, 41]).all())
-    True
-    """
+    """Make the sfc32 states of agents ``first`` … ``first + count - 1``: words a, b, c, d, uint32 (4, count)."""
     k0, k1 = seed.generate_state(2, np.uint64)
     number = np.arange(first, first + count, dtype=np.uint64) + np.uint64(1)
     z0 = _mix(np.asarray(k0 + number * _GOLDEN))
@@ -267,23 +192,7 @@ def agent_streams(seed: SeedSequence, first: int, count: int) -> NDArray[np.uint
 
 
 def next_words(streams: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Draw one word from each stream, in place.
-
-    Parameters
-    ----------
-    streams : ndarray of uint32, shape (4, n)
-        As `agent_streams` makes them; moved on by one draw.
-
-    Returns
-    -------
-    ndarray of uint32, shape (n,)
-
-    Examples
-    --------
-    >>> streams = agent_streams(as_seed_sequence(0), 0, 2)
-    >>> next_words(streams).shape
-    (2,)
-    """
+    """Draw one word (n,) from each of the streams (4, n), which are moved on in place."""
     a, b, c, d = streams
     words: NDArray[np.uint32] = a + b + d
     rotated: NDArray[Any] = (c << np.uint32(21)) | (c >> np.uint32(11))

@@ -18,47 +18,21 @@ DEFAULT_EPSILON: Final = float("0.1")
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a learner.
+    """One setting of a learner."""
 
-    Attributes
-    ----------
-    name : str
-        As `qfast.train` calls it.
-    default : object
-        Where nothing is given.
-    kind : {"rate", "count", "number", "choice"}
-        "rate": a number, one for each agent, or a schedule; "count": a whole number; "choice": one of some names.
-    help : str
-        What it is, in half a line.
-    choices : tuple of str
-        Of a choice.
-    low, high : float
-        The range of numbers, ends included.
-    schedule, by_visits : bool
-        Whether a rate may change with the episode, or with the visits to a pair.
-    goes_with : tuple of (str, tuple of str), or None
-        The setting, and its values, beside which alone this one has a meaning.
-    own_default : float or None
-        What it is where it has a meaning and nothing is given; None if it must be given.
-    neutral : float
-        What the kernel gets of a rate where it has no meaning.
-    resumable : bool
-        Whether `qfast.resume` takes a new value.
-    """
-
-    name: str
-    default: Any
-    kind: Literal["rate", "count", "number", "choice"]
-    help: str
+    name: str  # as `qfast.train` calls it
+    default: Any  # where nothing is given
+    kind: Literal["rate", "count", "number", "choice"]  # a rate is a number, one for each agent, or a schedule
+    help: str  # what it is, in half a line
     choices: tuple[str, ...] = ()
-    low: float = 0.0
+    low: float = 0.0  # the range of numbers, ends included
     high: float = 1.0
-    schedule: bool = False
-    by_visits: bool = False
-    goes_with: tuple[str, tuple[str, ...]] | None = None
-    own_default: float | None = None
-    neutral: float = 0.0
-    resumable: bool = False
+    schedule: bool = False  # whether a rate may change with the episode
+    by_visits: bool = False  # or with the visits to a pair
+    goes_with: tuple[str, tuple[str, ...]] | None = None  # the setting, and its values, beside which it has a meaning
+    own_default: float | None = None  # what it is where it has a meaning and nothing is given; None if it must be given
+    neutral: float = 0.0  # what the kernel gets of a rate where it has no meaning
+    resumable: bool = False  # whether `qfast.resume` takes a new value
 
     @property
     def option(self) -> str:
@@ -124,21 +98,13 @@ RATES: Final = tuple(setting.name for setting in _TABLE if setting.kind == "rate
 
 
 def settings_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick the learner's settings out of a function's arguments.
-
-    Examples
-    --------
-    >>> settings_in({"mdp": None, "alpha": 0.5, "seed": 1})
-    {'alpha': 0.5}
-    """
+    """Pick the learner's settings out of a function's arguments."""
     return {name: arguments[name] for name in SETTINGS if name in arguments}
 
 
 def meaningful(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Put the default in place of each setting that has no meaning beside the others.
 
-    Examples
-    --------
     >>> meaningful({"explore": "greedy", "epsilon": 0.3, "alpha": 0.5})
     {'explore': 'greedy', 'epsilon': 0.1, 'alpha': 0.5}
     """

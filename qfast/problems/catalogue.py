@@ -8,58 +8,33 @@ from typing import Final
 
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
-from qfast.problems.grids import cliff_walking, frozen_lake, grid, windy_gridworld
+from qfast.problems import lines, random_problems, textbook_grids
+from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
-from qfast.problems.lines import chain, corridor, random_walk, river_swim
-from qfast.problems.mazes import blocking_maze, dyna_maze, four_rooms, shortcut_maze
-from qfast.problems.random_problems import garnet, maximisation_bias
-from qfast.problems.taxi_rides import taxi
 
 __all__ = ["GYMNASIUM_IDS", "names", "resolve"]
 
 _BUILDERS: Final[dict[str, Callable[[], MDP]]] = {
-    "blocking_maze": blocking_maze,
-    "blocking_maze_after": partial(blocking_maze, after=True),
-    "chain": chain,
-    "cliff_walking": cliff_walking,
-    "cliff_walking_slippery": partial(cliff_walking, slippery=True),
-    "corridor": corridor,
-    "dyna_maze": dyna_maze,
-    "four_rooms": four_rooms,
-    "frozen_lake": frozen_lake,
-    "frozen_lake_8x8": partial(frozen_lake, "8x8", max_episode_steps=200),
-    "garnet": garnet,
-    "maximisation_bias": maximisation_bias,
-    "random_walk": random_walk,
-    "river_swim": river_swim,
-    "shortcut_maze": shortcut_maze,
-    "shortcut_maze_after": partial(shortcut_maze, after=True),
-    "taxi": taxi,
-    "taxi_rainy": partial(taxi, rainy=True),
-    "windy_gridworld": windy_gridworld,
-    "windy_gridworld_kings_moves": partial(windy_gridworld, moves="king"),
-    "windy_gridworld_stochastic": partial(windy_gridworld, moves="king", stochastic_wind=True),
+    **{name: getattr(lines, name) for name in ("chain", "corridor", "random_walk", "river_swim")},
+    **{name: getattr(random_problems, name) for name in ("garnet", "maximisation_bias")},
+    **{name: getattr(textbook_grids, name) for name in textbook_grids.__all__ if name.islower()},
+    "blocking_maze_after": partial(textbook_grids.blocking_maze, after=True),
+    "cliff_walking_slippery": partial(textbook_grids.cliff_walking, slippery=True),
+    "frozen_lake_8x8": partial(textbook_grids.frozen_lake, "8x8", max_episode_steps=200),
+    "shortcut_maze_after": partial(textbook_grids.shortcut_maze, after=True),
+    "taxi_rainy": partial(textbook_grids.taxi, rainy=True),
+    "windy_gridworld_kings_moves": partial(textbook_grids.windy_gridworld, moves="king"),
+    "windy_gridworld_stochastic": partial(textbook_grids.windy_gridworld, moves="king", stochastic_wind=True),
 }
 
 #: Ids of Gymnasium's environments that hold a table.
-GYMNASIUM_IDS: Final = (
-    "CliffWalking-v1",
-    "CliffWalkingSlippery-v1",
-    "FrozenLake-v1",
-    "FrozenLake8x8-v1",
-    "Taxi-v4",
-)
+GYMNASIUM_IDS: Final = ("CliffWalking-v1", "CliffWalkingSlippery-v1", "FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4")
 
 _ID = re.compile(r"([\w:.-]+/)?[\w:.-]+-v\d+")
 
 
 def names() -> tuple[str, ...]:
-    """List the problems that `resolve` knows without Gymnasium and without a file.
-
-    Returns
-    -------
-    tuple of str
-        Names, sorted.
+    """List the problems that `resolve` knows without Gymnasium and without a file, sorted.
 
     Examples
     --------
@@ -108,8 +83,7 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
     5
     """
     if not isinstance(name, str):
-        msg = f"the problem {name!r} is no text; give its name, a path or a Gymnasium id"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the problem {name!r} is no text; give its name, a path or a Gymnasium id")
     build = _BUILDERS.get(name.lower().replace("-", "_"))
     path = Path(name)
     if build is not None:
@@ -130,11 +104,9 @@ def _grid_file(path: Path, max_episode_steps: int | None) -> MDP:
     try:
         return grid(path.read_text(encoding="utf-8"), max_episode_steps=max_episode_steps)
     except UnicodeDecodeError as error:
-        msg = f"{path} is no text file ({error.reason}); give a grid as text, or an MDP as .npz"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} is no text file ({error.reason}); give a grid as text, or an MDP as .npz") from error
     except InvalidInput as error:
-        msg = f"{path}: {error}"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"{path}: {error}") from error
 
 
 def _unknown(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qfast.arguments import is_number, is_whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE
@@ -48,11 +49,6 @@ def from_P(  # noqa: N802 - P is the name of the table in Gymnasium
     layout : str or sequence of str, optional
         Map for printing; see `qfast.MDP`.
 
-    Returns
-    -------
-    MDP
-        The problem.
-
     Raises
     ------
     InvalidInput
@@ -84,12 +80,7 @@ def from_P(  # noqa: N802 - P is the name of the table in Gymnasium
                 allowed[s, a] = False
                 outcomes = [(1.0, s, 0.0, True)]  # never read, but a table has no holes
             rows[-1].append(outcomes)
-    tables = tables_of_rows(rows)
-    return MDP(
-        tables.next_state,
-        tables.reward,
-        terminated=tables.terminated,
-        probability=tables.probability,
+    return tables_of_rows(rows).mdp(
         start=start,
         max_episode_steps=max_episode_steps,
         allowed=allowed,
@@ -103,9 +94,8 @@ def _level(value: object, name: str, *, gaps: bool = False) -> list[object]:
     """Give a dict with keys 0, 1, … or a list as a list; absent keys become None where gaps are allowed."""
     if isinstance(value, Mapping):
         keys = list(value)
-        if not keys or any(isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0 for k in keys):
-            msg = f"{name} has the keys {keys[:5]}; number states and actions from 0"
-            raise InvalidInput(msg)
+        if not keys or not all(is_whole(k) and k >= 0 for k in keys):
+            raise InvalidInput(f"{name} has the keys {keys[:5]}; number states and actions from 0")
         length = int(max(keys)) + 1
         if not gaps and length != len(keys):
             absent = next(k for k in range(length) if k not in value)
@@ -139,9 +129,8 @@ def _outcomes(row: object, name: str, n_states: int) -> list[Outcome]:
 def _outcome(outcome: Sequence[object], name: str, n_states: int) -> Outcome:
     """Check one outcome, without rounding anything."""
     probability, next_state, reward, terminated = outcome
-    if isinstance(next_state, (bool, np.bool_)) or not isinstance(next_state, (int, np.integer)):
-        msg = f"{name} has the next state {next_state!r}; states are integers"
-        raise InvalidInput(msg)
+    if not is_whole(next_state):
+        raise InvalidInput(f"{name} has the next state {next_state!r}; states are integers")
     if not 0 <= next_state < n_states:
         msg = f"{name} has the next state {next_state}, outside [0, {n_states - 1}]; give P an entry for every state"
         raise InvalidInput(msg)
@@ -150,14 +139,12 @@ def _outcome(outcome: Sequence[object], name: str, n_states: int) -> Outcome:
         raise InvalidInput(msg)
     numbers = []
     for what, value in (("probability", probability), ("reward", reward)):
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            msg = f"{name} has {what}={value!r:.60}; give a number"
-            raise InvalidInput(msg)
+        if not is_number(value):
+            raise InvalidInput(f"{name} has {what}={value!r:.60}; give a number")
         if not math.isfinite(value) or (what == "probability" and value < 0):
             rule = "at least 0" if what == "probability" else "finite"
             if what == "reward" and value < 0:
                 rule += "; leave an action that is impossible out of P, or give it an empty list"
-            msg = f"{name} has {what}={value}; it must be {rule}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name} has {what}={value}; it must be {rule}")
         numbers.append(float(value))
     return numbers[0], int(next_state), numbers[1], bool(terminated)

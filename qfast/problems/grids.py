@@ -1,70 +1,163 @@
-"""Grid worlds from text, and the ones with a name: cliff walking, frozen lake, windy gridworld."""
+"""Grid worlds from text: from a map of cells to the lookup tables of its moves.
+
+Cells are single characters: ``S`` start, ``G`` goal, ``H`` hole, ``C`` cliff, ``#`` wall, ``.`` or ``F`` floor.
+Every cell but a wall is a state; states are numbered in reading order.
+"""
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qfast.arguments import flag
+from qfast.arguments import number
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
-from qfast.problems.grid_tables import FOUR_MOVES, Cells, move_tables, share_of_slip
-from qfast.problems.number_checks import finite, one_of
+from qfast.model.mdp_checks import WALL
+from qfast.problems.outcomes import Tables
 
-__all__ = ["cliff_walking", "frozen_lake", "grid", "rows_of_text", "windy_gridworld"]
+__all__ = ["FOUR_MOVES", "PROBABILITY", "Cells", "grid", "grid_mdp", "slip_shares", "slippery_grid"]
 
-_LAKES: Final = {
-    "4x4": ("SFFF", "FHFH", "FFFH", "HFFG"),
-    "8x8": ("SFFFFFFF", "FFFFFFFF", "FFFHFFFF", "FFFFFHFF", "FFFHFFFF", "FHHFFFHF", "FHFFHFHF", "FFFHFFFG"),
-}
+#: What each character of a map means.
+_CELLS: Final = {"S": "start", "G": "goal", "H": "hole", "C": "cliff", WALL: "wall", ".": "floor", "F": "floor"}
 
-_CLIFF: Final = ("............", "............", "............", "SCCCCCCCCCCG")
+#: Moves (rows, columns) in the order of Gymnasium's FrozenLake.
+FOUR_MOVES: Final[Mapping[str, tuple[int, int]]] = {"left": (0, -1), "down": (1, 0), "right": (0, 1), "up": (-1, 0)}
 
-_WIND: Final = (0, 0, 0, 1, 1, 1, 2, 2, 1, 0)
-
-_KINGS_MOVES: Final[Mapping[str, tuple[int, int]]] = {
-    **FOUR_MOVES,
-    "down-left": (1, -1),
-    "down-right": (1, 1),
-    "up-right": (-1, 1),
-    "up-left": (-1, -1),
-}
+#: The range of a probability, and what to do with one that is outside.
+PROBABILITY: Final = ("[0, 1]", "use a probability such as 0.2")
 
 
-def rows_of_text(text: str | Sequence[str]) -> list[str]:
-    """Split a map into its rows: indentation, blank lines around it and blanks at line ends do not count.
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A checked map of cells, made by `of`."""
 
-    Parameters
-    ----------
-    text : str or sequence of str
-        One text with line breaks, or the rows.
+    rows: tuple[str, ...]  # the map, rows of equal length
+    letter: NDArray[np.str_]  # (n_states,), what is in the cell of each state
+    row: NDArray[np.int64]  # (n_states,), where the cell of each state is
+    column: NDArray[np.int64]
+    state: NDArray[np.int64]  # (n_rows, n_columns), the state of each cell, -1 for walls
 
-    Returns
-    -------
-    list of str
-        The rows.
+    @classmethod
+    def of(cls, text: str | Sequence[str]) -> "Cells":
+        """Check a map and number its cells; indentation, blank lines around it and blanks at line ends do not count."""
+        if isinstance(text, str):
+            rows = [line.rstrip() for line in inspect.cleandoc(text).splitlines()]
+        elif isinstance(text, Sequence) and all(isinstance(row, str) for row in text):
+            rows = [row.strip() for row in text]
+        else:
+            raise InvalidInput(f"the grid is {type(text).__name__}; give one text with line breaks, or a list of rows")
+        if not rows or not rows[0]:
+            raise InvalidInput("the grid is empty; give rows of cells such as 'S..G'")
+        for r, line in enumerate(rows):
+            for c, character in enumerate(line):
+                if character not in _CELLS:
+                    meanings = ", ".join(f"{key} {meaning}" for key, meaning in _CELLS.items())
+                    raise InvalidInput(f"the grid has {character!r} in row {r}, column {c}; cells are {meanings}")
+            if len(line) != len(rows[0]):
+                raise InvalidInput(
+                    f"row {r} of the grid has {len(line)} cells, row 0 has {len(rows[0])}; "
+                    f"make all rows equally long, for example with walls ({WALL})"
+                )
+        letters = np.array([list(line) for line in rows])
+        if not (letters == "S").any():
+            raise InvalidInput("the grid has no start; put an S into one cell")
+        row, column = np.nonzero(letters != WALL)
+        state = np.full(letters.shape, -1, dtype=np.int64)
+        state[row, column] = np.arange(row.size)
+        return cls(tuple(rows), letters[row, column], row.astype(np.int64), column.astype(np.int64), state)
 
-    Raises
-    ------
-    InvalidInput
-        If it is neither.
+    def start(self) -> NDArray[np.float64]:
+        """Give the uniform distribution over the start cells, shape (n_states,)."""
+        starts = self.letter == "S"
+        return np.where(starts, 1.0 / np.count_nonzero(starts), 0.0)
 
-    Examples
-    --------
-    >>> rows_of_text('''
-    ...     S.
-    ...     .G
-    ... ''')
-    ['S.', '.G']
+    def names(self) -> list[str]:
+        """Name each state ``row,column``."""
+        return [f"{r},{c}" for r, c in zip(self.row.tolist(), self.column.tolist(), strict=True)]
+
+    def after(self, move: tuple[int, int]) -> NDArray[np.int64]:
+        """The state (n_states,) that a move, rows down and columns right, leads to: edges and walls stop it."""
+        n_rows, n_columns = self.state.shape
+        entered = self.state[
+            np.clip(self.row + move[0], 0, n_rows - 1), np.clip(self.column + move[1], 0, n_columns - 1)
+        ]
+        return np.where(entered < 0, np.arange(self.letter.size), entered)
+
+
+def slip_shares(slip: float) -> list[tuple[int, float]]:
+    """Steps around the compass that a move goes on slippery ground, as in FrozenLake, and their probabilities.
+
+    Those of probability 0 are left out; those that differ from equal ones by rounding alone are exactly equal.
+
+    >>> slip_shares(2 / 3) == [(-1, 1 / 3), (0, 1 / 3), (1, 1 / 3)], slip_shares(0.0)
+    (True, [(0, 1.0)])
     """
-    if isinstance(text, str):
-        return [line.rstrip() for line in inspect.cleandoc(text).splitlines()]
-    if isinstance(text, Sequence) and all(isinstance(row, str) for row in text):
-        return [row.strip() for row in text]
-    msg = f"the grid is {type(text).__name__}; give one text with line breaks, or a list of rows"
-    raise InvalidInput(msg)
+    slip = number("slip", slip, *PROBABILITY)
+    shares = [(turn, p) for turn, p in ((-1, slip / 2), (0, 1.0 - slip), (1, slip / 2)) if p > 0]
+    even = 1.0 / len(shares)
+    return [(turn, even) for turn, _ in shares] if all(abs(p - even) < 1e-12 for _, p in shares) else shares
+
+
+def grid_mdp(
+    cells: Cells,
+    *,
+    shares: Sequence[tuple[int, float]],
+    rewards: Mapping[str, float],
+    moves: Mapping[str, tuple[int, int]] = FOUR_MOVES,
+    absorbing: bool = True,
+    named: bool = True,
+    max_episode_steps: int | None,
+) -> MDP:
+    """Turn a map into a problem: one action a move (in the order of the compass), one outcome a share.
+
+    A share says how many steps around the compass an outcome is off, and its probability.  The reward is that of the
+    cell entered, or stayed in (starts count as floor).  Entering a goal or a hole ends the episode.  Entering a cliff
+    puts the agent back to the start instead, and the episode goes on.  `absorbing` ends get rows that stay where they
+    are, terminated, for no reward; otherwise they are filled like any other, as Gymnasium's CliffWalking does.
+    """
+    starts = np.flatnonzero(cells.letter == "S")
+    cliff, ends = cells.letter == "C", np.isin(cells.letter, ("G", "H"))
+    if cliff.any() and starts.size > 1:
+        raise InvalidInput(
+            f"the grid has a cliff and {starts.size} starts; a fall leads back to the start, so put only one S"
+        )
+    pays = np.array([rewards["floor" if _CELLS[c] == "start" else _CELLS[c]] for c in cells.letter.tolist()])
+    by_move = np.stack([cells.after(move) for move in moves.values()])
+    turned = [[(a + turn) % len(moves) for turn, _ in shares] for a in range(len(moves))]
+    entered = np.moveaxis(by_move[np.array(turned)], 2, 0)  # (action, outcome, state) to (state, action, outcome)
+    reward, terminated = pays[entered], ends[entered]
+    next_state = np.where(cliff[entered], starts[0], entered)
+    if absorbing:
+        next_state[ends] = np.flatnonzero(ends)[:, None, None]
+        reward[ends], terminated[ends] = 0.0, True
+    probability = np.broadcast_to(np.array([p for _, p in shares]), entered.shape)
+    return Tables(next_state, reward, terminated, probability).mdp(
+        start=cells.start(),
+        max_episode_steps=max_episode_steps,
+        state_names=cells.names() if named else None,
+        action_names=list(moves),
+        layout=cells.rows,
+    )
+
+
+def slippery_grid(
+    text: str | Sequence[str],
+    *,
+    rewards: Mapping[str, float],
+    slip: float,
+    max_episode_steps: int | None,
+    named: bool = True,
+) -> MDP:
+    """Make a grid world of four moves; `rewards` are those of `grid`, by the kind of cell."""
+    rewards = {kind: number(f"{'step' if kind == 'floor' else kind}_reward", value) for kind, value in rewards.items()}
+    cells = Cells.of(text)
+    if max_episode_steps is None and not np.isin(cells.letter, ("G", "H")).any():
+        raise InvalidInput("the grid has no goal (G), no hole (H) and no limit; add a G or set max_episode_steps")
+    shares = slip_shares(slip)
+    return grid_mdp(cells, shares=shares, rewards=rewards, named=named, max_episode_steps=max_episode_steps)
 
 
 def grid(
@@ -121,219 +214,5 @@ def grid(
     >>> mdp.next_state[0, :, 0], mdp.reward[3, :, 0]
     (array([0, 2, 1, 0]), array([-1., -1.,  1., -1.]))
     """
-    rewards = {
-        "floor": finite("step_reward", step_reward),
-        "goal": finite("goal_reward", goal_reward),
-        "hole": finite("hole_reward", hole_reward),
-        "cliff": finite("cliff_reward", cliff_reward),
-    }
-    return _mdp_of_text(text, rewards=rewards, slip=slip, max_episode_steps=max_episode_steps, named=True)
-
-
-def _mdp_of_text(
-    text: str | Sequence[str],
-    *,
-    rewards: Mapping[str, float],
-    slip: float,
-    max_episode_steps: int | None,
-    named: bool,
-) -> MDP:
-    """Make a grid world of four moves whose states are named by row and column, or only numbered."""
-    cells = Cells.of(rows_of_text(text))
-    if max_episode_steps is None and not np.isin(cells.letter, ("G", "H")).any():
-        msg = "the grid has no goal (G), no hole (H) and no limit; add a G or set max_episode_steps"
-        raise InvalidInput(msg)
-    moves = list(FOUR_MOVES.values())
-    tables = move_tables(cells, moves=moves, shares=share_of_slip(slip), rewards=rewards, absorbing=True)
-    return MDP(
-        tables.next_state,
-        tables.reward,
-        terminated=tables.terminated,
-        probability=tables.probability,
-        start=cells.start(),
-        max_episode_steps=max_episode_steps,
-        state_names=cells.names() if named else None,
-        action_names=list(FOUR_MOVES),
-        layout=cells.rows,
-    )
-
-
-def frozen_lake(
-    desc: str | Sequence[str] = "4x4",
-    *,
-    slip: float = 2 / 3,
-    step_reward: float = 0.0,
-    goal_reward: float = 1.0,
-    hole_reward: float = 0.0,
-    max_episode_steps: int | None = 100,
-) -> MDP:
-    """Make a frozen lake of any map and any slip; the default equals Gymnasium's ``FrozenLake-v1``.
-
-    States are the cells in reading order (16 on the 4x4 map), actions left, down, right, up. Reaching the goal pays
-    1, everything else 0. Holes and the goal end the episode.
-
-    Parameters
-    ----------
-    desc : str or sequence of str, default "4x4"
-        ``"4x4"``, ``"8x8"`` or a map of ``S``, ``F``, ``H``, ``G`` (any map that `grid` takes).
-    slip : float in [0, 1], default 2/3
-        Probability of moving at a right angle; Gymnasium's ``success_rate`` is 1 - slip.
-    step_reward, goal_reward, hole_reward : float
-        Gymnasium's ``reward_schedule`` is ``(goal_reward, hole_reward, step_reward)``.
-    max_episode_steps : int or None, default 100
-        Gymnasium registers 100 for FrozenLake-v1 and 200 for FrozenLake8x8-v1.
-
-    Returns
-    -------
-    MDP
-        The problem.
-
-    Raises
-    ------
-    InvalidInput
-        As `grid` does.
-
-    Notes
-    -----
-    Source: Gymnasium, ``envs/toy_text/frozen_lake.py``. Without a limit and undiscounted, an optimal policy reaches
-    the goal of the slippery 4x4 map with probability 14/17 = 0.8235; within the 100 steps, with 0.74.
-
-    Examples
-    --------
-    >>> from qfast.problems import frozen_lake
-    >>> mdp = frozen_lake()
-    >>> mdp.n_outcomes, mdp.next_state[0, 0], mdp.probability[0, 0]
-    (3, array([0, 0, 4]), array([0.33333333, 0.33333333, 0.33333333]))
-    """
-    if isinstance(desc, str) and re.fullmatch(r"\d+x\d+", desc):
-        desc = _LAKES[one_of("desc", desc, _LAKES)]
-    rewards = {
-        "floor": finite("step_reward", step_reward),
-        "goal": finite("goal_reward", goal_reward),
-        "hole": finite("hole_reward", hole_reward),
-        "cliff": -100.0,
-    }
-    return _mdp_of_text(desc, rewards=rewards, slip=slip, max_episode_steps=max_episode_steps, named=False)
-
-
-def cliff_walking(*, slippery: bool = False, max_episode_steps: int | None = None) -> MDP:
-    """Make the cliff walk; it equals Gymnasium's ``CliffWalking-v1`` (or ``CliffWalkingSlippery-v1``).
-
-    48 states: the cells of a 4 x 12 grid in reading order. Actions are up, right, down, left (0 to 3). The start is
-    the lower left corner, the goal the lower right one. A step pays -1; one into the cliff between them pays -100
-    and leads back to the start.
-
-    Parameters
-    ----------
-    slippery : bool, default False
-        Whether a move goes in the wanted direction and to either side with 1/3 each.
-    max_episode_steps : int, optional
-        Steps after which an episode is truncated. By default there is no limit, as in the book; the first episodes
-        of a learner are then some thousand steps long.
-
-    Returns
-    -------
-    MDP
-        The problem.
-
-    Raises
-    ------
-    InvalidInput
-        If the limit is below 1.
-
-    Notes
-    -----
-    Source: Sutton & Barto (2018), Example 6.6. The optimal return, undiscounted, is -13; the safe path that Sarsa
-    learns pays -17.
-
-    Examples
-    --------
-    >>> from qfast.problems import cliff_walking
-    >>> cliff_walking().reward[36, :, 0]
-    array([  -1., -100.,   -1.,   -1.])
-    """
-    slippery = flag("slippery", slippery)
-    cells = Cells.of(_CLIFF)
-    moves = {name: FOUR_MOVES[name] for name in ("up", "right", "down", "left")}
-    tables = move_tables(
-        cells,
-        moves=list(moves.values()),
-        shares=share_of_slip(2 / 3 if slippery else 0.0),
-        rewards={"floor": -1.0, "goal": -1.0, "hole": -1.0, "cliff": -100.0},
-        absorbing=False,
-    )
-    return MDP(
-        tables.next_state,
-        tables.reward,
-        terminated=tables.terminated,
-        probability=tables.probability,
-        start=cells.start(),
-        max_episode_steps=max_episode_steps,
-        action_names=list(moves),
-        layout=cells.rows,
-    )
-
-
-def windy_gridworld(*, moves: str = "four", stochastic_wind: bool = False, max_episode_steps: int | None = None) -> MDP:
-    """Make the windy gridworld: a crosswind blows upward in the middle of a 7 x 10 grid.
-
-    70 states: the cells in reading order, named ``row,column``. The start is 3,0, the goal 3,7. Every step pays -1.
-    A move is carried upward by the wind of the column that it leaves: 0, 0, 0, 1, 1, 1, 2, 2, 1, 0 rows.
-
-    Parameters
-    ----------
-    moves : {"four", "king", "king_and_stay"}, default "four"
-        left, down, right, up; or these and the four diagonals (Exercise 6.9); or these and no move at all.
-    stochastic_wind : bool, default False
-        Whether a wind that blows varies by -1, 0 or +1 row, with 1/3 each (Exercise 6.10).
-    max_episode_steps : int, optional
-        Steps after which an episode is truncated. By default there is no limit, as in the book.
-
-    Returns
-    -------
-    MDP
-        The problem.
-
-    Raises
-    ------
-    InvalidInput
-        For other moves or a limit below 1.
-
-    Notes
-    -----
-    Source: Sutton & Barto (2018), Example 6.5 and Exercises 6.9 and 6.10. With a steady wind the optimal return,
-    undiscounted, is -15 with four moves and -7 with king's moves, with or without staying.
-
-    Examples
-    --------
-    >>> from qfast.problems import windy_gridworld
-    >>> mdp = windy_gridworld()
-    >>> mdp.state_names[mdp.next_state[36, 2, 0]]  # right from 3,6, where the wind is 2
-    '1,7'
-    """
-    stochastic_wind = flag("stochastic_wind", stochastic_wind)
-    by_name = {"four": FOUR_MOVES, "king": _KINGS_MOVES, "king_and_stay": {**_KINGS_MOVES, "stay": (0, 0)}}
-    steps = by_name[one_of("moves", moves, by_name)]
-    cells = Cells.of(["." * 10] * 3 + ["S......G.."] + ["." * 10] * 3)
-    wind = np.array(_WIND)[cells.column]
-    gusts = np.array([-1, 0, 1] if stochastic_wind else [0])
-    blown = np.where(wind[:, None] > 0, wind[:, None] + gusts, 0)  # (state, outcome)
-    goal = int(np.flatnonzero(cells.letter == "G")[0])
-    n_rows, n_columns = cells.state.shape
-    delta = np.array(list(steps.values()))
-    row = np.clip(cells.row[:, None, None] + delta[None, :, 0, None] - blown[:, None, :], 0, n_rows - 1)
-    column = np.clip(cells.column[:, None, None] + delta[None, :, 1, None], 0, n_columns - 1)
-    next_state = cells.state[row, np.broadcast_to(column, row.shape)]
-    reward = np.full(next_state.shape, -1.0)
-    terminated = next_state == goal
-    next_state[goal], reward[goal], terminated[goal] = goal, 0.0, True
-    return MDP(
-        next_state,
-        reward,
-        terminated=terminated,
-        start=cells.start(),
-        max_episode_steps=max_episode_steps,
-        state_names=cells.names(),
-        action_names=list(steps),
-        layout=cells.rows,
-    )
+    rewards = {"floor": step_reward, "goal": goal_reward, "hole": hole_reward, "cliff": cliff_reward}
+    return slippery_grid(text, rewards=rewards, slip=slip, max_episode_steps=max_episode_steps)

@@ -1,16 +1,17 @@
 """MDPs from Gymnasium environments that hold their own table ``P``."""
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qfast.arguments import shown
-from qfast.errors import InvalidInput, MissingExtra, MissingLimitWarning, warn_caller
+from qfast.arguments import optional, shown
+from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
-from qfast.problems.taxi_rides import TAXI_ACTIONS
+from qfast.problems.textbook_grids import TAXI_ACTIONS
 
 if TYPE_CHECKING:
     import gymnasium
@@ -73,11 +74,7 @@ def from_gymnasium(
     >>> from_gymnasium("FrozenLake-v1", is_slippery=False).is_deterministic
     True
     """
-    try:
-        import gymnasium
-    except ImportError as error:
-        msg = "Gymnasium is not installed; install the extra with: pip install 'qfast[gym]'"
-        raise MissingExtra(msg) from error
+    gymnasium = optional("gymnasium", "gym", "from_gymnasium needs it")
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
         _check_lake(env, env_kwargs.get("desc"))
@@ -108,8 +105,7 @@ def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]"
         reason = " ".join(str(error).split()) or "it gives no reason"
         if not isinstance(error, (gymnasium.error.Error, ImportError, TypeError, ValueError)):
             reason = f"{type(error).__name__}: {reason}"  # a KeyError's text is a bare key
-        msg = f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options") from error
     return made
 
 
@@ -123,39 +119,30 @@ def _check_lake(name: str, desc: Any) -> None:
         rows = []
     fix = "give rows of equal length of the letters S (start), F (frozen), H (hole) and G (goal), as in ['SF', 'FG']"
     if isinstance(desc, (str, bytes)) or not rows or any(len(row) != len(rows[0]) or not row for row in rows):
-        msg = f"the map desc={desc!r:.60} of {name} is no rectangle of letters; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the map desc={desc!r:.60} of {name} is no rectangle of letters; {fix}")
     letters = "".join(rows)
     for letter in letters:
         if letter not in _LAKE:
-            msg = f"the map of {name} has the letter {letter!r}, which has no meaning there; {fix}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"the map of {name} has the letter {letter!r}, which has no meaning there; {fix}")
     if "S" not in letters:
-        msg = f"the map of {name} has no S, so that no episode can begin; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the map of {name} has no S, so that no episode can begin; {fix}")
 
 
 def _letter(cell: Any) -> str:
     return cell.decode("latin-1") if isinstance(cell, bytes) else str(cell)
 
 
-def _is_toy(inner: Any, class_name: str) -> bool:
-    """Whether an environment is one of Gymnasium's own toys."""
-    from gymnasium.envs import toy_text
-
-    return isinstance(inner, getattr(toy_text, class_name))
-
-
 def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int | None) -> MDP:
+    from gymnasium.envs.toy_text import FrozenLakeEnv
+
     _check_wrappers(env, name)
     inner: Any = env.unwrapped
     _check_table(inner, name)
-    if _is_toy(inner, "FrozenLakeEnv"):
+    if isinstance(inner, FrozenLakeEnv):
         _check_lake(name, getattr(inner, "desc", None))
     start = getattr(inner, "initial_state_distrib", None)
     if start is None:
-        msg = f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)")
     limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
     if limit is None:
         warn_caller(
@@ -167,19 +154,25 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
     return from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
 
 
+def _wrappers(env: "gymnasium.Env[Any, Any]") -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
+    import gymnasium
+
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+
+
 def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
     import gymnasium
 
     harmless = {getattr(gymnasium.wrappers, wrapper, None) for wrapper in _HARMLESS_WRAPPERS}
-    while isinstance(env, gymnasium.Wrapper):
-        if type(env) not in harmless:
-            own = "a class of your own called " * (type(env).__name__ in _HARMLESS_WRAPPERS)
-            msg = (
-                f"{name} is wrapped in {own}{type(env).__name__}, whose effect the table P does not show; "
+    for kind in map(type, _wrappers(env)):
+        if kind not in harmless:
+            own = "a class of your own called " * (kind.__name__ in _HARMLESS_WRAPPERS)
+            raise InvalidInput(
+                f"{name} is wrapped in {own}{kind.__name__}, whose effect the table P does not show; "
                 f"give env.unwrapped if it does not matter"
             )
-            raise InvalidInput(msg)
-        env = env.env
 
 
 def _check_table(inner: Any, name: str) -> None:
@@ -190,26 +183,18 @@ def _check_table(inner: Any, name: str) -> None:
         msg = f"{name} cannot be used: {reason}; use one with a table, such as FrozenLake-v1, or write an MDP"
         raise InvalidInput(msg)
     if getattr(inner, "fickle_passenger", False):
-        msg = (
+        raise InvalidInput(
             f"{name} with fickle_passenger=True cannot be used: passengers change their mind outside the table P, "
             f"which does not show it; use fickle_passenger=False"
         )
-        raise InvalidInput(msg)
 
 
 def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
     """Find the smallest limit that TimeLimit wrappers set or, without any, that of the registration."""
-    import gymnasium
+    from gymnasium.wrappers import TimeLimit
 
-    layer: Any = env
-    limits: list[int] = []
-    while isinstance(layer, gymnasium.Wrapper):
-        if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            limits.append(int(layer._max_episode_steps))
-        layer = layer.env
-    if limits:
-        return min(limits)
-    return None if env.spec is None else env.spec.max_episode_steps
+    limits = [int(wrapper._max_episode_steps) for wrapper in _wrappers(env) if isinstance(wrapper, TimeLimit)]
+    return min(limits, default=None if env.spec is None else env.spec.max_episode_steps)
 
 
 def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from qfast.arguments import number, whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
-from qfast.problems.number_checks import finite, probability, whole
+from qfast.problems.grids import PROBABILITY
 
 __all__ = ["chain", "corridor", "random_walk", "river_swim"]
 
@@ -32,16 +33,6 @@ def corridor(
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit, as in the article.
 
-    Returns
-    -------
-    MDP
-        `length` states and 2 actions, deterministic.
-
-    Raises
-    ------
-    InvalidInput
-        If `length` is below 2 or a reward is not finite.
-
     Notes
     -----
     Source: "An Idiot's Guide To Q-Learning" (2025), whose constants are the defaults. With discount g the value of
@@ -55,10 +46,10 @@ def corridor(
     >>> mdp.reward[:, :, 0].tolist()
     [[0.0, 1.0], [-1.0, 1.0], [-1.0, 1.0], [-1.0, 2.0], [0.0, 0.0]]
     """
-    last = whole("length", length, at_least=2) - 1
+    last = whole("length", length, 2) - 1
     state = np.arange(last + 1)
     next_state = np.stack([np.maximum(state - 1, 0), np.minimum(state + 1, last)], axis=1)
-    rewards = [finite("stay", stay), finite("back", back), finite("forward", forward), finite("goal", goal)]
+    rewards = [number("stay", stay), number("back", back), number("forward", forward), number("goal", goal)]
     moved = np.sign(next_state - state[:, None])
     reward = np.choose(np.where(next_state == last, 3, np.choose(moved + 1, (1, 0, 2))), rewards)
     next_state[last], reward[last] = last, 0.0
@@ -89,16 +80,6 @@ def random_walk(
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit.
 
-    Returns
-    -------
-    MDP
-        `n_states` + 2 states, 1 action, 2 equally likely outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If `n_states` is below 1 or even, or a reward is not finite.
-
     Notes
     -----
     Source: Sutton & Barto (2018), Example 6.2; the 19 states of Example 7.1 are ``random_walk(19, left=-1)``.
@@ -110,16 +91,15 @@ def random_walk(
     >>> random_walk().next_state[3]
     array([[2, 4]])
     """
-    n = whole("n_states", n_states, at_least=1)
+    n = whole("n_states", n_states)
     if n % 2 == 0:
-        msg = f"n_states={n} is even, so the walk has no middle to start in; use {n + 1}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"n_states={n} is even, so the walk has no middle to start in; use {n + 1}")
     state = np.arange(n + 2)
     next_state = np.stack([state - 1, state + 1], axis=1)[:, None, :]
     next_state[0], next_state[-1] = 0, n + 1
     reward = np.zeros(next_state.shape)
-    reward[1, 0, 0] = finite("left", left)
-    reward[n, 0, 1] = finite("right", right)
+    reward[1, 0, 0] = number("left", left)
+    reward[n, 0, 1] = number("right", right)
     dots = "." * (n // 2)
     return MDP(
         next_state,
@@ -157,16 +137,6 @@ def chain(
     max_episode_steps : int or None, default 100
         Steps after which an episode is truncated; the papers run one episode of 1,000 steps.
 
-    Returns
-    -------
-    MDP
-        `n_states` states, 2 actions, up to 2 outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than 2 states, `slip` is outside [0, 1], or a reward is not finite.
-
     Notes
     -----
     Source: Dearden, Friedman & Russell (1998), "Bayesian Q-learning", AAAI, where it is the problem "Chain"; the slip
@@ -180,12 +150,12 @@ def chain(
     >>> mdp.next_state[4].tolist(), mdp.reward[4].tolist(), mdp.probability[4].tolist()
     ([[4, 0], [0, 4]], [[10.0, 2.0], [2.0, 10.0]], [[0.8, 0.2], [0.8, 0.2]])
     """
-    n = whole("n_states", n_states, at_least=2)
-    other = probability("slip", slip)
+    n = whole("n_states", n_states, 2)
+    other = number("slip", slip, *PROBABILITY)
     state = np.arange(n)
     ahead, home = np.minimum(state + 1, n - 1), np.zeros(n, dtype=np.int64)
-    gain = np.where(state == n - 1, finite("far_reward", far_reward), 0.0)
-    comfort = np.full(n, finite("near_reward", near_reward))
+    gain = np.where(state == n - 1, number("far_reward", far_reward), 0.0)
+    comfort = np.full(n, number("near_reward", near_reward))
     next_state = np.stack([np.stack([ahead, home], axis=1), np.stack([home, ahead], axis=1)], axis=1)
     reward = np.stack([np.stack([gain, comfort], axis=1), np.stack([comfort, gain], axis=1)], axis=1)
     shares = np.array([1.0 - other, other])
@@ -202,11 +172,7 @@ def chain(
 
 
 def river_swim(
-    n_states: int = 6,
-    *,
-    left_reward: float = 5.0,
-    right_reward: float = 10_000.0,
-    max_episode_steps: int | None = 20,
+    n_states: int = 6, *, left_reward: float = 5.0, right_reward: float = 10_000.0, max_episode_steps: int | None = 20
 ) -> MDP:
     """Make river swim: swimming right is against the current, and only the far right end pays well.
 
@@ -225,16 +191,6 @@ def river_swim(
         Steps after which an episode is truncated. The source has none; 20 is the horizon of Osband, Russo & Van Roy
         (2013), "(More) efficient reinforcement learning via posterior sampling", NeurIPS.
 
-    Returns
-    -------
-    MDP
-        `n_states` states, 2 actions, up to 3 outcomes.
-
-    Raises
-    ------
-    InvalidInput
-        If there are fewer than 3 states or a reward is not finite.
-
     Notes
     -----
     Source: Strehl & Littman (2008), "An analysis of model-based interval estimation for Markov decision processes",
@@ -246,7 +202,7 @@ def river_swim(
     >>> river_swim().probability[3, 1]
     array([0.1, 0.6, 0.3])
     """
-    n = whole("n_states", n_states, at_least=3)
+    n = whole("n_states", n_states, 3)
     state = np.arange(n)
     drift = np.stack([np.maximum(state - 1, 0), state, np.minimum(state + 1, n - 1)], axis=1)
     next_state = np.stack([np.repeat(drift[:, :1], 3, axis=1), drift], axis=1)
@@ -256,8 +212,8 @@ def river_swim(
     shares[0, 1] = (0.0, 0.7, 0.3)
     shares[-1, 1] = (0.7, 0.3, 0.0)
     reward = np.zeros((n, 2, 3))
-    reward[0, 0] = finite("left_reward", left_reward)
-    reward[-1, 1, 1] = finite("right_reward", right_reward)
+    reward[0, 0] = number("left_reward", left_reward)
+    reward[-1, 1, 1] = number("right_reward", right_reward)
     start = np.zeros(n)
     start[1:3] = 0.5
     return MDP(

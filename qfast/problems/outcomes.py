@@ -14,12 +14,14 @@ equally likely, because it then needs no threshold: it takes outcome ``floor(u K
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Outcome", "Tables", "equally_likely_row", "merged_row", "tables_of_rows"]
+from qfast.model.mdp import MDP
+
+__all__ = ["Outcome", "Tables", "merged_row", "tables_of_rows"]
 
 # Rounding in sums such as (1 - 1/3) / 2 is smaller, and no probability that anybody types comes closer.
 _SAME_PROBABILITY = 1e-12
@@ -39,22 +41,14 @@ class Tables(NamedTuple):
     terminated: NDArray[np.bool_]
     probability: NDArray[np.float64]
 
+    def mdp(self, **options: Any) -> MDP:
+        """Make the problem; the options are those of `qfast.MDP`."""
+        return MDP(self.next_state, self.reward, terminated=self.terminated, probability=self.probability, **options)
+
 
 def merged_row(row: Sequence[Outcome]) -> list[Outcome]:
     """Add up outcomes that agree in next state, reward and flag; drop those of probability 0.
 
-    Parameters
-    ----------
-    row : sequence of (probability, next state, reward, terminated)
-        Outcomes of one state and action.
-
-    Returns
-    -------
-    list of (probability, next state, reward, terminated)
-        In the order of their first appearance.
-
-    Examples
-    --------
     >>> merged_row([(0.5, 1, 0.0, False), (0.25, 1, 0.0, False), (0.25, 1, 5.0, False), (0.0, 2, 0.0, True)])
     [(0.75, 1, 0.0, False), (0.25, 1, 5.0, False)]
     """
@@ -68,24 +62,8 @@ def merged_row(row: Sequence[Outcome]) -> list[Outcome]:
     return [(probability, *key) for key, probability in total.items()]
 
 
-def equally_likely_row(row: Sequence[Outcome]) -> list[Outcome] | None:
-    """Give the outcomes with exactly equal probabilities, or None if they are not equally likely.
-
-    Parameters
-    ----------
-    row : sequence of (probability, next state, reward, terminated)
-        Outcomes of one state and action.
-
-    Returns
-    -------
-    list of (probability, next state, reward, terminated) or None
-        The n outcomes of positive probability, each with 1/n.
-
-    Examples
-    --------
-    >>> equally_likely_row([(0.3333333333333333, 0, 0.0, False), (1 - 1 / 3, 1, 0.0, False)]) is None
-    True
-    """
+def _equally_likely(row: Sequence[Outcome]) -> list[Outcome] | None:
+    """Give the outcomes with exactly equal probabilities, or None if they are not equally likely."""
     kept = [outcome for outcome in row if outcome[0] > 0]
     share = 1.0 / len(kept)
     if any(abs(outcome[0] - share) > _SAME_PROBABILITY for outcome in kept):
@@ -94,24 +72,11 @@ def equally_likely_row(row: Sequence[Outcome]) -> list[Outcome] | None:
 
 
 def tables_of_rows(rows: Sequence[Sequence[Sequence[Outcome]]]) -> Tables:
-    """Turn rows of outcomes into the tables of an MDP, by the rules at the top of this module.
+    """Turn rows[s][a] of outcomes, each with one of positive probability, into tables, by the rules above.
 
-    Parameters
-    ----------
-    rows : sequence (n_states) of sequence (n_actions) of rows
-        Each row with at least one outcome of positive probability.
-
-    Returns
-    -------
-    Tables
-        next_state int64, reward float64, terminated bool, probability float64.
-
-    Examples
-    --------
     >>> certain, coin = [(1.0, 0, 1.0, True)], [(0.5, 0, 0.0, False), (0.5, 0, 1.0, True)]
-    >>> tables_of_rows([[certain, coin]]).probability
-    array([[[0.5, 0.5],
-            [0.5, 0.5]]])
+    >>> tables_of_rows([[certain, coin]]).probability.tolist()
+    [[[0.5, 0.5], [0.5, 0.5]]]
     """
     merged = [[merged_row(row) for row in actions] for actions in rows]
     if max(len(row) for actions in merged for row in actions) > 1:
@@ -129,7 +94,7 @@ def _spread(rows: Sequence[Sequence[Sequence[Outcome]]]) -> list[list[list[Outco
     for actions in rows:
         even.append([])
         for row in actions:
-            equal = equally_likely_row(row)
+            equal = _equally_likely(row)
             if equal is None:
                 return None
             even[-1].append(equal)

@@ -1,38 +1,28 @@
-"""A policy as a text map: arrows on the layout of an MDP."""
+"""Policies as text maps: arrows on the layout of an MDP, and several maps beside each other."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import flag
+from qfast.arguments import array_of, flag
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP, check_mdp
 from qfast.model.mdp_checks import WALL
 
-__all__ = ["arrows"]
+__all__ = ["arrows", "cells", "side_by_side"]
 
 # Name of an action: its arrow, and its sign where only ASCII can be printed (diagonals as on a numeric keypad).
 _SIGNS: Final = {
-    "left": ("←", "<"),
-    "down": ("↓", "v"),
-    "right": ("→", ">"),
-    "up": ("↑", "^"),
-    "west": ("←", "<"),
-    "south": ("↓", "v"),
-    "east": ("→", ">"),
-    "north": ("↑", "^"),
-    "-1": ("←", "<"),
-    "1": ("→", ">"),
-    "+1": ("→", ">"),
-    "back": ("←", "<"),
-    "forward": ("→", ">"),
-    "up-left": ("↖", "7"),
-    "up-right": ("↗", "9"),
-    "down-right": ("↘", "3"),
-    "down-left": ("↙", "1"),
-    "stay": ("•", "o"),
-}
+    name: signs
+    for names, signs in {
+        "left west -1 back": ("←", "<"), "down south": ("↓", "v"), "right east 1 +1 forward": ("→", ">"),
+        "up north": ("↑", "^"), "up-left": ("↖", "7"), "up-right": ("↗", "9"), "down-right": ("↘", "3"),
+        "down-left": ("↙", "1"), "stay": ("•", "o"),
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 
 
 def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
@@ -79,8 +69,7 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     #  G
     """
     if isinstance(policy, MDP) and not isinstance(mdp, MDP):
-        msg = "the problem comes first, and the policy second: arrows(mdp, policy)"
-        raise InvalidInput(msg)
+        raise InvalidInput("the problem comes first, and the policy second: arrows(mdp, policy)")
     check_mdp(mdp)
     ascii_only = flag("ascii_only", ascii_only)
     if mdp.layout is None:
@@ -90,17 +79,13 @@ def arrows(mdp: MDP, policy: ArrayLike, *, ascii_only: bool = False) -> str:
     signs = _signs(mdp.action_names, ascii_only=ascii_only)
     allowed = np.ones_like(chosen) if mdp.allowed is None else mdp.allowed
     alike = (chosen == allowed).all(axis=1) & (allowed.sum(axis=1) > 2)
-    rows: list[list[str]] = []
-    state = 0
-    for row in mdp.layout:
-        rows.append([])
-        for character in row:
-            text = character
-            if character != WALL:
-                if mdp.decision_states[state] and chosen[state].any():
-                    text = "+" if alike[state] else "".join(signs[a] for a in np.flatnonzero(chosen[state]))
-                state += 1
-            rows[-1].append(text)
+    rows = []
+    for row, states in zip(mdp.layout, cells(mdp), strict=True):
+        rows.append(list(row))
+        for column, state in enumerate(states):
+            if state >= 0 and mdp.decision_states[state] and chosen[state].any():
+                taken = "".join(signs[a] for a in np.flatnonzero(chosen[state]))
+                rows[-1][column] = "+" if alike[state] else taken
     width = max(len(text) for texts in rows for text in texts)
     gap = " " if width > 1 else ""
     return "\n".join(gap.join(text.ljust(width) for text in texts).rstrip() for texts in rows)
@@ -116,31 +101,58 @@ def _signs(names: tuple[str, ...], *, ascii_only: bool) -> list[str]:
 
 def _action_sets(mdp: MDP, policy: ArrayLike) -> NDArray[np.bool_]:
     """Turn either form of a policy into sets of actions, bool (n_states, n_actions)."""
-    try:
-        given = np.asarray(policy)
-    except (ValueError, TypeError) as error:
-        msg = f"the policy is no rectangular array ({error}); give an action for each state"
-        raise InvalidInput(msg) from error
+    given = array_of("the policy", policy)
     shape = (mdp.n_states, mdp.n_actions)
     if given.dtype.kind == "b" and given.shape == shape:
         chosen = given
     elif given.dtype.kind in "iu" and given.shape == shape[:1]:
         outside = mdp.decision_states & ((given < 0) | (given >= mdp.n_actions))
         for state in np.flatnonzero(outside)[:1]:
-            msg = f"policy[{state}]={given[state]} is outside [0, {mdp.n_actions - 1}]; give an action"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"policy[{state}]={given[state]} is outside [0, {mdp.n_actions - 1}]; give an action")
         chosen = given[:, None] == np.arange(mdp.n_actions)
     else:
-        msg = (
+        raise InvalidInput(
             f"the policy has dtype {given.dtype} and shape {given.shape}; give integers of shape {shape[:1]} "
             f"or booleans of shape {shape}"
         )
-        raise InvalidInput(msg)
     if not chosen[mdp.decision_states].any():
         msg = "the policy names no action in any state in which an agent can act; set True where an action is greedy"
         raise InvalidInput(msg)
     if mdp.allowed is not None:
         for state, action in np.argwhere(chosen & ~mdp.allowed & mdp.decision_states[:, None])[:1]:
-            msg = f"policy[{state}] takes action {action}, which is not allowed there; leave it out"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"policy[{state}] takes action {action}, which is not allowed there; leave it out")
     return chosen
+
+
+def cells(mdp: MDP) -> list[list[int]]:
+    """Give the state of each cell of the layout, -1 for walls."""
+    rows: list[list[int]] = []
+    state = 0
+    for row in mdp.layout or ():
+        rows.append([])
+        for character in row:
+            rows[-1].append(-1 if character == WALL else state)
+            state += character != WALL
+    return rows
+
+
+def side_by_side(maps: Sequence[tuple[str, str]], columns: int) -> str:
+    r"""Set maps with their titles beside each other, as many as fit into a line; the first one always.
+
+    >>> print(side_by_side([("a", "xx\nxx"), ("b", "y")], 12))
+      a     b
+      xx    y
+      xx
+    """
+    blocks: list[list[str]] = []
+    used = 0
+    for title, text in maps:
+        lines = [title, *text.split("\n")]
+        width = max(map(len, lines))
+        if blocks and used + width + 4 > columns:
+            break
+        used += width + 4
+        blocks.append([line.ljust(width) for line in lines])
+    height = max(map(len, blocks))
+    padded = [block + [" " * len(block[0])] * (height - len(block)) for block in blocks]
+    return "\n".join(("  " + "    ".join(row)).rstrip() for row in zip(*padded, strict=True))

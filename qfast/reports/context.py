@@ -20,7 +20,7 @@ from qfast.studies.summary import StudySummary, summarize_study
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from qfast.studies.best import Rerunnable
+    from qfast.studies.result import Study
 
 #: Beyond this many configurations only pairs with the best are compared.
 _MOST_PAIRED = 8
@@ -33,7 +33,7 @@ _RESAMPLES, _FEWEST, _MOST_DRAWN = 4000, 1000, 2**27
 class Context:
     """A study, or the part of it that is about one problem."""
 
-    study: "Rerunnable"
+    study: "Study"
     metric: Metric
     level: float
     rerun: bool

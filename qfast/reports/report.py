@@ -27,13 +27,13 @@ from qfast.studies.select import metric_of
 from qfast.text import check_printable
 
 if TYPE_CHECKING:
-    from qfast.studies.best import Rerunnable
+    from qfast.studies.result import Study
 
 _ENDINGS = (".html", ".htm")
 
 
 def write_report(
-    study: "Rerunnable",
+    study: "Study",
     path: str | os.PathLike[str],
     *,
     metric: str | None = None,
@@ -92,7 +92,7 @@ def write_report(
 
 
 def render_report(
-    study: "Rerunnable",
+    study: "Study",
     *,
     metric: str | None = None,
     title: str | None = None,

@@ -1,28 +1,22 @@
-"""What every function of this package asks of its input, said once."""
+"""What all modules here share: SciPy, the names of types, and the checks of what is given."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import choice, is_number, is_whole, number, optional, whole
 from qfast.errors import InvalidInput
 
 __all__ = [
-    "Floats",
-    "Ints",
-    "Missing",
-    "Rng",
-    "check_count",
-    "check_counts",
-    "check_finite",
-    "check_half_width",
-    "check_missing",
-    "check_open_unit",
-    "check_rng",
-    "check_scores",
-]
+    "Floats", "Ints", "Missing", "Rng", "check_bounds", "check_count", "check_counts", "check_finite",
+    "check_half_width", "check_hits", "check_missing", "check_open_unit", "check_rng", "check_scores",
+    "check_share_asked", "check_yes_or_no", "special", "stats",
+]  # fmt: skip
+
+special: Any = optional("scipy.special", "study", "the statistics need SciPy")
+stats: Any = optional("scipy.stats", "study", "the statistics need SciPy")
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -42,10 +36,7 @@ def check_missing(missing: str) -> bool:
 
 
 def check_scores(scores: ArrayLike, name: str = "scores", *, at_least: int = 1) -> Floats:
-    """Scores of one configuration, one number an agent, as a contiguous float64 (n_agents,) array.
-
-    Infinite ones stay infinite; nan is the score of an agent that ran and whose score does not exist.
-    """
+    """Scores of one configuration, one number an agent, infinite or nan too, as a contiguous (n_agents,) array."""
     try:
         array = np.asarray(scores)
     except ValueError as error:
@@ -71,47 +62,70 @@ def check_finite(values: ArrayLike, name: str) -> Floats:
     return out
 
 
+def check_bounds(bounds: tuple[float, float], scores: ArrayLike | None = None) -> tuple[float, float]:
+    """Two finite numbers in order that no score lies outside of."""
+    pair = np.asarray(bounds)
+    if pair.shape != (2,) or pair.dtype.kind not in "iuf" or not np.isfinite(pair).all() or pair[0] >= pair[1]:
+        raise InvalidInput(f"bounds={bounds!r} are not two finite numbers in order; use for example (0.0, 1.0)")
+    if scores is not None:
+        x = check_scores(scores)
+        outside = np.flatnonzero((x < pair[0]) | (x > pair[1]))
+        if outside.size:
+            i = outside[0]
+            raise InvalidInput(f"scores[{i}]={x[i]} is outside bounds={bounds!r}; give bounds that hold")
+    return float(pair[0]), float(pair[1])
+
+
 def check_open_unit(value: float, name: str, example: float) -> float:
     """A number strictly between 0 and 1: a level, a share, a power."""
-    # bool is refused too: level=True would be read as 1.
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InvalidInput(f"{name}={value!r} is not a number; use one in (0, 1) such as {example}")
-    if not 0.0 < value < 1.0:
-        raise InvalidInput(f"{name}={value!r} is outside (0, 1); use a number such as {example}")
-    return float(value)
+    return number(name, value, "(0, 1)", f"use a number such as {example}")
 
 
 def check_half_width(value: float) -> float:
     """Half the width of an interval, above 0 and finite."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (number and 0 < value < math.inf):
+    if not (is_number(value) and 0 < value < np.inf):
         raise InvalidInput(f"half_width={value!r} is not above 0; use a width in the unit of the scores")
     return float(value)
 
 
+def check_share_asked(quantity: str) -> bool:
+    """Whether a question is about a share, and not about a mean."""
+    return choice("quantity", quantity, ("mean", "share")) == "share"
+
+
+def check_yes_or_no(scores: Floats) -> None:
+    """Refuse scores that a share cannot be made of."""
+    if not np.isin(scores, (0.0, 1.0)).all():
+        raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar instead")
+
+
 def check_count(n: int, name: str, *, at_least: int = 1) -> int:
-    """One whole number, at least ``at_least``."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise InvalidInput(f"{name}={n!r} is not a whole number; use one such as 100")
-    if n < at_least:
-        raise InvalidInput(f"{name}={n} is below {at_least}; use a whole number that is at least {at_least}")
-    return int(n)
+    """One whole number, at least ``at_least``; numbers of agents may be beyond 32 bits."""
+    return whole(name, n, at_least, 2**63 - 1)
 
 
-def check_counts(k: int | Sequence[int] | Ints, name: str = "k", *, at_least: int = 1) -> Ints:
-    """One whole number or several, at least ``at_least``, as an int64 vector."""
+def check_hits(successes: int, n: int, undefined: int) -> tuple[int, int, int]:
+    """Agents that succeeded, agents of which it is known, and further ones of which it is not."""
+    agents = check_count(n, "n")
+    hits = check_count(successes, "successes", at_least=0)
+    if hits > agents:
+        raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
+    return hits, agents, check_count(undefined, "undefined", at_least=0)
+
+
+def check_counts(k: int | Sequence[int] | Ints) -> Ints:
+    """One number of seeds or several, each at least 1, as an int64 vector."""
     array = np.atleast_1d(np.asarray(k))
     if array.dtype.kind not in "iu" or array.ndim != 1 or array.size == 0:
-        raise InvalidInput(f"{name}={k!r} is not a whole number or a vector of them; use for example [1, 3, 5, 10]")
-    if (array < at_least).any():
-        raise InvalidInput(f"{name}={k!r} holds {array.min()}; use whole numbers that are at least {at_least}")
+        raise InvalidInput(f"k={k!r} is not a whole number or a vector of them; use for example [1, 3, 5, 10]")
+    if (array < 1).any():
+        raise InvalidInput(f"k={k!r} holds {array.min()}; use whole numbers that are at least 1")
     return array.astype(np.int64)
 
 
 def check_rng(rng: Rng) -> np.random.Generator:
     """Turn a seed, a SeedSequence, a generator or None into a generator (SPEC 7)."""
-    kinds = (int, np.integer, np.random.SeedSequence, np.random.Generator)
-    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, kinds)):
+    if not (rng is None or is_whole(rng) or isinstance(rng, np.random.SeedSequence | np.random.Generator)):
         raise InvalidInput(f"rng={rng!r} is not a seed or a generator; use numpy.random.default_rng(7), for example")
     if isinstance(rng, int | np.integer) and rng < 0:
         raise InvalidInput(f"rng={rng} is negative; use a whole number >= 0")

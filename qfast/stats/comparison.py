@@ -1,23 +1,23 @@
-"""Two populations compared: difference, probability of improvement, effect size, a verdict; many tests corrected."""
+"""Two populations compared: a verdict, p-values corrected for their number, the bias of having chosen the best."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qfast.arguments import choice
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Missing, check_open_unit, check_scores
-from qfast.stats._scipy import stats
-from qfast.stats.difference import effect_size, mean_difference
-from qfast.stats.improvement import RankAnswer, rank_answer
-from qfast.stats.interval import Estimate, not_defined
-from qfast.stats.ranges import check_bounds
-from qfast.stats.undefined import Pair, about, check_pair, no_mean_of_pair
+from qfast.stats._check import Floats, Missing, check_bounds, check_open_unit, check_scores, stats
+from qfast.stats.difference import RankAnswer, effect_of_pair, mean_difference, rank_answer
+from qfast.stats.estimates import estimate_mean, mean_of
+from qfast.stats.interval import Estimate, not_defined, noted
+from qfast.stats.scores import Pair, about, check_pair, no_mean_of_pair
+from qfast.stats.shapes import normal_quantile
 from qfast.stats.words import p_text
 
-__all__ = ["Comparison", "compare", "correct"]
+__all__ = ["Comparison", "SelectionBias", "compare", "correct", "selection_bias"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Comparison:
 
     Parameters
     ----------
-    n_a, n_b : int
-        Agents of each that the answer is about: those whose score is defined (of pairs: both scores).
+    n_a, n_b, n_undefined_a, n_undefined_b : int
+        Agents of each whose score is defined (of pairs: both scores), and the others, which have none.
     paired : bool
         Whether agent i of a and agent i of b shared their random numbers.
     difference : Estimate
@@ -36,21 +36,16 @@ class Comparison:
         Probability that an agent of a does better than one of b, ties counted half; 0.5 is no difference.
     effect_size : Estimate
         Standardised difference; what it is divided by stands in its interval's method.
-    p_value : float
-        Two-sided p-value of ``test``; not corrected for other comparisons, see :func:`correct`.
-    test : str
-        Name of the test: of equal means, or by ranks where means are not defined.
-    better : {"a", "b"} or None
-        The verdict at the level of the intervals; None where there is none.
-    ahead : {"a", "b"} or None
-        Whom the number that decides puts ahead, significantly or not: the verdict of a p-value that was corrected
-        and is small enough.
+    p_value, test : float, str
+        Two-sided, not corrected for other comparisons (see :func:`correct`); of equal means, or by ranks where means
+        are not defined.
+    better, ahead : {"a", "b"} or None
+        The verdict at the level of the intervals, and whom the number that decides puts ahead, significantly or not:
+        the verdict where a corrected p-value is small enough.
     why : str
         What decided, or why nothing did.
-    n_undefined_a, n_undefined_b : int
-        Agents of each that ran and have no score (of pairs: or whose partner has none).
     dropped : bool
-        Whether these were left out of the answer (``missing="drop"``).
+        Whether agents without a score were left out of the answer (``missing="drop"``).
     """
 
     n_a: int
@@ -115,31 +110,22 @@ def compare(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations in one unit, at least two agents each.
+        In one unit, at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     paired : bool
-        True if agent i of a and agent i of b shared their random numbers: then the interval of the
-        difference and the test use the differences of pairs, and the probability of improvement is that of
-        one seed.  There is no default, because the wrong choice gives wrong intervals.
+        If True, the interval of the difference and the test use the differences of pairs, and the probability of
+        improvement is that of one seed.  There is no default, because the wrong choice gives wrong intervals.
     higher_is_better : bool, default True
-        False for outcomes such as regret; it turns the probability of improvement, not the difference.
-    level : float, default 0.95
-        Confidence level of each interval, in (0, 1).
+        It turns the probability of improvement, not the difference.
     missing : {"keep", "drop"}, default "keep"
-        Undefined scores (nan) might be anything: with ``"keep"`` there is no difference of means where there are
-        any, and a verdict only if it holds whatever they are; ``"drop"`` leaves them out (pairs as a whole), and
-        the answer says so.
+        With ``"keep"`` and undefined scores there is no difference of means, and a verdict only if it holds whatever
+        they are.
     bounds : (float, float), optional
         Numbers that no score can lie outside of; scores that are all at one of the two are yes or no.
 
     Returns
     -------
     Comparison
-        See there.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or level is outside (0, 1).
+        All of it, with the verdict in ``better``.
 
     Notes
     -----
@@ -168,13 +154,15 @@ def compare(
     ranks = rank_answer(pair, higher_is_better=higher_is_better, level=level, tested=bool(reason))
     if reason:
         difference, p_value, test = not_defined(reason, level, instead), ranks.p_value, ranks.test
+        lead = ranks.chance.value - 0.5 if ranks.chance.defined else 0.0
     else:
         difference, p_value, test = mean_difference(pair.a, pair.b, paired=paired, level=level, bounds=bounds)
-        if pair.lost:
-            interval = difference.interval
-            difference = replace(difference, interval=replace(interval, method=f"{interval.method}; {pair.about}"))
-    ahead = _ahead(difference, ranks, higher_is_better=higher_is_better)
-    excluded = difference.defined or not ranks.chance.interval.low <= 0.5 <= ranks.chance.interval.high
+        difference = noted(difference, pair.about)
+        # A difference that no float can hold has a sign all the same.
+        lead = difference.value if difference.defined else 1.0 if mean_of(pair.a) > mean_of(pair.b) else -1.0
+        lead = lead if higher_is_better else -lead
+    ahead: Literal["a", "b"] | None = None if lead == 0.0 else "a" if lead > 0 else "b"
+    excluded = not reason or not ranks.chance.interval.low <= 0.5 <= ranks.chance.interval.high
     better = ahead if p_value < 1 - level and excluded else None
     return Comparison(
         n_a=pair.a.size,
@@ -182,33 +170,24 @@ def compare(
         paired=paired,
         difference=difference,
         probability_of_improvement=ranks.chance,
-        effect_size=effect_size(a, b, paired=paired, level=level, missing=missing),
+        effect_size=effect_of_pair(pair, level),
         p_value=p_value,
         test=test,
         better=better,
         ahead=ahead,
-        why=_why(pair, difference, ranks, p_value, test, level, decided=better is not None),
+        why=_why(pair, reason, ranks, p_value, test, level, decided=better is not None),
         n_undefined_a=pair.undefined[0],
         n_undefined_b=pair.undefined[1],
         dropped=not pair.keep,
     )
 
 
-def _ahead(difference: Estimate, ranks: RankAnswer, *, higher_is_better: bool) -> Literal["a", "b"] | None:
-    if difference.defined:
-        lead = difference.value if higher_is_better else -difference.value
-    else:
-        lead = ranks.chance.value - 0.5 if ranks.chance.defined else 0.0
-    return None if lead == 0.0 else "a" if lead > 0 else "b"
-
-
-def _why(
-    pair: Pair, difference: Estimate, ranks: RankAnswer, p_value: float, test: str, level: float, *, decided: bool
-) -> str:
+def _why(pair: Pair, reason: str, ranks: RankAnswer, p_value: float, test: str, level: float, *, decided: bool) -> str:
+    """What decided: the test of means, or ranks for the reason given."""
     held = f"{test}, p {p_text(p_value)} {'<' if p_value < 1 - level else '>='} {1 - level:.2g}"
     if pair.lost and not pair.keep:
         held = f"{held}, {pair.about}"
-    if difference.defined:
+    if not reason:
         return held
     if not ranks.chance.defined:
         return ranks.chance.reason
@@ -216,10 +195,10 @@ def _why(
     side = "excludes" if not low <= 0.5 <= high else "holds"
     chance = f"the interval of the probability of improvement [{low:.3g}, {high:.3g}] {side} 1/2"
     if not pair.bounded:
-        return f"{held}; {chance}; the difference of means is {difference.reason}"
+        return f"{held}; {chance}; the difference of means is {reason}"
     if decided:
         return f"{held}; {chance}, whatever the undefined scores are"
-    return f"{chance} with undefined scores of any kind; the difference of means is {difference.reason}"
+    return f"{chance} with undefined scores of any kind; the difference of means is {reason}"
 
 
 def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floats:
@@ -258,8 +237,7 @@ def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floa
         bad = p[(p < 0) | (p > 1)][0]
         raise InvalidInput(f"p_values holds {bad}, which is outside [0, 1]; give p-values as tests return them")
     controls = {"benjamini-hochberg": "bh", "benjamini-yekutieli": "by"}
-    if method != "holm" and method not in controls:
-        raise InvalidInput(f"method={method!r} is unknown; use 'holm', " + " or ".join(map(repr, controls)))
+    choice("method", method, ("holm", *controls))
     out = np.full(given.size, np.nan)
     if p.size == 0:
         return out
@@ -271,3 +249,94 @@ def correct(p_values: Sequence[float] | Floats, *, method: str = "holm") -> Floa
     adjusted[order] = np.maximum.accumulate(np.minimum(1.0, p[order] * np.arange(p.size, 0, -1)))
     out[made] = adjusted
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionBias:
+    """What :func:`selection_bias` found.
+
+    Parameters
+    ----------
+    selected, fresh : Estimate
+        Mean of the agents by which the winner was chosen, too good on average and outside of its interval too often;
+        and of agents that had no part in the choice, unbiased and with a valid interval.
+    bias : Estimate
+        selected - fresh: what the choice alone is estimated to have added.  The best of n equal configurations is
+        flattered by about sqrt(2 ln n) standard errors of its mean, which the interval of the difference seldom tells
+        from 0: that 0 lies in it is no sign that there is no bias.
+    standardised : Estimate
+        The same in units of the spread over agents (Cohen's d).
+    detectable : float
+        The bias, in the unit of the scores, that a comparison of this size finds in four of five cases; or nan.
+    n, n_undefined, dropped : int, int, bool
+        Agents (of both) whose score is defined, those without one, and whether these were left out.
+    """
+
+    selected: Estimate
+    fresh: Estimate
+    bias: Estimate
+    standardised: Estimate
+    detectable: float
+    n: int
+    n_undefined: int
+    dropped: bool = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether the bias is told apart from 0; if not, it may be anything in its interval."""
+        return self.bias.defined and 0.0 not in self.bias.interval
+
+    def __str__(self) -> str:
+        """Print a line for each number."""
+        left_out = f"\n{about(self.n, self.n_undefined)}" if self.n_undefined and self.dropped else ""
+        unseen = f"\na bias below {self.detectable:.3g} would be missed by more than one in five comparisons like this"
+        unseen = "" if self.seen or not self.bias.defined else unseen
+        return (
+            f"where it won   {self.selected}\non fresh seeds {self.fresh}\nbias           {self.bias}\n"
+            f"in std units   {self.standardised}{unseen}{left_out}"
+        )
+
+
+def selection_bias(
+    selected: ArrayLike, fresh: ArrayLike, *, level: float = 0.95, missing: Missing = "keep"
+) -> SelectionBias:
+    """Put the winner's scores where it won beside its scores on fresh seeds.
+
+    The best of many means is best partly by luck: the larger the choice and the smaller the number of
+    agents, the more of it is luck.  Running the winner again with other seeds removes that part.
+
+    Parameters
+    ----------
+    selected, fresh : array_like, (n_agents,)
+        The winner's scores in the study that chose it and in a run with other seeds, at least two agents each;
+        ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
+
+    Returns
+    -------
+    SelectionBias
+        Both means, their difference, and how large a bias would have been seen.
+
+    Examples
+    --------
+    >>> selection_bias([5.0, 6.0, 7.0], [4.0, 5.0, 6.0]).bias.value
+    1.0
+    """
+    pair = check_pair(selected, fresh, paired=False, missing=missing)
+    first, second = (estimate_mean(x, level=level, missing=missing) for x in (pair.all_a, pair.all_b))
+    reason, instead = no_mean_of_pair(pair)
+    if reason:
+        bias, detectable = not_defined(reason, level, instead), float("nan")
+    else:
+        bias = mean_difference(pair.a, pair.b, paired=False, level=level)[0]
+        z = normal_quantile(level)
+        detectable = bias.interval.half_width * (z + float(stats.norm.isf(0.2))) / z
+    return SelectionBias(
+        selected=first,
+        fresh=second,
+        bias=bias,
+        standardised=effect_of_pair(pair, level),
+        detectable=detectable,
+        n=pair.n,
+        n_undefined=pair.lost,
+        dropped=not pair.keep,
+    )

@@ -1,23 +1,27 @@
 """Mean, interquartile mean and standard deviation over agents, each with its confidence interval.
 
-The mean and the interquartile mean say where a population is, the standard deviation how far its agents lie apart.
-Each is estimated from finitely many agents, so each has an interval, and that interval is not the spread.  Where the
-agents cannot support the level asked the interval is unbounded or carries a caution, instead of being narrower than
-it may be.
+Where the agents cannot support the level asked the interval is unbounded or carries a caution, instead of being
+narrower than it may be.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qfast.stats._check import Floats, Missing, check_missing, check_open_unit, check_scores
-from qfast.stats._scipy import special, stats
-from qfast.stats.interval import Estimate, Interval, not_defined
-from qfast.stats.ranges import check_bounds, in_range, power_of_two, rescaled
+from qfast.stats._check import (
+    Floats,
+    Missing,
+    check_bounds,
+    check_missing,
+    check_open_unit,
+    check_scores,
+    special,
+    stats,
+)
+from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
+from qfast.stats.scores import about, defined, in_range, no_mean, power_of_two, rescaled
 from qfast.stats.shapes import (
     SKEW_OF_HALL,
     TIED,
@@ -27,36 +31,29 @@ from qfast.stats.shapes import (
     hall,
     heavy_tails,
     iqm_band,
+    normal_quantile,
     skew_caution,
     skew_of_mean,
     ties_at_quartiles,
     two_values,
 )
-from qfast.stats.undefined import about, defined, no_mean
 
-__all__ = [
-    "estimate_iqm",
-    "estimate_mean",
-    "estimate_std",
-    "mean_of",
-    "mean_rounding",
-    "spread",
-]
+__all__ = ["estimate_iqm", "estimate_mean", "estimate_std", "mean_of", "mean_rounding", "spread"]
 
 
-def spread(scores: Floats, axis: int = -1) -> Floats:
-    """Sample standard deviation (divisor n - 1), exactly 0 where all scores are equal.
-
-    Rounding of the mean would otherwise turn equal scores such as 0.1 into a spread of 1e-17, and a
-    ratio to it into nonsense.
-    """
-    equal = scores.max(axis=axis) == scores.min(axis=axis)
-    return np.where(equal, 0.0, scores.std(axis=axis, ddof=1) if scores.shape[axis] > 1 else np.nan)
+def spread(scores: Floats) -> float:
+    """Sample standard deviation (divisor n - 1), exactly 0 where all scores are equal, in spite of rounding."""
+    return 0.0 if scores.max() == scores.min() else float(scores.std(ddof=1))
 
 
 def mean_of(scores: Floats) -> float:
-    """Arithmetic mean, exact where all scores are equal."""
-    return float(scores[0]) if scores.min() == scores.max() else float(scores.mean())
+    """Arithmetic mean, exact where all scores are equal; sums that no float can hold do no harm."""
+    low, high = float(scores.min()), float(scores.max())
+    if low == high:
+        return float(scores[0])
+    unit, (scaled,) = in_range(scores)
+    mean = float(scaled.mean()) * unit
+    return mean if unit == 1.0 else min(max(mean, low), high)
 
 
 def mean_rounding(*populations: Floats) -> float:
@@ -64,28 +61,15 @@ def mean_rounding(*populations: Floats) -> float:
     return 16 * float(np.finfo(np.float64).eps) * max(float(np.abs(x).mean()) for x in populations)
 
 
-def _unbounded(level: float, why: str, *, low: float = -math.inf) -> Interval:
-    return Interval(low, math.inf, level, f"unbounded: {why}")
-
-
-def _noted(estimate: Estimate, note: str) -> Estimate:
-    """Say in the interval's method how many agents the estimate is about."""
-    return replace(estimate, interval=replace(estimate.interval, method=f"{estimate.interval.method}; {note}"))
-
-
-# Scores, level and the unit of the scores to an estimate.
-_Of: TypeAlias = Callable[[Floats, float, float], Estimate]
-
-
 def _of_finite(
     scores: ArrayLike,
     level: float,
     missing: Missing,
-    of: _Of,
+    of: Callable[[Floats, float, float], Estimate],
     *,
     at_least: int = 1,
 ) -> Estimate:
-    """An estimate that needs finite scores: of those that are defined, in a range that cannot overflow."""
+    """An estimate that needs finite scores, from those that are defined, the level and the unit they come in."""
     x, level = check_scores(scores, at_least=at_least), check_open_unit(level, "level", 0.95)
     reason, instead = no_mean(x, keep=check_missing(missing))
     if reason:
@@ -93,9 +77,8 @@ def _of_finite(
     known = defined(x)
     if known.size < at_least:
         return not_defined(f"not defined: {known.size} agents have a defined score, {at_least} are needed", level)
-    scaled, unit = in_range(known)
-    estimate = rescaled(of(scaled, level, unit), unit)
-    return _noted(estimate, about(known.size, x.size - known.size)) if known.size < x.size else estimate
+    unit, (scaled,) = in_range(known)
+    return noted(rescaled(of(scaled, level, unit), unit), about(known.size, x.size - known.size))
 
 
 def estimate_mean(
@@ -107,31 +90,25 @@ def estimate_mean(
 
     Exact for normal scores.  Where skewness shows, *t* is transformed for it [1]_ and the interval is not symmetric.
     Scores of two values only (0 and 1, or the bounds) get the exact interval of Clopper and Pearson, others with
-    known bounds the one of Anderson [2]_, which is exact for every number of agents and wide.  Where the skew is too
-    strong for the number of agents, or the agents too few to show one, ``interval.caution`` says so.
+    known bounds the one of Anderson [2]_, which is exact for every number of agents and wide.
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    level : float, default 0.95
-        Confidence level in (0, 1).
+        One number an agent; ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     bounds : (float, float), optional
         Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
-    missing : {"keep", "drop"}, default "keep"
-        Undefined scores (nan) might be anything, so that with ``"keep"`` no mean is defined; ``"drop"`` leaves
-        them out, and the result says so.
 
     Returns
     -------
     Estimate
-        The mean, in the unit of the scores, and its interval; not defined where scores are infinite.  Equal
-        scores have an interval within the bounds only: nothing is known of agents that were not seen.
+        ``interval.caution`` says where the skew is too strong for the number of agents, or the agents are too few to
+        show one.  Equal scores have an interval within the bounds only: nothing is known of agents that were not seen.
 
     Raises
     ------
     InvalidInput
-        If scores are not numbers, one an agent, a score lies outside the bounds, or level is outside (0, 1).
+        As everywhere, or if a score lies outside the bounds.
 
     References
     ----------
@@ -142,14 +119,13 @@ def estimate_mean(
 
     Examples
     --------
-    >>> import numpy as np
     >>> print(estimate_mean([4.0, 5.0, 6.0, 5.0, 3.0, 5.0, 4.0, 6.0, 5.0, 7.0]))
     5 [4.17398, 5.82602] (95 %, Student's t)
     >>> estimate_mean([4.0, 5.0, 6.0, 5.0]).caution
     'fewer than 10 agents cannot show a skew, which would make it too narrow'
     >>> print(estimate_mean([1.0] * 20, bounds=(0.0, 1.0)))
     1 [0.831567, 1] (95 %, Clopper-Pearson, two values)
-    >>> print(estimate_mean([0.0, 1.0, np.inf]))
+    >>> print(estimate_mean([0.0, 1.0, float("inf")]))
     not defined: 33 % of the agents have an infinite score; use the median, quantiles or the probability of improvement
     """
     if np.asarray(scores).dtype == np.bool_:
@@ -164,67 +140,43 @@ def estimate_mean(
 
 
 def _mean(x: Floats, level: float, bounds: tuple[float, float] | None) -> Estimate:
-    mean, n = mean_of(x), x.size
+    mean, n, s = mean_of(x), x.size, spread(x)
     values = two_values(x, bounds)
     if values is not None:
         low, high = exact_share(int((x == values[1]).sum()), n, level)
         low, high = (values[0] * (1 - end) + values[1] * end for end in (low, high))
-        return _around(mean, low, high, level, "Clopper-Pearson, two values")
-    s = float(spread(x)) if n > 1 else 0.0
+        return around(mean, low, high, level, "Clopper-Pearson, two values")
     if s == 0.0 and bounds is not None:
         others = exact_share(0, n, level)[1]
         low, high = (mean * (1 - others) + bound * others for bound in bounds)
-        return _around(mean, low, high, level, f"within the bounds; {all_equal(n, level)}")
+        return around(mean, low, high, level, f"within the bounds; {all_equal(n, level)}")
     if bounds is not None:
-        low, high = anderson(x, bounds, level)
-        return _around(mean, low, high, level, "within the bounds (Anderson 1969)")
-    if n == 1:
-        return Estimate(mean, _unbounded(level, "one agent shows no spread"))
+        return around(mean, *anderson(x, bounds, level), level, "within the bounds (Anderson 1969)")
     if s == 0.0:
-        return Estimate(mean, _unbounded(level, all_equal(n, level)))
+        return unbounded(mean, level, "one agent shows no spread" if n == 1 else all_equal(n, level))
     skew, quantile = skew_of_mean(x), float(special.stdtrit(n - 1, (1 + level) / 2))
     low, high, method = hall(mean, s / math.sqrt(n), skew, quantile)
     return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, SKEW_OF_HALL)))
-
-
-def _around(value: float, low: float, high: float, level: float, method: str, caution: str = "") -> Estimate:
-    """An estimate whose interval holds it in spite of rounding."""
-    return Estimate(value, Interval(min(low, value), max(high, value), level, method, caution))
 
 
 def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
     r"""Standard deviation over agents (the spread) with Bonett's interval, which allows for non-normal scores.
 
     The textbook's :math:`\chi^2` interval is wrong for any number of agents unless the scores are normal.
-    Bonett [1]_ puts the estimated kurtosis in its place: with :math:`c = n/(n-z)` and
-    :math:`\bar\gamma_4 = n\sum(x_i-m)^4/(\sum(x_i-\bar x)^2)^2`, *m* a trimmed mean,
+    Bonett (Computational Statistics & Data Analysis 50 (2006) 775-782) puts the estimated kurtosis in its place: with
+    :math:`c = n/(n-z)` and :math:`\bar\gamma_4 = n\sum(x_i-m)^4/(\sum(x_i-\bar x)^2)^2`, *m* a trimmed mean,
 
     .. math:: \exp\bigl(\ln(c\,s^2) \pm z\,c\,\sqrt{(\bar\gamma_4-(n-3)/n)/(n-1)}\bigr)^{1/2}
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        As in :func:`estimate_mean`.
+        At least two; the rest as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------
     Estimate
-        The sample standard deviation (divisor n - 1) and its interval; unbounded below five agents and
-        where all scores are equal, not defined where scores are infinite.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two numbers, one an agent, or level is outside (0, 1).
-
-    References
-    ----------
-    .. [1] D. G. Bonett, "Approximate confidence interval for standard deviation of nonnormal distributions",
-       Computational Statistics & Data Analysis 50 (2006) 775-782.
+        With divisor n - 1; the interval is unbounded below five agents and where all scores are equal.
 
     Examples
     --------
@@ -235,9 +187,9 @@ def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
 
 
 def _std(x: Floats, level: float, _unit: float) -> Estimate:
-    n, s = x.size, float(spread(x))
+    n, s = x.size, spread(x)
     if s == 0.0:
-        return Estimate(s, _unbounded(level, all_equal(n, level), low=0.0))
+        return unbounded(s, level, all_equal(n, level), low=0.0)
     values = two_values(x)
     if values is not None:
         # s^2 = p (1 - p) (high - low)^2 is largest at 1/2.
@@ -245,10 +197,10 @@ def _std(x: Floats, level: float, _unit: float) -> Estimate:
         nearest = min(max(0.5, low), high)
         least, most = min(low * (1 - low), high * (1 - high)), nearest * (1 - nearest)
         low, high = ((values[1] - values[0]) * math.sqrt(part) for part in (least, most))
-        return _around(s, low, high, level, "Clopper-Pearson, two values")
-    z = float(stats.norm.isf((1 - level) / 2))
+        return around(s, low, high, level, "Clopper-Pearson, two values")
+    z = normal_quantile(level)
     if n < 5 or n <= z:
-        return Estimate(s, _unbounded(level, f"{n} agents are too few", low=0.0))
+        return unbounded(s, level, f"{n} agents are too few", low=0.0)
     # In units of s: fourth powers of large scores would overflow.
     scaled = (x - x.mean()) / s
     centre = stats.trim_mean(scaled, 1 / (2 * math.sqrt(n - 4)))
@@ -265,41 +217,24 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     r"""Interquartile mean: the mean of the middle half of the agents, with the interval of Tukey and McLaughlin.
 
     With :math:`g=\lfloor n/4\rfloor` agents cut from either end and :math:`s_w` the standard deviation of the
-    winsorised scores [1]_:
+    winsorised scores (Sankhya A 25 (1963) 331-352):
 
     .. math:: \bar x_{\mathrm{IQM}} \pm t_{n-2g-1}\; s_w / (\tfrac12\sqrt n)
 
-    The IQM is the aggregate of Agarwal et al. [2]_, who bootstrap its interval; the closed form agrees in
-    the limit of many agents and costs nothing at 10,000.  Both need a distribution without a jump or a gap
+    The IQM is the aggregate of Agarwal et al. (NeurIPS 2021, section 4.3), who bootstrap its interval; the closed form
+    agrees in the limit of many agents and costs nothing at 10,000.  Both need a distribution without a jump or a gap
     at its quartiles.  Where many agents share a score there, the interval comes from Kolmogorov's band around the
     distribution function, or from order statistics of the quartiles, which hold always and are wider.
 
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    level : float, default 0.95
-        Confidence level in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        As in :func:`estimate_mean`.
+        This and the others as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------
     Estimate
-        The interquartile mean and its interval; not defined where a quarter of the scores or more are infinite on
-        one side.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or level is outside (0, 1).
-
-    References
-    ----------
-    .. [1] J. W. Tukey, D. H. McLaughlin, "Less vulnerable confidence and significance procedures for location
-       based on a single sample: trimming/winsorization 1", Sankhya A 25 (1963) 331-352.
-    .. [2] R. Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice",
-       NeurIPS 2021, section 4.3.
+        Infinite scores are cut; not defined where they are a quarter or more on one side.
 
     Examples
     --------
@@ -308,7 +243,6 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
     known = np.sort(defined(x))
-    lost = x.size - known.size
     middle = known[known.size // 4 : known.size - known.size // 4]
     # Infinite scores are cut, unless they reach into the middle half.
     finite = np.isfinite(middle).all()
@@ -316,8 +250,7 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     if reason:
         return not_defined(reason, level, instead)
     unit = power_of_two(known[np.isfinite(known)])
-    estimate = rescaled(_iqm(known / unit, level), unit)
-    return _noted(estimate, about(known.size, lost)) if lost else estimate
+    return noted(rescaled(_iqm(known / unit, level), unit), about(known.size, x.size - known.size))
 
 
 def _iqm(x: Floats, level: float) -> Estimate:
@@ -326,14 +259,14 @@ def _iqm(x: Floats, level: float) -> Estimate:
     middle = x[cut : n - cut]
     iqm = mean_of(middle)
     if n == 1:
-        return Estimate(iqm, _unbounded(level, "one agent shows no spread"))
-    error = float(spread(np.clip(x, middle[0], middle[-1]))) / (0.5 * math.sqrt(n))
+        return unbounded(iqm, level, "one agent shows no spread")
+    error = spread(np.clip(x, middle[0], middle[-1])) / (0.5 * math.sqrt(n))
     tied = error == 0.0 or ties_at_quartiles(x)
     band = iqm_band(x, level) if tied else None
     if band is not None:
-        return _around(iqm, band[0], band[1], level, band[2])
+        return around(iqm, band[0], band[1], level, band[2])
     if error == 0.0:
-        return Estimate(iqm, _unbounded(level, "the middle half of few agents have one score"))
+        return unbounded(iqm, level, "the middle half of few agents have one score")
     half = float(special.stdtrit(n - 2 * cut - 1, (1 + level) / 2)) * error
     caution = TIED if tied else skew_caution(0.0, n)
     return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t", caution))

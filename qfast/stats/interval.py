@@ -1,20 +1,19 @@
 """Numbers that say how sure they are: an interval names its level and the way it was made."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Estimate", "Interval", "ToleranceInterval", "not_defined"]
+__all__ = ["Estimate", "Interval", "ToleranceInterval", "around", "not_defined", "noted", "unbounded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A confidence interval: it holds the true value in a share ``level`` of all studies.
 
-    It speaks about the *uncertainty* of one number (a mean, a median, a share) and shrinks with the number
-    of agents.  The *spread* over agents is a property of the learner and does not; it is described by a
-    standard deviation, by quantiles and by a :class:`ToleranceInterval`.
+    It is about the uncertainty of one number and shrinks with the number of agents.  The spread over agents is a
+    property of the learner and does not: a standard deviation, quantiles and a :class:`ToleranceInterval` describe it.
 
     Parameters
     ----------
@@ -25,8 +24,7 @@ class Interval:
     method : str
         How the ends were found.
     caution : str, default ""
-        Why the interval may hold the truth less often than its level says, where the scores give reason to
-        think so; else empty.
+        Why the scores give reason to think that it holds the truth less often than its level says; else empty.
 
     Raises
     ------
@@ -75,13 +73,11 @@ class Estimate:
     Parameters
     ----------
     value : float
-        The estimate, in the unit of the scores; nan where it is not defined.
+        In the unit of the scores; nan where it is not defined.
     interval : Interval
         Its confidence interval; from ``-inf`` to ``inf`` where the number is not defined.
-    reason : str, default ""
-        Why it is not defined, such as ``"not defined: 12 % of the agents have an infinite score"``; empty where it is.
-    instead : str, default ""
-        What to use instead.
+    reason, instead : str, default ""
+        Why it is not defined, and what to use instead; empty where it is.
 
     Examples
     --------
@@ -107,12 +103,7 @@ class Estimate:
         return self.interval.caution
 
     def reason_for(self, noun: str) -> str:
-        """Say the reason of a quantity that has a name.
-
-        Parameters
-        ----------
-        noun : str
-            Its name, such as ``"regret"``.
+        """Say the reason of a quantity that has a name, such as ``"regret"``.
 
         Examples
         --------
@@ -136,21 +127,35 @@ def not_defined(reason: str, level: float, instead: str = "") -> Estimate:
     return Estimate(math.nan, Interval(-math.inf, math.inf, level, "not defined"), reason, instead)
 
 
+def unbounded(value: float, level: float, why: str, *, low: float = -math.inf) -> Estimate:
+    """Make an estimate of which nothing else is known."""
+    return Estimate(value, Interval(low, math.inf, level, f"unbounded: {why}"))
+
+
+def around(value: float, low: float, high: float, level: float, method: str) -> Estimate:
+    """Make an estimate whose interval holds it in spite of rounding."""
+    return Estimate(value, Interval(min(low, value), max(high, value), level, method))
+
+
+def noted(estimate: Estimate, note: str) -> Estimate:
+    """Append to an estimate's method, such as how many agents it is about; an empty note changes nothing."""
+    if not (note and estimate.defined):
+        return estimate
+    return replace(estimate, interval=replace(estimate.interval, method=f"{estimate.interval.method}; {note}"))
+
+
 @dataclass(frozen=True, slots=True)
 class ToleranceInterval:
     """A range that holds at least a share ``content`` of all agents, with confidence ``confidence``.
 
-    This is a statement about the spread over agents, present and future; it does not shrink to a point as
-    agents are added.
+    It is about the spread over agents, present and future, and does not shrink to a point as agents are added.
 
     Parameters
     ----------
     low, high : float
         The ends, both included, in the unit of the scores; ``-inf`` and ``inf`` where the agents are too few.
-    content : float
-        Share of the population that lies between the ends, in (0, 1).
-    confidence : float
-        Probability, over studies, that at least ``content`` lies there, in (0, 1).
+    content, confidence : float
+        Share of the population between the ends, and the probability, over studies, that it lies there, in (0, 1).
     method : str
         How the ends were found.
 

@@ -1,22 +1,20 @@
-"""What ranks alone give: quantiles, shares and tolerance intervals, exact for every distribution and number of agents.
+"""What ranks alone give: quantiles, shares, tolerance intervals, profiles; exact for every distribution and number.
 
 Infinite scores are ranked as any others, and undefined ones may be anything: the intervals hold all the same.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Missing, check_count, check_missing, check_open_unit, check_scores
-from qfast.stats._scipy import stats
-from qfast.stats.interval import Estimate, Interval, ToleranceInterval, not_defined
-from qfast.stats.ranges import in_range
+from qfast.stats._check import Floats, Missing, check_finite, check_hits, check_open_unit, check_scores, stats
+from qfast.stats.interval import Estimate, ToleranceInterval, around, not_defined, noted
+from qfast.stats.scores import NO_SCORES, WHATEVER, in_range, ranked
 from qfast.stats.shapes import exact_share
-from qfast.stats.undefined import about, defined, fill
 
-__all__ = ["estimate_quantile", "estimate_share", "tolerance_interval"]
+__all__ = ["Profile", "estimate_quantile", "estimate_share", "performance_profile", "tolerance_interval"]
 
 
 def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
@@ -30,25 +28,17 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missi
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
+        This and the others as everywhere in :mod:`qfast.stats`.
     p : float
         Which quantile, in (0, 1).
     level : float, default 0.95
-        Confidence level in (0, 1); half of the rest on either side.
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the quantile is that of the defined scores, and its interval holds whatever the
-        undefined ones (nan) are; ``"drop"`` leaves them out.
+        Half of the rest lies on either side.
 
     Returns
     -------
     Estimate
-        The quantile (linear between neighbouring agents) and its interval, whose ends are scores of agents,
-        or infinite where there are too few agents on that side.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or p or level is outside (0, 1).
+        Linear between neighbouring agents.  The ends are scores of agents, or infinite where there are too few agents
+        on that side.
 
     Examples
     --------
@@ -56,31 +46,23 @@ def estimate_quantile(scores: ArrayLike, p: float, *, level: float = 0.95, missi
     50.5 [40, 61] (95 %, order statistics)
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    p, keep = check_open_unit(p, "p", 0.5), check_missing(missing)
-    known = np.sort(defined(x))
-    lost = x.size - known.size
-    if known.size == 0:
-        return not_defined("not defined: no agent has a defined score", level)
-    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if lost and keep else (known, known)
-    value = _quantile_of(known, p)
-    # The ranks of the ends: those of the scores 1, 2, ..., n.
-    n = lowest.size
-    found = stats.quantile_test(np.arange(1, n + 1), q=1, p=p).confidence_interval(level)
-    # SciPy says nan where no order statistic lies far enough out.
-    few = math.isnan(found.low) or math.isnan(found.high)
-    low = -math.inf if math.isnan(found.low) else float(lowest[int(found.low) - 1])
-    high = math.inf if math.isnan(found.high) else float(highest[int(found.high) - 1])
-    method = f"order statistics; {n} agents are too few for both ends" if few else "order statistics"
-    if lost:
-        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
-    interval = Interval(min(low, value), max(high, value), level, method) if value == value else None  # noqa: PLR0124
-    if interval is None:
+    p, found = check_open_unit(p, "p", 0.5), ranked(x, missing)
+    if found.known.size == 0:
+        return not_defined(NO_SCORES, level)
+    value = _quantile_of(found.known, p)
+    if math.isnan(value):
         return not_defined("not defined: it lies between -inf and inf", level)
-    return Estimate(value, interval)
+    # The ranks of the ends: those of the scores 1, 2, ..., n; nan where no order statistic lies far enough out.
+    ranks = stats.quantile_test(np.arange(1, found.n + 1), q=1, p=p).confidence_interval(level)
+    few = math.isnan(ranks.low) or math.isnan(ranks.high)
+    low = -math.inf if math.isnan(ranks.low) else float(found.lowest[int(ranks.low) - 1])
+    high = math.inf if math.isnan(ranks.high) else float(found.highest[int(ranks.high) - 1])
+    method = f"order statistics; {found.n} agents are too few for both ends" if few else "order statistics"
+    return noted(around(value, low, high, level, method), found.note)
 
 
 def _quantile_of(x: Floats, p: float) -> float:
-    """Quantile of sorted scores, linear between neighbours; infinite scores stay infinite."""
+    """Quantile of sorted scores, linear between neighbours; infinite scores stay infinite, nan between both."""
     place = p * (x.size - 1)
     below = min(int(place), x.size - 1)
     low, high = float(x[below]), float(x[min(below + 1, x.size - 1)])
@@ -88,7 +70,7 @@ def _quantile_of(x: Floats, p: float) -> float:
         return low
     if math.isinf(low) or math.isinf(high):
         return low + high
-    pair, unit = in_range(x[below : below + 2])
+    unit, (pair,) = in_range(x[below : below + 2])
     return float(np.quantile(pair, place - below)) * unit
 
 
@@ -96,8 +78,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     """Share of agents for which something holds, with the exact interval of Clopper and Pearson.
 
     It holds the truth at least as often as its level says, for every share and every number of agents, and does not
-    collapse when none or all succeed (C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413;
-    ``scipy.stats.binomtest``).
+    collapse when none or all succeed (Biometrika 26 (1934) 404-413; ``scipy.stats.binomtest``).
 
     Parameters
     ----------
@@ -106,7 +87,7 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     n : int
         Agents of which it is known, at least 1.
     level : float, default 0.95
-        Confidence level in (0, 1).
+        As everywhere in :mod:`qfast.stats`.
     undefined : int, default 0
         Further agents of which it is not known: the interval holds whatever they did.
 
@@ -118,23 +99,17 @@ def estimate_share(successes: int, n: int, *, level: float = 0.95, undefined: in
     Raises
     ------
     InvalidInput
-        If the counts are not whole numbers with 0 <= successes <= n and n >= 1, or level is outside (0, 1).
+        If these are not whole numbers with 0 <= successes <= n and n >= 1.
 
     Examples
     --------
     >>> print(estimate_share(10_000, 10_000))
     1 [0.999631, 1] (95 %, Clopper-Pearson)
     """
-    agents = check_count(n, "n")
-    hits = check_count(successes, "successes", at_least=0)
+    hits, agents, unknown = check_hits(successes, n, undefined)
     level = check_open_unit(level, "level", 0.95)
-    if hits > agents:
-        raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
-    unknown = check_count(undefined, "undefined", at_least=0)
     low, high = (exact_share(k, agents + unknown, level)[end] for end, k in enumerate((hits, hits + unknown)))
-    method = "Clopper-Pearson; whatever the undefined scores are" if unknown else "Clopper-Pearson"
-    share = hits / agents
-    return Estimate(share, Interval(min(low, share), max(high, share), level, method))
+    return noted(around(hits / agents, low, high, level, "Clopper-Pearson"), WHATEVER if unknown else "")
 
 
 def tolerance_interval(
@@ -150,43 +125,104 @@ def tolerance_interval(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number an agent, any unit.
-    content : float, default 0.9
-        Share of the population, in (0, 1).
-    confidence : float, default 0.95
-        Probability that the range holds it, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` the range holds whatever the undefined scores (nan) are; ``"drop"`` leaves them out.
+        This and ``missing`` as everywhere in :mod:`qfast.stats`.
+    content, confidence : float, default 0.9 and 0.95
+        Share of the population, and the probability that the range holds it, in (0, 1).
 
     Returns
     -------
     ToleranceInterval
         Its ends are scores of agents; infinite where the agents are too few (46 for 0.9 and 0.95).
 
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, one an agent, or content or confidence is outside (0, 1).
-
     Examples
     --------
     >>> print(tolerance_interval(range(1, 101)))
     [2, 99] holds at least 90 % of the agents, with confidence 95 % (order statistics, Wilks 1941)
     """
-    x = check_scores(scores)
-    content = check_open_unit(content, "content", 0.9)
-    confidence = check_open_unit(confidence, "confidence", 0.95)
-    known = defined(x)
-    lost = x.size - known.size
-    keep = check_missing(missing) and lost > 0
-    lowest, highest = (np.sort(fill(x, end)) for end in (-math.inf, math.inf)) if keep else 2 * (np.sort(known),)
+    x, content = check_scores(scores), check_open_unit(content, "content", 0.9)
+    confidence, found = check_open_unit(confidence, "confidence", 0.95), ranked(x, missing)
     # P(share >= content) = P(Binomial(n, content) <= n - 2r), see the reference.
-    n = lowest.size
-    r = int(n - stats.binom.ppf(confidence, n, content)) // 2 if n else 0
+    r = int(found.n - stats.binom.ppf(confidence, found.n, content)) // 2 if found.n else 0
     if r == 0:
-        why = f"unbounded: {n} agents are too few"
+        why = f"unbounded: {found.n} agents are too few"
         return ToleranceInterval(-math.inf, math.inf, content, confidence, why)
-    method = "order statistics, Wilks 1941"
-    if lost:
-        method += "; whatever the undefined scores are" if keep else f"; {about(known.size, lost)}"
-    return ToleranceInterval(float(lowest[r - 1]), float(highest[-r]), content, confidence, method)
+    method = f"order statistics, Wilks 1941{'; ' if found.note else ''}{found.note}"
+    return ToleranceInterval(float(found.lowest[r - 1]), float(found.highest[-r]), content, confidence, method)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """Share of agents above each threshold, with a band that holds the whole curve.
+
+    Parameters
+    ----------
+    thresholds, share, low, high : ndarray, float64 (n_thresholds,)
+        The thresholds as given, in the unit of the scores; the share of agents with a score above each, and the ends
+        of its band, in [0, 1].
+    n, n_undefined : int
+        Agents whose score is defined, which ``share`` is about, and those without one.  The band holds whatever the
+        scores of these are, unless they were dropped.
+    level : float
+        Probability that the band holds the true profile at all thresholds at once.
+    method : str
+        How the band was made.
+    """
+
+    thresholds: Floats
+    share: Floats
+    low: Floats
+    high: Floats
+    n: int
+    level: float
+    method: str
+    n_undefined: int = 0
+
+
+def performance_profile(
+    scores: ArrayLike, thresholds: ArrayLike | None = None, *, level: float = 0.95, missing: Missing = "keep"
+) -> Profile:
+    r"""Share of agents that score above a threshold, for many thresholds (a run-score distribution).
+
+    .. math:: \hat F(\tau) = \frac1n\sum_i [x_i > \tau], \qquad \hat F(\tau) \pm \sqrt{\ln(2/(1-\text{level}))/2n}
+
+    as defined by Agarwal et al. (NeurIPS 2021, section 4.2).  They bootstrap each threshold by itself; the band
+    here is the one of Dvoretzky, Kiefer and Wolfowitz with Massart's constant (Annals of Probability 18
+    (1990) 1269-1283): it holds the whole curve at once, for every distribution and every *n*.
+
+    Parameters
+    ----------
+    scores : array_like, (n_agents,)
+        This and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
+    thresholds : array_like, (n_thresholds,), optional
+        Where to evaluate the profile, finite; by default at every distinct finite score, which is where it steps.
+
+    Returns
+    -------
+    Profile
+        The thresholds with the share above each and its band.
+
+    Examples
+    --------
+    >>> performance_profile([1.0, 2.0, 2.0, 6.0], [0.0, 1.0, 2.0, 6.0]).share.tolist()
+    [1.0, 0.75, 0.25, 0.0]
+    """
+    x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
+    found = ranked(x, missing)
+    known, n = found.known, found.known.size
+    tau = np.unique(known[np.isfinite(known)]) if thresholds is None else check_finite(thresholds, "thresholds")
+
+    def above(ordered: Floats) -> Floats:
+        return np.asarray((ordered.size - np.searchsorted(ordered, tau, "right")) / max(ordered.size, 1))
+
+    half = math.sqrt(math.log(2 / (1 - level)) / (2 * max(found.n, 1)))
+    method = "Dvoretzky-Kiefer-Wolfowitz-Massart, simultaneous"
+    return Profile(
+        thresholds=tau,
+        share=above(known) if n else np.full(tau.size, np.nan),
+        low=np.maximum(above(found.lowest) - half, 0.0),
+        high=np.minimum(above(found.highest) + half, 1.0),
+        n=n,
+        level=level,
+        method=f"{method}{'; ' if found.note else ''}{found.note}",
+        n_undefined=x.size - n,
+    )

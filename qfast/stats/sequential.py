@@ -1,25 +1,32 @@
 """Intervals that may be looked at after every block of agents, and the stopping rule built on them.
 
-An ordinary 95 % interval holds the truth in 95 % of studies that look once.  Who looks again and again and
-stops when the interval is narrow, or excludes something, is misled more often.  A *confidence sequence*
-holds the truth at all looks at once with the level stated, so that one may stop at any of them, for any reason.
+An ordinary 95 % interval holds the truth in 95 % of studies that look once.  Who looks again and again and stops when
+the interval is narrow, or excludes something, is misled more often.  A *confidence sequence* holds the truth at all
+looks at once, so that one may stop at any of them, for any reason.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import check_count, check_half_width, check_open_unit, check_scores
-from qfast.stats._scipy import special
+from qfast.stats._check import (
+    check_bounds,
+    check_count,
+    check_half_width,
+    check_hits,
+    check_open_unit,
+    check_scores,
+    check_share_asked,
+    check_yes_or_no,
+    special,
+)
 from qfast.stats.estimates import mean_of, spread
-from qfast.stats.interval import Estimate, Interval, not_defined
-from qfast.stats.ranges import check_bounds, in_range, rescaled
+from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
+from qfast.stats.scores import NO_SCORES, WHATEVER, defined, fill, in_range, no_mean, rescaled
 from qfast.stats.shapes import SKEW_OF_HALL, skew_caution, skew_of_mean
-from qfast.stats.undefined import defined, fill, no_mean
 
 __all__ = ["Look", "PrecisionRule", "anytime_bounded_mean", "anytime_mean", "anytime_share"]
 
@@ -46,7 +53,7 @@ def anytime_mean(
     scores : array_like, (n_agents,)
         All agents seen so far, in any order, any unit.
     level : float, default 0.95
-        Probability that the interval holds the mean at every look from ``first_look`` on.
+        Probability that the interval holds the mean at every look from ``first_look`` on, in (0, 1).
     first_look : int, default 100
         Below this many agents the interval is unbounded.  Fix it before the first look.
     tune_at : int, default 10_000
@@ -56,14 +63,8 @@ def anytime_mean(
     Returns
     -------
     Estimate
-        The mean and its interval; unbounded, too, while all scores are equal, because scores without
-        any spread give nothing to go by (``anytime_bounded_mean`` does, with bounds).  Not defined while scores
-        are infinite or undefined (nan).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, or an option is out of its range.
+        Unbounded, too, while all scores are equal, because scores without any spread give nothing to go by
+        (``anytime_bounded_mean`` does, with bounds).  Not defined while scores are infinite or undefined.
 
     Examples
     --------
@@ -76,14 +77,13 @@ def anytime_mean(
     reason, instead = no_mean(x, keep=True)
     if reason:
         return not_defined(reason, level, instead)
-    x, unit = in_range(x)
+    unit, (x,) = in_range(x)
     start = check_count(first_look, "first_look", at_least=2)
     tuned = check_count(tune_at, "tune_at")
-    n, mean, alpha = x.size, mean_of(x), 1 - level
-    s = float(spread(x)) if n > 1 else 0.0
+    n, mean, alpha, s = x.size, mean_of(x), 1 - level, spread(x)
     if n < start or s == 0.0:
-        why = f"unbounded: {n} agents, first look at {start}" if n < start else f"unbounded: all {n} scores are equal"
-        return rescaled(Estimate(mean, Interval(-math.inf, math.inf, level, why)), unit)
+        why = f"{n} agents, first look at {start}" if n < start else f"all {n} scores are equal"
+        return rescaled(unbounded(mean, level, why), unit)
     rho2 = (-float(special.lambertw(-(alpha**2) / math.e, -1).real) - 1) / tuned
     # log of sqrt(n rho^2 + 1) / alpha.
     excess = math.log1p(n * rho2) / 2 - math.log(alpha)
@@ -107,41 +107,26 @@ def anytime_share(successes: int, n: int, *, level: float = 0.95, undefined: int
 
     Parameters
     ----------
-    successes : int
-        Agents for which it holds, in 0..n.
-    n : int
-        Agents seen so far of which it is known, at least 1.
+    successes, n, undefined : int
+        Of the agents seen so far, as in :func:`estimate_share`.
     level : float, default 0.95
-        Probability that the interval holds the share at every look.
-    undefined : int, default 0
-        Further agents of which it is not known: the interval holds whatever they did.
+        Probability that the interval holds the share at every look, in (0, 1).
 
     Returns
     -------
     Estimate
         The share and its interval, both in [0, 1].
 
-    Raises
-    ------
-    InvalidInput
-        If the counts are not whole numbers with 0 <= successes <= n and n >= 1, or level is outside (0, 1).
-
     Examples
     --------
     >>> print(anytime_share(9_000, 10_000))
     0.9 [0.887714, 0.911451] (95 %, exact confidence sequence, beta mixture)
     """
-    agents = check_count(n, "n")
-    hits = check_count(successes, "successes", at_least=0)
+    hits, agents, unknown = check_hits(successes, n, undefined)
     level = check_open_unit(level, "level", 0.95)
-    if hits > agents:
-        raise InvalidInput(f"successes={hits} is above n={agents}; count the successes among the n agents")
-    unknown = check_count(undefined, "undefined", at_least=0)
     low, high = (_share_end(k, agents + unknown, level, end) for k, end in ((hits, 0.0), (hits + unknown, 1.0)))
-    method = "exact confidence sequence, beta mixture"
-    if unknown:
-        method += "; whatever the undefined scores are"
-    return Estimate(hits / agents, Interval(low, high, level, method))
+    interval = Interval(low, high, level, "exact confidence sequence, beta mixture")
+    return noted(Estimate(hits / agents, interval), WHATEVER if unknown else "")
 
 
 def _share_end(hits: int, n: int, level: float, end: float) -> float:
@@ -152,17 +137,12 @@ def _share_end(hits: int, n: int, level: float, end: float) -> float:
     # The log-likelihood may fall this far below; it is concave in p with its maximum at the share.
     floor = float(special.betaln(hits + 0.5, n - hits + 0.5) - special.betaln(0.5, 0.5)) + math.log(1 - level)
 
-    def inside(p: float) -> bool:
-        return float(special.xlogy(hits, p) + special.xlog1py(n - hits, -p)) > floor
-
-    return _last_outside(inside, end, share)
-
-
-def _last_outside(inside: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Bisect between a point outside and one inside; the end outside is returned, to be on the safe side."""
+    # Bisect between the end, outside, and the share, inside; what is outside is returned, to be on the safe side.
+    outer, inner = end, share
     for _ in range(60):
         middle = (outer + inner) / 2
-        outer, inner = (outer, middle) if inside(middle) else (middle, inner)
+        inside = float(special.xlogy(hits, middle) + special.xlog1py(n - hits, -middle)) > floor
+        outer, inner = (outer, middle) if inside else (middle, inner)
     return outer
 
 
@@ -186,19 +166,14 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     scores : array_like, (n_agents,)
         All agents seen so far in the order in which they were run; the order matters.
     bounds : (float, float)
-        Numbers that no score can lie outside of, by the problem's definition, not by what was seen.
+        Two finite numbers that no score can lie outside of, by the problem's definition, not by what was seen.
     level : float, default 0.95
-        Probability that the interval holds the mean at every look.
+        Probability that the interval holds the mean at every look, in (0, 1).
 
     Returns
     -------
     Estimate
         The mean of the scores and the interval, both within the bounds.
-
-    Raises
-    ------
-    InvalidInput
-        If the bounds are not two finite numbers in order, a score lies outside, or level is outside (0, 1).
 
     Examples
     --------
@@ -209,11 +184,11 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     low, high = check_bounds(bounds, x)
     known = defined(x)
     if known.size == 0:
-        return not_defined("not defined: no agent has a defined score", level)
+        return not_defined(NO_SCORES, level)
     if known.size < x.size:
         # Undefined scores lie within the bounds, too.
         first, last = (anytime_bounded_mean(fill(x, end), bounds, level=level).interval for end in (low, high))
-        method = f"{first.method}; whatever the undefined scores are"
+        method = f"{first.method}; {WHATEVER}"
         return Estimate(mean_of(known), Interval(first.low, last.high, level, method))
     # Halves: the width of bounds near 1e308 is no float.
     y = (x / 2 - low / 2) / (high / 2 - low / 2)
@@ -230,13 +205,8 @@ def anytime_bounded_mean(scores: ArrayLike, bounds: tuple[float, float], *, leve
     centre, half = float((bet * y).sum()) / total, (stake + float(cost.sum())) / total
     shares = [min(max(centre + sign * half, 0.0), 1.0) for sign in (-1, 1)]
     ends = [low * (1 - share) + high * share for share in shares]
-    scaled, unit = in_range(x)
-    value = mean_of(scaled) * unit
     # The centre is a weighted mean; the plain one is reported and kept inside, which only widens.
-    interval = Interval(
-        min(ends[0], value), max(ends[1], value), level, "exact confidence sequence, empirical Bernstein"
-    )
-    return Estimate(value, interval)
+    return around(mean_of(x), ends[0], ends[1], level, "exact confidence sequence, empirical Bernstein")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +215,12 @@ class Look:
 
     Parameters
     ----------
-    n : int
-        Agents seen whose score is defined.
+    n, n_undefined : int
+        Agents seen whose score is defined, and those without one.
     estimate : Estimate
         The quantity with its interval, valid although one looks repeatedly.
     narrow_enough : bool
         Whether its half-width is at most the one asked for.
-    n_undefined : int
-        Agents seen that ran and have no score.
     """
 
     n: int
@@ -279,11 +247,6 @@ class PrecisionRule:
     first_look, tune_at : int
         See :func:`anytime_mean`; used for a mean without bounds only.
 
-    Raises
-    ------
-    InvalidInput
-        If an option is out of its range.
-
     Examples
     --------
     >>> import numpy as np
@@ -306,14 +269,13 @@ class PrecisionRule:
     def __post_init__(self) -> None:
         """Refuse options that are out of their range."""
         check_half_width(self.half_width)
-        if self.quantity not in ("mean", "share"):
-            raise InvalidInput(f"quantity={self.quantity!r} is unknown; use 'mean' or 'share'")
+        share = check_share_asked(self.quantity)
         check_open_unit(self.level, "level", 0.95)
         check_count(self.first_look, "first_look", at_least=2)
         check_count(self.tune_at, "tune_at")
         if self.bounds is not None:
             check_bounds(self.bounds)
-            if self.quantity == "share":
+            if share:
                 raise InvalidInput(f"bounds={self.bounds!r} are given, but a share lies in (0, 1); leave them out")
 
     def look(self, scores: ArrayLike) -> Look:
@@ -322,12 +284,10 @@ class PrecisionRule:
         known = defined(x)
         lost = x.size - known.size
         if self.quantity == "share":
-            if not np.isin(known, (0.0, 1.0)).all():
-                raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar")
+            check_yes_or_no(known)
+            estimate = not_defined(NO_SCORES, self.level)
             if known.size:
                 estimate = anytime_share(int(known.sum()), known.size, level=self.level, undefined=lost)
-            else:
-                estimate = not_defined("not defined: no agent has a defined score", self.level)
         elif self.bounds is not None:
             estimate = anytime_bounded_mean(x, self.bounds, level=self.level)
         else:

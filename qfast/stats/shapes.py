@@ -1,32 +1,20 @@
 """What the shape of scores does to intervals: skew, heavy tails, ties and two values; and the words that warn of it.
 
-Rules are computed from the scores and were set by simulation: where one is silent, nominal 95 % are at least 93 % in
-most studies; the table stands in the package's documentation.
+The rules were set by simulation: where one is silent, nominal 95 % are at least 93 % in most studies (README.md).
 """
 
 import math
 
 import numpy as np
 
-from qfast.stats._check import Floats
-from qfast.stats._scipy import special, stats
+from qfast.stats._check import Floats, special, stats
 from qfast.stats.words import percent
 
 __all__ = [
-    "SKEW_OF_EFFECT",
-    "SKEW_OF_HALL",
-    "TIED",
-    "all_equal",
-    "anderson",
-    "exact_share",
-    "hall",
-    "heavy_tails",
-    "iqm_band",
-    "skew_caution",
-    "skew_of_mean",
-    "ties_at_quartiles",
+    "SKEW_OF_EFFECT", "SKEW_OF_HALL", "TIED", "all_equal", "anderson", "exact_share", "hall", "heavy_tails",
+    "iqm_band", "normal_quantile", "share_interval", "skew_caution", "skew_of_mean", "third", "ties_at_quartiles",
     "two_values",
-]
+]  # fmt: skip
 
 # Below this many agents neither a skew nor a tail can be seen.
 _FEW = 10
@@ -41,12 +29,31 @@ _SKEW_OF_T, SKEW_OF_HALL = 0.1, 0.25
 SKEW_OF_WELCH, SKEW_OF_EFFECT = 0.2, 0.13
 
 
+def normal_quantile(level: float) -> float:
+    """Half the width, in standard errors, of a two-sided interval of the normal distribution."""
+    return float(stats.norm.isf((1 - level) / 2))
+
+
 def exact_share(hits: float, n: float, level: float) -> tuple[float, float]:
     """Ends of the interval of Clopper and Pearson: exact for every n, never of width zero."""
     tail = (1 - level) / 2
     low = 0.0 if hits <= 0 else float(special.betaincinv(hits, n - hits + 1, tail))
     high = 1.0 if hits >= n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
     return low, high
+
+
+def share_interval(
+    share: Floats | float, n: int, level: float = 0.95, ties: Floats | float = 0.0
+) -> tuple[Floats, Floats]:
+    """Ends of Wilson's interval (1927) for shares of n agents, of which so many ties count one half.
+
+    Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2); its width is never zero.
+    """
+    p = np.asarray(share, dtype=np.float64)
+    c = normal_quantile(level) ** 2 / n
+    centre, half = 2 * p + c, np.sqrt(c * (4 * p * (1 - p) - ties / n + c))
+    low, high = ((centre + sign * half) / (2 * (1 + c)) for sign in (-1, 1))
+    return np.minimum(np.maximum(low, 0.0), p), np.maximum(np.minimum(high, 1.0), p)
 
 
 def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
@@ -90,11 +97,9 @@ def skew_caution(skew: float, n: int, most: float = SKEW_OF_WELCH) -> str:
 
 
 def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[float, float, str]:
-    """Ends of an interval for a mean with that standard error and skewness, and the method's name.
+    """Ends of an interval for a mean with that standard error and skewness, and the method's name: Hall (1992).
 
-    P. Hall, "On the removal of skewness by transformation", Journal of the Royal Statistical Society B 54 (1992)
-    221-228: t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c; it is monotone, and
-    turned around here.
+    t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c; it is turned around here.
     """
     if abs(skew) <= _SKEW_OF_T:
         return centre - quantile * error, centre + quantile * error, "Student's t"
@@ -105,8 +110,7 @@ def hall(centre: float, error: float, skew: float, quantile: float) -> tuple[flo
 def heavy_tails(kurtosis: float, scaled: Floats) -> str:
     """Words of warning where the interval of a standard deviation fails; else empty.
 
-    A kurtosis that grows with the number of agents, or hangs on one agent, is that of a population in which it (or a
-    still higher moment) does not settle.
+    A kurtosis that grows with the number of agents, or hangs on one of them, does not settle.
     """
     n = scaled.size
     if n < _FEW:
@@ -116,23 +120,24 @@ def heavy_tails(kurtosis: float, scaled: Floats) -> str:
     return HEAVY if one_agent or kurtosis > max(3.7, 0.38 * math.sqrt(n)) else ""
 
 
+def _weights(n: int, start: float, stop: float) -> Floats:
+    """How much of each of n sorted scores lies between two shares of the agents, (n,)."""
+    return np.diff(np.clip(np.arange(n + 1) / n, start, stop))
+
+
 def anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[float, float]:
     """Ends for the mean of bounded scores, exact for every n: Anderson 1969.
 
-    The distribution function lies within a one-sided band on either side, so that at worst that share of the agents
-    moves from one end to the other bound.
+    At worst, the share of the agents by which a one-sided band is wide moves from one end to the other bound.
     """
     x = np.sort(x)
     band = float(stats.ksone.isf((1 - level) / 2, x.size))
-    weights = np.diff(np.clip(np.arange(x.size + 1) / x.size, band, 1.0))
+    weights = _weights(x.size, band, 1.0)
     return bounds[0] * band + float(weights @ x[::-1]), bounds[1] * band + float(weights @ x)
 
 
 def ties_at_quartiles(x: Floats) -> bool:
-    """Whether a score that many agents share begins or ends near a quartile (scores sorted).
-
-    There the mean of the middle half is no smooth function of the scores.
-    """
+    """Whether many agents (scores sorted) share a score that begins or ends near a quartile: the IQM jumps there."""
     starts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
     counts = np.diff(np.concatenate([starts, [x.size]]))
     many = counts >= max(2, 0.05 * x.size)
@@ -145,8 +150,7 @@ def ties_at_quartiles(x: Floats) -> bool:
 def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
     """Ends for the IQM of sorted scores that hold for every distribution, and the method; None for too few agents.
 
-    From the band of Kolmogorov around the distribution function, or, where that is too wide, from order statistics
-    below and above the quartiles.
+    From Kolmogorov's band around the distribution function, or, where that is too wide, from order statistics.
     """
     n = x.size
     band = float(stats.kstwo.isf(1 - level, n))
@@ -164,7 +168,7 @@ def iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
 
 def _mean_between(x: Floats, start: float, stop: float) -> float:
     """Mean of the quantiles from one share of the agents to another (scores sorted), exact where they are equal."""
-    weights = np.diff(np.clip(np.arange(x.size + 1) / x.size, start, stop))
+    weights = _weights(x.size, start, stop)
     inside = weights > 0
     part = x[inside]
     return float(part[0]) if part[0] == part[-1] else float(weights[inside] @ part) / (stop - start)

@@ -7,17 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Missing, check_half_width, check_missing, check_open_unit, check_scores
-from qfast.stats._scipy import special, stats
+from qfast.stats._check import (
+    Floats,
+    Missing,
+    check_half_width,
+    check_missing,
+    check_open_unit,
+    check_scores,
+    check_share_asked,
+    check_yes_or_no,
+    special,
+    stats,
+)
 from qfast.stats.difference import exact_p_of_separation, t_test_name
 from qfast.stats.estimates import estimate_std, mean_of, spread
 from qfast.stats.orders import estimate_share
-from qfast.stats.ranges import power_of_two
-from qfast.stats.shapes import SKEW_OF_EFFECT, exact_share, skew_caution, skew_of_mean
-from qfast.stats.undefined import about, check_pair, defined, no_mean, no_mean_of_pair
+from qfast.stats.scores import NO_SCORES, TOO_FEW, about, check_pair, defined, in_range, no_mean, no_mean_of_pair
+from qfast.stats.shapes import SKEW_OF_EFFECT, exact_share, normal_quantile, skew_caution, skew_of_mean
+from qfast.stats.words import seeds_text
 
-__all__ = ["SeedsNeeded", "seeds_for_power", "seeds_for_width", "welch_power"]
+__all__ = [
+    "SeedsNeeded", "p_without_spread", "seeds_for_power", "seeds_for_width", "standardised_difference", "welch_power",
+]  # fmt: skip
 
 # Beyond this no one trains; it bounds the search and stays far from where floats lose whole numbers.
 _MOST = 2**50
@@ -29,21 +40,15 @@ class SeedsNeeded:
 
     Parameters
     ----------
-    n : int or None
-        The smallest number of agents of each configuration that is enough; None if no number is (or more
-        than 2**50).
-    n_low, n_high : int or None
-        The range of ``n`` that comes from the populations at hand being finite themselves.
-    target : str
-        What is reached with ``n`` agents.
-    method : str
-        How it was computed.
+    n, n_low, n_high : int or None
+        The smallest number of agents of each configuration that is enough, and the range that comes from the
+        populations at hand being finite themselves; None if no number is (or more than 2**50).
+    target, method : str
+        What is reached with ``n`` agents, and how that was computed.
     n_defined, n_undefined : int
-        Agents at hand that it was computed from, and agents that ran and have no score.
-    reason : str
-        Why there is no such number, such as infinite scores; empty where there is.
-    caution : str
-        Why the range may be too narrow; empty where nothing speaks for it.
+        Agents at hand that it was computed from, and those without a score.
+    reason, caution : str
+        Why there is no such number, and why the range may be too narrow; else empty.
     """
 
     n: int | None
@@ -70,7 +75,7 @@ class SeedsNeeded:
         return f"{n} agents ({low} to {high}) for {self.target} ({self.method}{caution})"
 
 
-def smallest(enough: Callable[[int], bool], start: int) -> int | None:
+def _smallest(enough: Callable[[int], bool], start: int) -> int | None:
     """Smallest n >= start with enough(n), for a condition that stays true once it is."""
     if enough(start):
         return start
@@ -86,13 +91,10 @@ def smallest(enough: Callable[[int], bool], start: int) -> int | None:
 
 
 def _agents_for_mean(std: float, half_width: float, level: float) -> int | None:
-    if math.isinf(std):
-        return None
-
     def enough(n: int) -> bool:
         return float(special.stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n) <= half_width
 
-    return smallest(enough, 2)
+    return None if math.isinf(std) else _smallest(enough, 2)
 
 
 def _agents_for_share(share: float, half_width: float, level: float) -> int | None:
@@ -101,7 +103,7 @@ def _agents_for_share(share: float, half_width: float, level: float) -> int | No
         low, high = exact_share(share * n, n, level)
         return (high - low) / 2 <= half_width
 
-    return smallest(enough, 1)
+    return _smallest(enough, 1)
 
 
 def seeds_for_width(
@@ -127,20 +129,12 @@ def seeds_for_width(
     quantity : {"mean", "share"}, default "mean"
         What the interval is for.
     level : float, default 0.95
-        Its confidence level in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer for a mean where scores are undefined (nan), and that of a share allows
-        for either; ``"drop"`` leaves them out.
+        Its confidence level; this and ``missing`` as everywhere in :mod:`qfast.stats`.
 
     Returns
     -------
     SeedsNeeded
         ``n_low`` and ``n_high`` use the ends of the interval of *s* (of the share) at the same level.
-
-    Raises
-    ------
-    InvalidInput
-        If half_width is not a positive number, scores are not as above, or the quantity is unknown.
 
     Examples
     --------
@@ -152,28 +146,23 @@ def seeds_for_width(
     x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
     width = check_half_width(half_width)
     target = f"a half-width of {width:g} of the {quantity} at {100 * level:g} %"
-    keep, known = check_missing(missing), defined(x)
+    keep, known, of_share = check_missing(missing), defined(x), check_share_asked(quantity)
     lost = x.size - known.size
-    note = f"; {about(known.size, lost)}" if lost and not keep else ""
-    if quantity == "mean":
-        reason, _ = no_mean(x, keep=keep)
-        method = f"Student's t at the spread of the population{note}"
-        if reason or known.size < 2:
-            reason = reason or "not defined: fewer than two agents have a defined score"
-            return SeedsNeeded(None, None, None, target, method, known.size, lost, reason)
-        unit = power_of_two(known)
-        std = estimate_std(known / unit, level=level)
+    method = "Clopper-Pearson at the share" if of_share else "Student's t at the spread"
+    method = f"{method} of the population{f'; {about(known.size, lost)}' if lost and not keep else ''}"
+    if of_share:
+        check_yes_or_no(known)
+        reason = "" if known.size else NO_SCORES
+    else:
+        reason = no_mean(x, keep=keep)[0] or (TOO_FEW if known.size < 2 else "")
+    if reason:
+        return SeedsNeeded(None, None, None, target, method, known.size, lost, reason)
+    if not of_share:
+        unit, (scaled,) = in_range(known)
+        std = estimate_std(scaled, level=level)
         stds = (std.value, std.interval.low, std.interval.high)
         n, low, high = (_agents_for_mean(s, width / unit, level) for s in stds)
         return SeedsNeeded(n, low, high, target, method, known.size, lost, caution=std.caution)
-    if quantity != "share":
-        raise InvalidInput(f"quantity={quantity!r} is unknown; use 'mean' or 'share'")
-    if not np.isin(known, (0.0, 1.0)).all():
-        raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar instead")
-    method = f"Clopper-Pearson at the share of the population{note}"
-    if known.size == 0:
-        reason = "not defined: no agent has a defined score"
-        return SeedsNeeded(None, None, None, target, method, 0, lost, reason)
     share = estimate_share(int(known.sum()), known.size, level=level, undefined=lost if keep else 0)
     ends = share.interval.low, share.interval.high
     # The width is largest at 1/2: the share of the interval nearest to it needs the most agents.
@@ -219,27 +208,17 @@ def seeds_for_power(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Populations that were run, at least two agents each.
+        Populations that were run, at least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     paired : bool, default False
-        Whether agents i of both will share their random numbers in the experiment that is planned; experiments
-        elsewhere have independent seeds.
-    power : float, default 0.8
-        Probability to find the difference, in (0, 1).
-    alpha : float, default 0.05
-        Level of the two-sided test, in (0, 1).
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out.
+        Whether agents i of both will share their random numbers; those of experiments elsewhere do not.
+    power, alpha : float, default 0.8 and 0.05
+        Probability to find the difference, and level of the two-sided test, in (0, 1).
 
     Returns
     -------
     SeedsNeeded
         ``n`` is None if both means are equal.  ``n_low`` and ``n_high`` belong to the ends of the 95 %
         interval of the standardised difference of the populations (``n_high`` is None if it contains 0).
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not numbers, sizes differ though paired, or power or alpha is outside (0, 1).
 
     Examples
     --------
@@ -254,47 +233,40 @@ def seeds_for_power(
     """
     pair = check_pair(a, b, paired=paired, missing=missing)
     power, alpha = check_open_unit(power, "power", 0.8), check_open_unit(alpha, "alpha", 0.05)
-    seeds = "shared random numbers" if paired else "independent seeds"
+    seeds = seeds_text(paired=paired)
     target = f"{t_test_name(paired=paired)} at {alpha:g} to find the difference with power {power:g}"
-    n_defined, lost = pair.n, pair.lost
     method = f"noncentral t at the means and spreads of the populations; {seeds}"
-    if lost and not pair.keep:
+    if pair.lost and not pair.keep:
         method += f"; {pair.about}"
     reason, _ = no_mean_of_pair(pair)
     if reason:
-        return SeedsNeeded(None, None, None, target, method, n_defined, lost, reason)
-    unit = power_of_two(pair.a, pair.b)
-    x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
+        return SeedsNeeded(None, None, None, target, method, pair.n, pair.lost, reason)
+    _, (x, y) = in_range(pair.a, pair.b)
     effect = standardised_difference(x, y, paired=paired)
     if math.isinf(effect[0]):
         # No test finds anything in fewer seeds than it takes for chance to be ruled out.
-        n = smallest(lambda k: p_without_spread(k, paired=paired) < alpha, 2)
-        return SeedsNeeded(n, n, None, target, f"exact test without spread; {seeds}", n_defined, lost)
-    near, far = _closest_and_farthest(effect)
+        n = _smallest(lambda k: p_without_spread(k, paired=paired) < alpha, 2)
+        return SeedsNeeded(n, n, None, target, f"exact test without spread; {seeds}", pair.n, pair.lost)
+    # Ends of the 95 % interval of the standardised difference, by their distance from 0.
+    size, half = abs(effect[0]), normal_quantile(0.95) * effect[1]
 
-    if paired:
+    # Only the ratio of the variances matters: the difference comes in units of their root sum.
+    parts = spread(x) ** 2, spread(y) ** 2
+    total = sum(parts)
+    ratio = (parts[0] / total, parts[1] / total) if total else (0.5, 0.5)
 
-        def found(size: float, n: int) -> float:
-            return _power_of_t(size * math.sqrt(n), n - 1, alpha)
-    else:
-        # Only the ratio of the variances matters: the difference comes in units of their root sum.
-        parts = float(spread(x)) ** 2, float(spread(y)) ** 2
-        total = sum(parts) or 1.0
-        ratio = (parts[0] / total, parts[1] / total) if sum(parts) else (0.5, 0.5)
-
-        def found(size: float, n: int) -> float:
-            return welch_power(size, ratio, n, alpha)
+    def found(size: float, n: int) -> float:
+        return _power_of_t(size * math.sqrt(n), n - 1, alpha) if paired else welch_power(size, ratio, n, alpha)
 
     def needed(size: float) -> int | None:
-        if size == 0.0:
-            return None
-        return smallest(lambda n: found(size, n) >= power, 2)
+        return _smallest(lambda n: found(size, n) >= power, 2) if size else None
 
     skew = max(abs(skew_of_mean(population)) for population in ((x - y,) if paired else (x, y)))
     caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
     return SeedsNeeded(
-        needed(abs(effect[0])), needed(far), needed(near), target, method, n_defined, lost, caution=caution
-    )
+        needed(size), needed(size + half), needed(max(size - half, 0.0)), target, method, pair.n, pair.lost,
+        caution=caution,
+    )  # fmt: skip
 
 
 def p_without_spread(k: int, *, paired: bool) -> float:
@@ -308,7 +280,7 @@ def standardised_difference(x: Floats, y: Floats, *, paired: bool) -> tuple[floa
     ``misranking`` and the power of tests depend on the populations through this number.
     """
     difference = mean_of(x) - mean_of(y)
-    sigma = float(spread(x - y)) if paired else math.hypot(float(spread(x)), float(spread(y)))
+    sigma = spread(x - y) if paired else math.hypot(spread(x), spread(y))
     if sigma == 0.0:
         return (math.copysign(math.inf, difference) if difference else 0.0), 0.0
     delta = difference / sigma
@@ -318,10 +290,3 @@ def standardised_difference(x: Floats, y: Floats, *, paired: bool) -> tuple[floa
     u, v = (x - x.mean()) / sigma, (y - y.mean()) / sigma
     part_a, part_b = u - delta / 2 * (u**2 - u.var()), v + delta / 2 * (v**2 - v.var())
     return delta, math.sqrt(float(part_a.var(ddof=1)) / x.size + float(part_b.var(ddof=1)) / y.size)
-
-
-def _closest_and_farthest(effect: tuple[float, float]) -> tuple[float, float]:
-    """Ends of the 95 % interval of the standardised difference, by their distance from 0."""
-    size, error = effect
-    half = float(stats.norm.isf(0.025)) * error
-    return max(abs(size) - half, 0.0), abs(size) + half

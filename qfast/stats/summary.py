@@ -11,7 +11,7 @@ from qfast.stats._check import Missing, check_missing, check_open_unit, check_sc
 from qfast.stats.estimates import estimate_iqm, estimate_mean, estimate_std
 from qfast.stats.interval import Estimate, ToleranceInterval, not_defined
 from qfast.stats.orders import estimate_quantile, estimate_share, tolerance_interval
-from qfast.stats.undefined import about, defined
+from qfast.stats.scores import NO_SCORES, about, defined
 
 __all__ = ["Quantile", "Summary", "summarize"]
 
@@ -28,14 +28,13 @@ class Quantile:
 class Summary:
     """What :func:`summarize` found.
 
-    The spread over agents: ``std``, ``quantiles``, ``tolerance``.  The uncertainty of a number: the
-    ``interval`` of its estimate, and ``standard_error`` for the mean.  With 10,000 agents the second is near
-    zero and the first is the finding.
+    ``std``, ``quantiles`` and ``tolerance`` are the spread over agents.  The ``interval`` of each estimate, and
+    ``standard_error`` for the mean, are its uncertainty, near zero with 10,000 agents.
 
     Parameters
     ----------
-    n : int
-        Number of agents whose score is defined, infinite ones among them.
+    n, n_undefined : int
+        Agents whose score is defined, which all numbers describe, and those without one.
     mean, std, median, iqm : Estimate
         Mean, standard deviation over agents (divisor n - 1), median, interquartile mean.
     standard_error : float
@@ -44,15 +43,11 @@ class Summary:
         The quantiles asked for, in the order asked.
     tolerance : ToleranceInterval
         A range that holds most agents.
-    at_least : float or None
-        The bar of ``share``, in the unit of the scores.
-    share : Estimate or None
-        Share of agents with a score of ``at_least`` or more; None when there is no bar.
-    n_undefined : int
-        Agents that ran and have no score.  All numbers describe the other agents.
+    at_least, share : float or None, Estimate or None
+        A bar in the unit of the scores, and the share of agents that reach it; None when there is no bar.
     dropped : bool
-        Whether the intervals of quantiles, share and tolerance, too, are about the other agents alone; if not, they
-        hold whatever the undefined scores are.
+        Whether the intervals of quantiles, share and tolerance leave undefined scores out; if not, they hold whatever
+        these are.
     """
 
     n: int
@@ -93,10 +88,8 @@ class Summary:
         """How many agents the numbers are about."""
         if not self.n_undefined:
             return f"{self.n:,} agents"
-        text = f"{about(self.n, self.n_undefined)}"
-        if self.dropped:
-            return text
-        return f"{text}; intervals of quantiles and shares hold whatever the others' are"
+        more = "" if self.dropped else "; intervals of quantiles and shares hold whatever the others' are"
+        return f"{about(self.n, self.n_undefined)}{more}"
 
     def __str__(self) -> str:
         """One line for each estimate, the uncertainty of a number apart from the spread over agents."""
@@ -130,37 +123,24 @@ def summarize(
     Parameters
     ----------
     scores : array_like, (n_agents,)
-        One number or boolean an agent, any unit; at least two agents.  Infinite scores stay infinite; nan is the
-        score of an agent that ran and has none.
+        At least two; this and ``missing`` and ``bounds`` as in :func:`estimate_mean`.
     level : float, default 0.95
-        Confidence level of every interval, and the confidence of the tolerance interval, in (0, 1).  Each
-        interval holds at this level by itself, not all of them together.
+        Confidence level of every interval by itself, and the confidence of the tolerance interval, in (0, 1).
     quantiles : sequence of float
         Which quantiles besides the median, each in (0, 1).
     content : float, default 0.9
         Share of agents that the tolerance interval holds, in (0, 1).
     at_least : float, optional
-        Report the share of agents whose score reaches this bar.  Without it, scores that are all 0 or 1
+        Report the share of agents whose score reaches this bar, finite.  Without it, scores that are all 0 or 1
         (or boolean) get the share of ones, others none.
     missing : {"keep", "drop"}, default "keep"
         Whether the intervals of quantiles, shares and the tolerance interval allow for whatever undefined scores
         are.  All other numbers describe the agents whose score is defined; the text says how many that are.
-    bounds : (float, float), optional
-        Numbers that no score can lie outside of, see :func:`estimate_mean`.
 
     Returns
     -------
     Summary
-        See there.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are not at least two numbers, one an agent, or an option is out of its range.
-
-    See Also
-    --------
-    qfast.stats.estimate_mean, qfast.stats.estimate_quantile : how intervals are made, with sources.
+        How each interval is made stands at :func:`estimate_mean`, :func:`estimate_quantile` and the others.
 
     Examples
     --------
@@ -185,19 +165,14 @@ def summarize(
     lost = x.size - known.size
     if at_least is None and known.size and np.isin(known, (0.0, 1.0)).all():
         at_least = 1.0
-    if known.size < 1:
-        mean = std = iqm = not_defined("not defined: no agent has a defined score", level)
-    else:
+    mean = std = iqm = not_defined(NO_SCORES, level)
+    share = None if at_least is None else mean
+    if known.size:
         mean, iqm = estimate_mean(known, level=level, bounds=bounds), estimate_iqm(known, level=level)
         std = estimate_std(x, level=level, missing="drop")
-    share = None
-    if at_least is not None:
-        hits = int((known >= at_least).sum())
-        share = (
-            estimate_share(hits, known.size, level=level, undefined=lost if keep else 0)
-            if known.size
-            else not_defined("not defined: no agent has a defined score", level)
-        )
+        if at_least is not None:
+            hits = int((known >= at_least).sum())
+            share = estimate_share(hits, known.size, level=level, undefined=lost if keep else 0)
     return Summary(
         n=known.size,
         mean=mean,

@@ -2,14 +2,12 @@
 
 import math
 
-__all__ = ["p_text", "percent", "probability"]
+__all__ = ["p_text", "percent", "probability", "seeds_text"]
 
 
 def percent(share: float, digits: int | None = None) -> str:
     """A share in percent: ``0`` and ``100`` only where they are exact.
 
-    Examples
-    --------
     >>> percent(0.25), percent(0.99999), percent(0.00002), percent(1.0), percent(0.0312)
     ('25 %', '> 99.9 %', '< 0.1 %', '100 %', '3.1 %')
     """
@@ -24,17 +22,8 @@ def percent(share: float, digits: int | None = None) -> str:
 
 
 def probability(p: float, error: float = 0.0) -> str:
-    """A probability with four digits; what its error (or four digits) cannot tell from 0 or 1 as a bound.
+    """A probability with four digits; as a bound where its error (1 / n: nothing seen in n) cannot tell it from 0 or 1.
 
-    Parameters
-    ----------
-    p : float
-        In [0, 1].
-    error : float, default 0.0
-        Its standard error, 1 / n where nothing was seen in n experiments; 0 where it is exact.
-
-    Examples
-    --------
     >>> probability(0.41452), probability(0.0, 0.0001), probability(3e-15), probability(0.0), probability(1 - 1e-9)
     ('0.4145', '< 0.0003', '< 0.0001', '0', '> 0.9999')
     """
@@ -50,11 +39,10 @@ def probability(p: float, error: float = 0.0) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value, with its sign of relation.
-
-    Examples
-    --------
-    >>> p_text(0.0312), p_text(0.0)
-    ('= 0.031', '< 1e-15')
-    """
+    """A p-value, with its sign of relation: ``= 0.031``, ``< 1e-15``."""
     return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
+
+
+def seeds_text(*, paired: bool) -> str:
+    """What the seeds of an experiment are."""
+    return "shared random numbers" if paired else "independent seeds"

@@ -1,4 +1,4 @@
-"""How often an experiment with few seeds gets two configurations wrong."""
+"""How often an experiment with few seeds names the wrong winner, of two configurations or of many."""
 
 import math
 from collections.abc import Sequence
@@ -9,49 +9,73 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
-from qfast.stats._scipy import stats
+from qfast.stats._check import (
+    Floats,
+    Ints,
+    Missing,
+    Rng,
+    check_count,
+    check_counts,
+    check_missing,
+    check_open_unit,
+    check_rng,
+)
 from qfast.stats.difference import mean_difference, t_test_name
 from qfast.stats.estimates import mean_of, mean_rounding
-from qfast.stats.experiment import edgeworth_below_zero, enumerate_samples, resample, verdict
+from qfast.stats.experiment import MOST_DRAWN, Finding, PairExperiments, named_by_resampling, named_exactly
 from qfast.stats.interval import Estimate, not_defined
-from qfast.stats.lattice import find_lattice, mass, sum_mass
-from qfast.stats.ranges import power_of_two
-from qfast.stats.shapes import third
-from qfast.stats.sizes import standardised_difference, welch_power
-from qfast.stats.undefined import about, check_pair, no_mean_of_pair
-from qfast.stats.words import probability
+from qfast.stats.rankings import best_of, check_configurations, population_errors, rivals_of, with_means
+from qfast.stats.scores import Pair, about, check_pair, in_range, no_mean_of_pair
+from qfast.stats.words import probability, seeds_text
 
-__all__ = ["Misranking", "misranking"]
+__all__ = ["BestMisranking", "Misranking", "misranking", "misranking_of_best"]
 
-# Limits of the exact ways: lattice points of a sum, pairs of experiments.  Each takes about 0.1 s at most.
-MOST_CELLS = 2**20
-MOST_PAIRS = 2**18
-# Above this many seeds an experiment is no longer drawn seed by seed.
-MOST_DRAWN = 1000
+
+class _Answer:
+    """What both answers say of themselves."""
+
+    __slots__ = ()
+
+    paired: bool
+    n: int
+    n_undefined: int
+    reason: str
+
+    @property
+    def defined(self) -> bool:
+        """Whether the question has an answer; ``reason`` says why not."""
+        return not self.reason
+
+    @property
+    def seeds(self) -> str:
+        """What the seeds of the small experiment are."""
+        return seeds_text(paired=self.paired)
+
+    @property
+    def _about(self) -> str:
+        """Which seeds and how many agents the answer is about."""
+        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
+        return f"experiments with {self.seeds}{left_out}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Misranking:
+class Misranking(_Answer):
     """What :func:`misranking` found; all arrays are (n_k,), float64, in the order of ``k``.
 
     Parameters
     ----------
-    k : ndarray, int64 (n_k,)
+    k : ndarray, int64
         Seeds of each configuration in the small experiment.
     better : {"a", "b"} or None
-        The population with the better mean: the truth that experiments are held against; None where a mean is not
-        defined.
+        The population with the better mean: the truth that experiments are held against; None where there is none.
     difference : Estimate
         mean(a) - mean(b) of the populations.  Where its interval holds 0, it is in doubt which is better.
-    wrong_winner : ndarray
-        Probability that the mean of k seeds of the worse one is better; a tie counts half (a coin decides).
-    tied : ndarray
-        Probability that both means are equal.
-    missed : ndarray
-        Probability that the test of k seeds each does not find the better one to be better.
-    opposite : ndarray
-        Probability that the test finds the worse one to be better, significantly (part of ``missed``).
+    wrong_winner, tied : ndarray
+        Probability that the mean of k seeds of the worse one is better, a tie counted half (a coin decides), and that
+        both means are equal.
+    missed, opposite : ndarray
+        Probability that the test of k seeds each does not find the better one to be better, and that it finds the
+        worse one to be better, significantly (part of ``missed``).
     wrong_winner_error, missed_error : ndarray
         Standard error from resampling, given the populations: 0 where exact, nan where an approximation
         for many seeds is used.
@@ -59,18 +83,16 @@ class Misranking:
         Approximate standard error that remains because the populations themselves are finite.
     wrong_winner_method, missed_method : tuple of str
         How each number was computed.
-    test : str
-        Name of the test.
-    alpha : float
-        Its two-sided level.
+    test, alpha : str, float
+        Name of the test, and its two-sided level.
     paired : bool
         Whether seed i of both shares its random numbers in the small experiment; if not, its seeds are independent.
     p_value : float
         Two-sided p-value of the populations' difference; nan where there is no answer.
     n, n_undefined : int
-        Agents (of pairs: pairs) that the answer is about, and those that ran and have no score.
+        Agents (of pairs: pairs) that the answer is about, and those without a score.
     reason : str
-        Why there is no answer, such as infinite scores (then all arrays are nan); empty where there is one.
+        Why there is no answer, such as infinite scores (then all arrays are nan); else empty.
     """
 
     k: Ints
@@ -95,29 +117,18 @@ class Misranking:
     reason: str = ""
 
     @property
-    def defined(self) -> bool:
-        """Whether the question has an answer; ``reason`` says why not."""
-        return not self.reason
-
-    @property
     def in_doubt(self) -> bool:
         """Whether the populations leave it open which of them is better, at 95 %."""
         return self.defined and self.p_value >= 0.05
-
-    @property
-    def seeds(self) -> str:
-        """What the seeds of the small experiment are."""
-        return "shared random numbers" if self.paired else "independent seeds"
 
     def __str__(self) -> str:
         """One line for each k."""
         if self.reason:
             return f"misranking by the mean is {self.reason}"
         doubt = " (in doubt)" if self.in_doubt else ""
-        left_out = f", {about(self.n, self.n_undefined)}" if self.n_undefined else ""
         lines = [
             f"{self.better} is better{doubt}; mean(a) - mean(b) {self.difference}",
-            f"experiments with {self.seeds}{left_out}",
+            self._about,
             f"{'k':>8}  wrong winner  (error, population)  missed at {self.alpha:g}  (error, population)  {self.test}",
         ]
         for i, k in enumerate(self.k.tolist()):
@@ -129,16 +140,6 @@ class Misranking:
                 f"{self.wrong_winner_method[i]}; {self.missed_method[i]}"
             )
         return "\n".join(lines)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One number for one k: probabilities (two that belong together), standard error of the first, method."""
-
-    first: float
-    second: float
-    error: float
-    method: str
 
 
 def misranking(
@@ -173,34 +174,28 @@ def misranking(
     Parameters
     ----------
     a, b : array_like, (n_agents,)
-        Scores of two populations, at least two agents each.
+        At least two agents each; the rest as everywhere in :mod:`qfast.stats`.
     k : int or sequence of int
         Seeds of each configuration in the small experiment, each at least 1.
     paired : bool, default False
         Experiments draw pairs (seed i of both) and test with the paired t-test; else Welch's t-test.
     alpha : float, default 0.05
         Two-sided level of the test, in (0, 1).
-    higher_is_better : bool, default True
-        False for outcomes such as regret.
     n_resamples : int, default 10_000
         Experiments drawn where resampling is needed; the standard error is at most
         :math:`1/(2\sqrt{n})`, 0.005 by default.
     rng : int, SeedSequence, Generator or None
         Randomness of the resampling (SPEC 7); not used where every number is exact.
-    missing : {"keep", "drop"}, default "keep"
-        With ``"keep"`` there is no answer where scores are undefined (nan); ``"drop"`` leaves them out (pairs as a
-        whole), and the answer says so.
 
     Returns
     -------
     Misranking
-        See there.  Where scores are infinite there is no mean to rank by, and no answer.
+        No answer where scores are infinite: there is no mean to rank by.
 
     Raises
     ------
     InvalidInput
-        If both means are equal (then no winner is wrong), scores are not numbers, sizes differ
-        though paired, or an option is out of its range.
+        As everywhere, or if both means are equal: then no winner is wrong.
 
     Examples
     --------
@@ -218,219 +213,191 @@ def misranking(
     counts, alpha = check_counts(k), check_open_unit(alpha, "alpha", 0.05)
     draws = check_count(n_resamples, "n_resamples", at_least=2)
     generator = check_rng(rng)
-    n, lost = pair.n, pair.lost
-    test = t_test_name(paired=paired)
     reason, instead = no_mean_of_pair(pair)
     if reason:
-        difference = not_defined(reason, 0.95, instead)
-        return _no_answer(counts, difference, test, alpha, paired=paired, n=n, n_undefined=lost)
-    difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
-    unit = power_of_two(pair.a, pair.b)
-    x, y = (pair.a, pair.b) if unit == 1.0 else (pair.a / unit, pair.b / unit)
+        difference, p_value, better = not_defined(reason, 0.95, instead), math.nan, None
+        wrong = missed = [Finding(math.nan, math.nan, math.nan, reason)] * counts.size
+        errors = np.full((2, counts.size), np.nan)
+    else:
+        difference, p_value, _ = mean_difference(pair.a, pair.b, paired=paired, level=0.95)
+        better, up, down = _better_first(pair, higher_is_better=higher_is_better)
+        experiments = PairExperiments(up, down, paired=paired, alpha=alpha)
+        wrong, missed = experiments.findings(counts, draws, generator)
+        errors = experiments.population_errors(counts)
+    return Misranking(
+        k=counts,
+        better=better,
+        difference=difference,
+        wrong_winner=np.array([w.p for w in wrong]),
+        tied=np.array([w.q for w in wrong]),
+        missed=np.array([t.p for t in missed]),
+        opposite=np.array([t.q for t in missed]),
+        wrong_winner_error=np.array([w.error for w in wrong]),
+        missed_error=np.array([t.error for t in missed]),
+        wrong_winner_population_error=errors[0],
+        missed_population_error=errors[1],
+        wrong_winner_method=tuple(w.method for w in wrong),
+        missed_method=tuple(t.method for t in missed),
+        test=t_test_name(paired=paired),
+        alpha=alpha,
+        paired=paired,
+        p_value=p_value,
+        n=pair.n,
+        n_undefined=pair.lost,
+        reason=reason,
+    )
+
+
+def _better_first(pair: Pair, *, higher_is_better: bool) -> tuple[Literal["a", "b"], Floats, Floats]:
+    """Name the better population, and give both turned so that higher is better, in a unit of their own."""
+    unit, (x, y) = in_range(pair.a, pair.b)
     if abs(mean_of(x) - mean_of(y)) <= mean_rounding(x, y):
         raise InvalidInput(
             f"a and b have the same mean ({mean_of(x) * unit:.6g}), so that no winner is wrong; "
             "compare configurations whose means differ"
         )
-    a_wins = (mean_of(x) > mean_of(y)) == higher_is_better
-    # From here on "up" is the better population and higher is better.
-    up, down = (x, y) if a_wins else (y, x)
-    if not higher_is_better:
-        up, down = -up, -down
+    sign = 1.0 if higher_is_better else -1.0
+    if (mean_of(x) > mean_of(y)) == higher_is_better:
+        return "a", sign * x, sign * y
+    return "b", sign * y, sign * x
 
-    lattice = find_lattice([up, down])
-    if lattice is not None:
-        # Nothing below depends on the unit; whole numbers have no rounding, so that ties are ties.
-        up, down = (i.astype(np.float64) for i in lattice)
-    exact = _Exact(up, down, lattice, paired=paired, alpha=alpha)
-    wrong = [exact.wrong_winner(m) for m in counts.tolist()]
-    missed = [exact.missed(m) for m in counts.tolist()]
-    open_k = [m for m, w, t in zip(counts.tolist(), wrong, missed, strict=True) if w is None or t is None]
-    drawn = _drawn(up, down, open_k, paired=paired, alpha=alpha, n_resamples=draws, rng=generator)
-    answers = [w or drawn[m][0] for m, w in zip(counts.tolist(), wrong, strict=True)]
-    tests = [t or drawn[m][1] for m, t in zip(counts.tolist(), missed, strict=True)]
 
-    effect, error = standardised_difference(up, down, paired=paired)
-    root = np.sqrt(counts)
-    critical = float(stats.norm.isf(alpha / 2))
-    return Misranking(
+@dataclass(frozen=True, slots=True, eq=False)
+class BestMisranking(_Answer):
+    """What :func:`misranking_of_best` found; as in :class:`Misranking` but for these.
+
+    Parameters
+    ----------
+    best : tuple of int
+        The configurations with the best mean of the populations; several if they are equal, none without an answer.
+    named : ndarray, float64 (n_k, n_configurations)
+        Probability that the experiment names a configuration as the best; a tie is shared evenly.
+    wrong, wrong_error, wrong_population_error : ndarray, float64 (n_k,)
+        Probability that it names one that is not in ``best``, and its standard errors from resampling and from the
+        populations being finite.
+    method : tuple of str
+        How each number was computed.
+    rivals : tuple of int
+        Configurations whose mean the populations do not tell from the best: where there are any, the winner itself
+        is in doubt.
+    n, n_undefined : int
+        Agents of all configurations (paired: of each) that the answer is about, and those without a score.
+    """
+
+    k: Ints
+    best: tuple[int, ...]
+    named: Floats
+    wrong: Floats
+    wrong_error: Floats
+    method: tuple[str, ...]
+    paired: bool
+    wrong_population_error: Floats
+    rivals: tuple[int, ...]
+    n: int
+    n_undefined: int
+    reason: str = ""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the populations leave it open which configuration is the best."""
+        return bool(self.rivals)
+
+    def __str__(self) -> str:
+        """One line for each k."""
+        if self.reason:
+            return f"misranking by the mean is {self.reason}"
+        doubt = f"; in doubt: not told from {', '.join(map(str, self.rivals))}" if self.rivals else ""
+        lines = [
+            f"best: {', '.join(map(str, self.best))}{doubt}; {self._about}",
+            f"{'k':>8}  wrong winner  (error, population)",
+        ]
+        for i, k in enumerate(self.k.tolist()):
+            lines.append(
+                f"{k:8d}  {probability(self.wrong[i], self.wrong_error[i]):>12}  ({self.wrong_error[i]:.4f}, "
+                f"{self.wrong_population_error[i]:.4f})  {self.method[i]}"
+            )
+        return "\n".join(lines)
+
+
+def misranking_of_best(
+    scores: ArrayLike | Sequence[ArrayLike],
+    k: int | Sequence[int] | Ints,
+    *,
+    paired: bool = False,
+    higher_is_better: bool = True,
+    n_resamples: int = 10_000,
+    rng: Rng = None,
+    missing: Missing = "keep",
+) -> BestMisranking:
+    r"""Probability that the best of several k-seed means is not the configuration that is truly best.
+
+    As in :func:`misranking`, experiments are drawn from the populations that were run.  Where scores are multiples of
+    one step (for k = 1: always) and experiments are not paired, the answer is exact: with the mass :math:`p_c` and the
+    distribution function :math:`F_c(s^-)` of the sum of k scores,
+
+    .. math:: P(c \text{ is named}) = \sum_s p_c(s) \int_0^1 \prod_{j\ne c}\bigl(F_j(s^-) + u\,p_j(s)\bigr)\,du
+
+    (the integral shares a tie of m evenly: :math:`\int_0^1 u^{m-1}du=1/m`).  Otherwise it is resampled.
+
+    Parameters
+    ----------
+    scores : array_like, (n_configurations, n_agents), or a sequence of (n_agents,)
+        At least two configurations with at least two agents each.
+    k : int or sequence of int
+        Seeds of each configuration, each at least 1; at most 1,000 where the answer has to be resampled.
+    paired : bool, default False
+        Experiments draw the same agents of all configurations.
+    higher_is_better, n_resamples, rng, missing
+        As in :func:`misranking`.
+
+    Returns
+    -------
+    BestMisranking
+        No answer where scores are infinite: there is no mean to rank by.
+
+    Raises
+    ------
+    InvalidInput
+        As everywhere in :mod:`qfast.stats`, or if all means are equal: then no winner is wrong.
+
+    Examples
+    --------
+    >>> scores = [[1, 1, 1, 0, 0] * 2000, [1, 0] * 5000, [1, 0, 0, 0] * 2500]
+    >>> misranking_of_best(scores, [1, 5, 30]).wrong.round(3).tolist()
+    [0.55, 0.414, 0.219]
+    """
+    rows = check_configurations(scores, paired=paired)
+    counts, generator, keep = check_counts(k), check_rng(rng), check_missing(missing)
+    draws = check_count(n_resamples, "n_resamples", at_least=2)
+    populations, n, lost, reason = with_means(rows, paired=paired, keep=keep)
+    if reason:
+        nan, c = np.full(counts.size, np.nan), len(rows)
+        named = np.full((counts.size, c), np.nan)
+        return BestMisranking(counts, (), named, nan, nan, (reason,) * counts.size, paired, nan, (), n, lost, reason)
+    populations = in_range(*(x if higher_is_better else -x for x in populations))[1]
+    best = best_of(populations)
+    if best.size == len(populations):
+        raise InvalidInput("scores have the same mean in all configurations, so that no winner is wrong; vary more")
+
+    exact = {} if paired else named_exactly(populations, counts)
+    few = sorted({m for m in counts.tolist() if m not in exact})
+    if few and few[-1] > MOST_DRAWN:
+        raise InvalidInput(f"k={few[-1]} is too large to be resampled; use at most {MOST_DRAWN}")
+    found = exact | named_by_resampling(populations, few, paired=paired, n_resamples=draws, rng=generator)
+    named = np.array([found[m] for m in counts.tolist()])
+    wrong = np.clip(1 - named[:, best].sum(axis=1), 0.0, 1.0)
+    resampled = np.array([m not in exact for m in counts.tolist()])
+    error = np.where(resampled, np.maximum(np.sqrt(wrong * (1 - wrong) / (draws - 1)), 1 / draws), 0.0)
+    return BestMisranking(
         k=counts,
-        better="a" if a_wins else "b",
-        difference=difference,
-        wrong_winner=np.array([w.first for w in answers]),
-        tied=np.array([w.second for w in answers]),
-        missed=np.array([t.first for t in tests]),
-        opposite=np.array([t.second for t in tests]),
-        wrong_winner_error=np.array([w.error for w in answers]),
-        missed_error=np.array([t.error for t in tests]),
-        # Delta method on the normal limits ndtr(-sqrt(k) effect) and ndtr(critical - sqrt(k) effect).
-        wrong_winner_population_error=_density(root * effect) * root * error,
-        missed_population_error=np.where(counts == 1, 0.0, _density(critical - root * effect) * root * error),
-        wrong_winner_method=tuple(w.method for w in answers),
-        missed_method=tuple(t.method for t in tests),
-        test=test,
-        alpha=alpha,
+        best=tuple(best.tolist()),
+        named=named,
+        wrong=wrong,
+        wrong_error=error,
+        method=tuple(f"resampled, {draws:,}" if r else "exact" for r in resampled),
         paired=paired,
-        p_value=p_value,
+        wrong_population_error=population_errors(populations, best, counts, paired=paired),
+        rivals=rivals_of(populations, best, paired=paired),
         n=n,
         n_undefined=lost,
-    )
-
-
-def _no_answer(
-    k: Ints, difference: Estimate, test: str, alpha: float, *, paired: bool, n: int, n_undefined: int
-) -> Misranking:
-    nan, method = np.full(k.size, np.nan), (difference.reason,) * k.size
-    return Misranking(
-        k=k,
-        better=None,
-        difference=difference,
-        wrong_winner=nan,
-        tied=nan,
-        missed=nan,
-        opposite=nan,
-        wrong_winner_error=nan,
-        missed_error=nan,
-        wrong_winner_population_error=nan,
-        missed_population_error=nan,
-        wrong_winner_method=method,
-        missed_method=method,
-        test=test,
-        alpha=alpha,
-        paired=paired,
-        p_value=math.nan,
-        n=n,
-        n_undefined=n_undefined,
-        reason=difference.reason,
-    )
-
-
-def _density(z: Floats) -> Floats:
-    return np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-
-class _Exact:
-    """The exact answers for one pair of populations, ``up`` the better; None where there is none."""
-
-    def __init__(self, up: Floats, down: Floats, lattice: list[Ints] | None, *, paired: bool, alpha: float) -> None:
-        self.up, self.down, self.paired, self.alpha = up, down, paired, alpha
-        # Mass of one draw of up minus one of down on the lattice, and the index of a difference of 0.
-        self.step_mass: Floats | None = None
-        self.zero = 0
-        if lattice is not None:
-            self.step_mass, self.zero = _difference_mass(*lattice, paired=paired)
-
-    def wrong_winner(self, k: int) -> _Answer | None:
-        if k == 1:
-            wins, ties = _wins_and_ties(self.up, self.down, paired=self.paired)
-            return _Answer(1 - wins - ties / 2, ties, 0.0, "exact, ranks")
-        if self.step_mass is None or k * self.step_mass.size > MOST_CELLS:
-            return None
-        p, zero = sum_mass(self.step_mass, k), k * self.zero
-        # The zero may lie outside: then every experiment is right (or, with few seeds, wrong).
-        tied = float(p[zero]) if 0 <= zero < p.size else 0.0
-        below = float(p[: max(zero, 0)].sum())
-        return _Answer(min(below + tied / 2, 1.0), tied, 0.0, "exact, convolution")
-
-    def missed(self, k: int) -> _Answer | None:
-        if k == 1:
-            return _Answer(1.0, 0.0, 0.0, "exact, no test")
-        samples = enumerate_samples([self.up - self.down] if self.paired else [self.up, self.down], k, MOST_PAIRS)
-        if samples is None:
-            return None
-        first, second = samples[0], None if self.paired else samples[1]
-        if second is None:
-            signs, p = verdict(first.mean, first.std, None, k, self.alpha), first.probability
-        else:
-            gap = first.mean[:, None] - second.mean
-            # Spelt out to the shape of all pairs, which the test is made for.
-            signs = verdict(gap, first.std[:, None] + 0 * gap, second.std + 0 * gap, k, self.alpha)
-            p = first.probability[:, None] * second.probability
-        found, opposite = float(p[signs > 0].sum()), float(p[signs < 0].sum())
-        return _Answer(max(1 - found, 0.0), opposite, 0.0, "exact, enumeration")
-
-
-def _difference_mass(i: Ints, j: Ints, *, paired: bool) -> tuple[Floats, int]:
-    if paired:
-        d = i - j
-        return _mass_between_ends(d), int(-d.min())
-    # Empty ends are cut, so that a sum of k has no more cells than needed.
-    p, q = _mass_between_ends(i), _mass_between_ends(j)[::-1]
-    both = np.convolve(p, q) if min(p.size, q.size) < 64 else _fft_convolve(p, q)
-    return both, int(j.max() - i.min())
-
-
-def _mass_between_ends(indices: Ints) -> Floats:
-    low = int(indices.min())
-    return mass(indices - low, int(indices.max()) - low + 1)
-
-
-def _fft_convolve(p: Floats, q: Floats) -> Floats:
-    n = p.size + q.size - 1
-    size = 1 << (n - 1).bit_length()
-    return np.maximum(np.fft.irfft(np.fft.rfft(p, size) * np.fft.rfft(q, size), size)[:n], 0.0)
-
-
-def _wins_and_ties(up: Floats, down: Floats, *, paired: bool) -> tuple[float, float]:
-    if paired:
-        return float((up > down).mean()), float((up == down).mean())
-    other = np.sort(down)
-    below, up_to = np.searchsorted(other, up, side="left"), np.searchsorted(other, up, side="right")
-    pairs = up.size * down.size
-    return int(below.sum()) / pairs, int((up_to - below).sum()) / pairs
-
-
-def _drawn(
-    up: Floats,
-    down: Floats,
-    k: Sequence[int],
-    *,
-    paired: bool,
-    alpha: float,
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> dict[int, tuple[_Answer, _Answer]]:
-    """(wrong winner, missed) for each k by resampling, or by the limit of many seeds."""
-    few = np.array(sorted({m for m in k if m <= MOST_DRAWN}), dtype=np.int64)
-    answers = {m: _many_seeds(up, down, m, paired=paired, alpha=alpha) for m in k if m > MOST_DRAWN}
-    if few.size == 0:
-        return answers
-    # Sums over experiments: wrong winner and its square (a tie counts half), ties, found, opposite.
-    sums = np.zeros((few.size, 5))
-    populations = [up - down] if paired else [up, down]
-    for chunk in resample(populations, few, paired=paired, n_resamples=n_resamples, rng=rng):
-        for i, (m, sample) in enumerate(zip(few.tolist(), chunk, strict=True)):
-            gap = sample[0][0] if paired else sample[0][0] - sample[1][0]
-            # Rounding of the sums, which are as large as the largest score that was drawn.
-            size = sum(np.abs(mean) + math.sqrt(m) * std for mean, std in sample)
-            ties = np.abs(gap) <= 16 * np.finfo(np.float64).eps * size
-            wrong = np.where(ties, 0.5, gap < 0)
-            signs = verdict(gap, sample[0][1], None if paired else sample[1][1], m, alpha)
-            sums[i] += [wrong.sum(), (wrong**2).sum(), ties.sum(), (signs > 0).sum(), (signs < 0).sum()]
-    n = n_resamples
-    for m, (wrong, square, ties, found, opposite) in zip(few.tolist(), (sums / n).tolist(), strict=True):
-        # Not below 1 / n: that nothing was seen in n experiments does not make it impossible.
-        error_wrong = max(math.sqrt(max(square - wrong**2, 0.0) / (n - 1)), 1 / n)
-        error_found = max(math.sqrt(found * (1 - found) / (n - 1)), 1 / n)
-        answers[m] = (
-            _Answer(wrong, ties, error_wrong, f"resampled, {n:,}"),
-            _Answer(1 - found, opposite, error_found, f"resampled, {n:,}"),
-        )
-    return answers
-
-
-def _many_seeds(up: Floats, down: Floats, k: int, *, paired: bool, alpha: float) -> tuple[_Answer, _Answer]:
-    effect, _ = standardised_difference(up, down, paired=paired)
-    if paired:
-        skew = third(up - down) / float((up - down).std()) ** 3
-        variances = (1.0, 0.0)
-    else:
-        total = float(up.var() + down.var())
-        skew = (third(up) - third(down)) / total**1.5
-        variances = (float(up.var()) / total, float(down.var()) / total)
-    wrong = edgeworth_below_zero(effect, 1.0, skew, k)
-    found, opposite = (welch_power(sign * effect, variances, k, alpha) for sign in (1, -1))
-    return (
-        _Answer(wrong, 0.0, math.nan, "Edgeworth"),
-        _Answer(1 - found, opposite, math.nan, "noncentral t"),
     )

@@ -1,12 +1,14 @@
-"""Reading and writing qfast's files: one ``.npz`` without pickle, written whole or not at all.
+"""qfast's files: an ``.npz`` without pickle, written whole or not at all; JSON from anywhere; locks on files.
 
-A file is a plain ``numpy.savez`` archive, so ``numpy.load(path)`` reads it without qfast. Beside the arrays it
+An archive is a plain ``numpy.savez`` file, so ``numpy.load(path)`` reads it without qfast. Beside the arrays it
 holds one text, ``qfast_file``: JSON with the format's version, what kind of thing the file holds, and the name,
 dtype and shape of every array. Every array carries the checksum (CRC-32) that the archive format prescribes;
 `read_npz` verifies all of them before it looks at any content, so a flipped bit is noticed.
 """
 
 import contextlib
+import errno
+import io
 import json
 import math
 import os
@@ -15,6 +17,7 @@ import secrets
 import shutil
 import struct
 import tokenize
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,7 +29,6 @@ from numpy.typing import NDArray
 
 from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
-from qfast.storage.locks import is_at
 
 try:
     import fcntl
@@ -34,7 +36,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "check_file", "read_json", "read_npz", "replacing",
+    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "FileLock", "check_file", "read_json", "read_npz", "replacing",
     "scratch_folder", "write_npz",
 ]  # fmt: skip
 
@@ -47,6 +49,9 @@ TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 _HEADER = "qfast_file"
 _CHUNK: Final = 2**24  # bytes that are read at once
 _MOST_DIGITS: Final = 1300  # of a number in JSON: a seed has up to 4,096 bits
+
+#: Open locks, which a process that is forked meanwhile, such as a pool's worker, must not hold.
+_HELD: Final[weakref.WeakSet[io.FileIO]] = weakref.WeakSet()
 
 #: What zipfile and NumPy raise, between them, on damaged files.
 DAMAGE = (
@@ -69,66 +74,27 @@ DAMAGE = (
 
 
 def check_file(target: Path) -> None:
-    """Refuse to put a file in place of what is no file, such as a device.
-
-    Raises
-    ------
-    InvalidInput
-        If something else has this name.
-    """
+    """Refuse to put a file in place of what is no file, such as a device."""
     if target.is_dir():
-        msg = f"{target} is a folder; name a file in it, or another name"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} is a folder; name a file in it, or another name")
     if target.exists() and not target.is_file():
-        msg = f"{target} is a device or a pipe, which writing would replace; name a file"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} is a device or a pipe, which writing would replace; name a file")
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], kind: str) -> Path:
-    """Write arrays to one file, whole or not at all.
+    """Write arrays, of any dtype but object, to one file that holds a `kind` of thing, whole or not at all.
 
     The bytes go to a temporary file beside the target, are flushed to the disk, and take the target's name in one
     step. A reader sees the old file or the new one, never a part; an interrupted write leaves the old file.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to write, by convention ``*.npz``; its name is used as given. An existing file is replaced.
-    arrays : mapping of str to ndarray
-        What to store, of any dtype but object. Names must be identifiers.
-    kind : str
-        What the file holds, such as ``"mdp"`` or ``"run"``; `read_npz` asks for it.
-
-    Returns
-    -------
-    pathlib.Path
-        The file written.
-
-    Raises
-    ------
-    InvalidInput
-        If a name is not an identifier, a dtype would need pickle, or the folder does not exist.
-    OSError
-        If the disk is full or the file may not be written.
-
-    Examples
-    --------
-    >>> import tempfile, numpy as np
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = write_npz(folder + "/a.npz", {"x": np.arange(3)}, "demo")
-    ...     read_npz(file, "demo")["x"]
-    array([0, 1, 2])
     """
     target = path_of(path)
     if not target.parent.is_dir():
-        msg = f"{target}: there is no folder {target.parent}; create it first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target}: there is no folder {target.parent}; create it first")
     members: dict[str, NDArray[Any]] = {}
     for name, value in arrays.items():
         array = np.asarray(value)
         if not name.isidentifier() or name in (_HEADER, "file"):  # numpy.savez keeps "file" for itself
-            msg = f"{name!r} cannot name an array in a file; use another identifier"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name!r} cannot name an array in a file; use another identifier")
         if array.dtype.hasobject:
             msg = f"{name} has dtype {array.dtype}, which only pickle could store; convert it to numbers or text"
             raise InvalidInput(msg)
@@ -143,27 +109,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Write a file under another name, and give it its own in one step when all is on the disk.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-        The file; an existing one is replaced.
-
-    Yields
-    ------
-    stream
-        To write to.  If the block raises, the old file is left as it was.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "a.txt") as stream:
-    ...         _ = stream.write(b"whole")
-    ...     (Path(folder) / "a.txt").read_bytes()
-    b'whole'
-    """
+    """Write a file under another name, and give it its own in one step when all is on the disk, or let the old be."""
     check_file(target)
     final = Path(os.path.realpath(target))  # a link stays one
     _sweep(final)
@@ -185,17 +131,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def scratch_folder(target: Path) -> Iterator[Path]:
-    """A folder beside a file or folder that others write, removed at the end.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-        What will be moved out of it to its own place.
-
-    Yields
-    ------
-    pathlib.Path
-    """
+    """A folder beside a file or folder that others write, to be moved out of it; removed at the end."""
     _sweep(target)
     folder = _beside(target)
     folder.mkdir()
@@ -260,43 +196,16 @@ def _manifest(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
 
 
 def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a file that `write_npz` wrote.
+    """Read the arrays, by name, of a file that `write_npz` wrote and that must hold this kind of thing.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    kind : str
-        What it must hold.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Every array, by name.
-
-    Raises
-    ------
-    BadFile
-        If the file is truncated or damaged, was not written by qfast, holds another kind of thing, or was written
-        in a newer format.
-    OSError
-        If the file does not exist or may not be read.
-
-    Examples
-    --------
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = write_npz(folder + "/a.npz", {"x": np.arange(3)}, "demo")
-    ...     try:
-    ...         read_npz(file, "run")
-    ...     except BadFile as error:
-    ...         print(str(error).replace(folder, ""))
-    /a.npz holds kind 'demo', not 'run'; give a file that holds a run
+    ...     read_npz(write_npz(folder + "/a.npz", {"x": np.arange(3)}, "demo"), "demo")["x"]
+    array([0, 1, 2])
     """
     source = path_of(path)
     if source.exists() and not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
-        msg = f"{source} is a device or a pipe; give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is a device or a pipe; give a file that holds a {kind}")
     with source.open("rb") as stream:  # outside the net below: a missing file keeps its own, clear error
         try:
             with zipfile.ZipFile(stream) as archive:
@@ -312,8 +221,7 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
         msg = f"{source} is damaged: the checksum of {damaged!r} is wrong; restore it from a copy or write it anew"
         raise BadFile(msg)
     if f"{_HEADER}.npy" not in names:
-        msg = f"{source} was not written by qfast (it has no {_HEADER!r}); give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} was not written by qfast (it has no {_HEADER!r}); give a file that holds a {kind}")
     _check_header(source, kind, arrays)
     return {name: array for name, array in arrays.items() if name != _HEADER}
 
@@ -322,14 +230,11 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
     """Refuse what would become more than its file: compressed members, or several on the same bytes."""
     members = archive.infolist()
     if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in members):
-        msg = "it has compressed members, which qfast never writes"
-        raise ValueError(msg)
+        raise ValueError("it has compressed members, which qfast never writes")
     if sum(m.file_size for m in members) > size:
-        msg = "its members are larger than the file"
-        raise ValueError(msg)
+        raise ValueError("its members are larger than the file")
     if len({m.filename for m in members}) < len(members) or not all(m.filename.endswith(".npy") for m in members):
-        msg = "it has members that are no arrays, or two of one name"
-        raise ValueError(msg)
+        raise ValueError("it has members that are no arrays, or two of one name")
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -337,15 +242,13 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     with archive.open(name) as stream:
         major, _ = np.lib.format.read_magic(stream)
         if major not in (1, 2):
-            msg = f"{name} has version {major} of .npy"
-            raise ValueError(msg)
+            raise ValueError(f"{name} has version {major} of .npy")
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
         size = archive.getinfo(name).file_size - stream.tell()
         fits = not dtype.hasobject and dtype.itemsize and all(n >= 0 for n in shape)
         if not fits or math.prod(shape) * dtype.itemsize != size:
-            msg = f"{name} says that it has shape {shape} of {dtype}, which its {size:,} bytes are not"
-            raise ValueError(msg)
+            raise ValueError(f"{name} says that it has shape {shape} of {dtype}, which its {size:,} bytes are not")
         array = np.empty(shape[::-1] if fortran else shape, dtype)
         content = array.reshape(-1).view(np.uint8)
         for begin in range(0, size, _CHUNK):
@@ -354,38 +257,22 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 
 def read_json(text: str | bytes) -> Any:
-    """Read JSON that may come from anywhere.
-
-    Raises
-    ------
-    ValueError
-        If it is none, nested too deeply, or has a number that is not finite or has more than 1,300 digits.
-
-    Examples
-    --------
-    >>> read_json('{"n": 1e999}')
-    Traceback (most recent call last):
-    ...
-    ValueError: 1e999 is no finite number
-    """
+    """Read JSON from anywhere; ValueError for numbers that are not finite or beyond 1,300 digits, and deep nesting."""
 
     def whole(digits: str) -> int:
         if len(digits) > _MOST_DIGITS:
-            msg = f"a number of {len(digits):,} digits"
-            raise ValueError(msg)
+            raise ValueError(f"a number of {len(digits):,} digits")
         return int(digits)
 
     def real(digits: str) -> float:
         if not math.isfinite(float(digits)):
-            msg = f"{digits:.40} is no finite number"
-            raise ValueError(msg)
+            raise ValueError(f"{digits:.40} is no finite number")
         return float(digits)
 
     try:
         return json.loads(text, parse_int=whole, parse_float=real, parse_constant=real)
     except RecursionError as error:
-        msg = "it is nested too deeply"
-        raise ValueError(msg) from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _check_header(source: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -398,11 +285,84 @@ def _check_header(source: Path, kind: str, arrays: Mapping[str, NDArray[Any]]) -
         msg = f"{source} has an unreadable header ({error!r:.80}); restore it from a copy or write it anew"
         raise BadFile(msg) from error
     if version > FORMAT_VERSION:
-        msg = f"{source} has format version {version}, this qfast reads up to {FORMAT_VERSION}; upgrade qfast"
-        raise BadFile(msg)
+        raise BadFile(f"{source} has format version {version}, this qfast reads up to {FORMAT_VERSION}; upgrade qfast")
     if found != kind:
-        msg = f"{source} holds kind {found!r}, not {kind!r}; give a file that holds a {kind}"
-        raise BadFile(msg)
+        raise BadFile(f"{source} holds kind {found!r}, not {kind!r}; give a file that holds a {kind}")
     if not complete:
         msg = f"{source} does not hold the arrays that its header lists; restore it from a copy or write it anew"
         raise BadFile(msg)
+
+
+class FileLock:
+    """A file that this object alone has locked, among all processes and within this one; made if there is none.
+
+    The system takes the lock back when the process dies, however it dies.  BlockingIOError if somebody else holds it,
+    another OSError if the file cannot be made or its disk knows no locks.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lock = FileLock(Path(folder) / "lock")
+    ...     try:
+    ...         FileLock(Path(folder) / "lock")
+    ...     except BlockingIOError:
+    ...         print("held")
+    ...     lock.close()
+    held
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        while True:
+            stream = io.FileIO(path, "a+b")
+            _HELD.add(stream)
+            try:
+                _lock(stream)
+                if is_at(stream.fileno(), path):
+                    break
+            except BaseException:
+                stream.close()
+                raise
+            stream.close()  # who held it has removed it meanwhile: it stands for nothing any more
+        self._stream = stream
+
+    def remove(self) -> None:
+        """Remove the file while it is locked: nobody ever holds a lock on what is gone."""
+        if not self._stream.closed:
+            with contextlib.suppress(OSError):  # Windows removes no open file, and a leftover does no harm
+                self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._stream.close()
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one that has this name."""
+    try:
+        there, here = path.stat(follow_symlinks=False), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _lock(stream: io.FileIO) -> None:
+    if fcntl is not None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    import msvcrt
+
+    try:
+        stream.seek(0)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+    except PermissionError as error:  # what Windows says of a lock that is held
+        raise BlockingIOError(errno.EWOULDBLOCK, "is locked") from error
+
+
+def _let_go() -> None:
+    """In a forked child: close what it has inherited, or the lock would last as long as the child."""
+    for stream in list(_HELD):
+        stream.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

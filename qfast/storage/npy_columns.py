@@ -23,23 +23,9 @@ _AGENTS_LAST: Final = ("rng",)  # arrays whose files say so: Fortran's order, so
 class NpyColumns:
     """Arrays of all agents in ``.npy`` files of a folder, which grow in the order of the agents.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-    like : mapping of str to ndarray
-        By name, arrays of no agents (0, …): what rows look like.
-    n_agents : int
-        How many agents there will be, which the files' headers say from the beginning.
+    `like` has, by name, arrays of no agents (0, …): what rows look like.  The files' headers say from the beginning how
+    many agents there will be.
 
-    Attributes
-    ----------
-    written : int
-        Agents so far.
-    checksums : dict of str to int
-        CRC-32 of each array so far.
-
-    Examples
-    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     columns = NpyColumns(Path(folder), {"x": np.zeros((0, 2))}, n_agents=3)
@@ -51,10 +37,10 @@ class NpyColumns:
     """
 
     def __init__(self, folder: Path, like: Mapping[str, NDArray[Any]], n_agents: int) -> None:
-        self.folder, self.n_agents, self.written = folder, n_agents, 0
+        self.folder, self.n_agents, self.written = folder, n_agents, 0  # agents in all, and so far
         self._like = {name: array for name, array in like.items() if 0 not in array.shape[1:]}
         self._streams: dict[str, IO[bytes]] = {}
-        self.checksums = dict.fromkeys(self._like, 0)
+        self.checksums = dict.fromkeys(self._like, 0)  # CRC-32 of each array so far
 
     @property
     def names(self) -> list[str]:
@@ -71,22 +57,13 @@ class NpyColumns:
         return self.folder / f"{name}.npy"
 
     def begin(self, done: int, checksums: Mapping[str, int]) -> None:
-        """Open the files, to go on behind the first ``done`` agents, whose checksums are known.
-
-        Raises
-        ------
-        BadFile
-            If those agents are not what they were.
-        OSError
-            If the files cannot be written.
-        """
+        """Open the files, to go on behind the first ``done`` agents; BadFile if they do not have their checksums."""
         for name, like in self._like.items():
             header, row, path = _header(name, like, self.n_agents), _row_bytes(like), self.path(name)
             try:
                 stream = path.open("r+b" if done else "w+b")
             except FileNotFoundError as error:
-                msg = f"{path} is missing; remove {self.folder}, and start again"
-                raise BadFile(msg) from error
+                raise BadFile(f"{path} is missing; remove {self.folder}, and start again") from error
             self._streams[name] = stream
             if not done:
                 stream.write(header)
@@ -129,19 +106,7 @@ class NpyColumns:
 
 
 def map_columns(folder: Path, checksums: Mapping[str, int]) -> dict[str, NDArray[Any]]:
-    """Map the finished arrays of a folder, read-only, each in the order that its file says.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-    checksums : mapping of str to int
-        CRC-32 of each array's content, by name.
-
-    Raises
-    ------
-    BadFile
-        If a file is missing, truncated or damaged.
-    """
+    """Map the finished arrays of a folder, read-only, each in the order that its file says; CRC-32 by name."""
     arrays = {}
     for name, checksum in checksums.items():
         path = folder / f"{name}.npy"
@@ -156,8 +121,7 @@ def map_columns(folder: Path, checksums: Mapping[str, int]) -> dict[str, NDArray
             msg = f"{path} is missing, truncated or no .npy file ({error}); restore it from a copy or train anew"
             raise BadFile(msg) from error
         if not whole:
-            msg = f"{path} is damaged: its checksum is wrong; restore it from a copy or train anew"
-            raise BadFile(msg)
+            raise BadFile(f"{path} is damaged: its checksum is wrong; restore it from a copy or train anew")
         arrays[name] = array
     return arrays
 

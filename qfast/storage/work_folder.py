@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import path_of
-from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, warn_caller
-from qfast.storage.archive import TEMPORARY, read_json, read_npz, replacing, write_npz
-from qfast.storage.locks import FileLock
+from qfast.errors import BadFile, DamagedPartWarning, InvalidInput, QfastError, warn_caller
+from qfast.storage.archive import TEMPORARY, FileLock, read_json, read_npz, replacing, write_npz
 
-__all__ = ["WorkFolder", "holds_work", "part_names", "read_part", "read_work", "work_digest"]
+__all__ = [
+    "CannotSave", "WorkFolder", "holds_work", "part_names", "read_part", "read_work", "saving", "work_digest",
+]  # fmt: skip
 
 _WORK: Final = "work.json"
 _LOCK: Final = "lock"
@@ -40,36 +41,26 @@ _T = TypeVar("_T")
 _Arrays = dict[str, NDArray[Any]]
 
 
+class CannotSave(QfastError):
+    """What is complete cannot be written: the disk is full, or was taken away."""
+
+
+@contextlib.contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Say of an OSError that a folder cannot be written to, by CannotSave."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{folder}: {error.strerror or error}"
+        raise CannotSave(msg) from error
+
+
 class WorkFolder:
     """A folder of finished parts of one piece of work; made or gone on with.
 
-    Parameters
-    ----------
-    folder : path-like
-        The folder; it is made if there is none, in a folder that exists.
-    kind : str
-        What kind of work it is, such as ``"training"``.
-    work : mapping
-        Everything that the results depend on, ready for JSON: settings, seeds, digests of tables.  What is not in
-        it may differ when the work goes on, such as the number of threads.
-
-    Raises
-    ------
-    InvalidInput
-        If the folder belongs to other work, to something else, or to a process that is using it now, or cannot be
-        made, written or locked.
-    BadFile
-        If the folder cannot be read any more.
-
-    Examples
-    --------
-    >>> import tempfile, numpy as np
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     with WorkFolder(place + "/sum.parts", kind="sum", work={"seed": 1}) as folder:
-    ...         folder.write("first", {"x": np.arange(3)})
-    ...     with WorkFolder(place + "/sum.parts", kind="sum", work={"seed": 1}) as folder:  # after a crash, say
-    ...         folder.names(), folder.read("first")["x"].tolist()
-    (['first'], [0, 1, 2])
+    `work` is everything that the results depend on, ready for JSON.  What is not in it may differ when the work goes
+    on, such as the number of threads.  InvalidInput says that the folder belongs to other work, to something else, or
+    to a process that uses it now, or cannot be made, written or locked; BadFile that it is damaged.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, kind: str, work: Mapping[str, Any]) -> None:
@@ -155,20 +146,7 @@ class WorkFolder:
         return part_names(self.folder)
 
     def write(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a part, whole or not at all; one of the same name is replaced.
-
-        Parameters
-        ----------
-        name : str
-            Its name, letters, digits, hyphens and underscores.
-        arrays : mapping of str to ndarray
-            As `qfast.storage.archive.write_npz` takes them.
-
-        Raises
-        ------
-        OSError
-            If the disk is full or may not be written to.
-        """
+        """Write a part, whole or not at all; one of the same name is replaced."""
         if not re.fullmatch(r"[\w-]+", name):
             msg = f"{name!r} cannot name a part; use letters, digits, hyphens and underscores"
             raise InvalidInput(msg)
@@ -178,24 +156,10 @@ class WorkFolder:
         write_npz(self.folder / f"{name}.npz", {**arrays, **owner}, _part_of(self.kind))
 
     def read(self, name: str, make: Callable[[_Arrays], _T] = dict) -> _T | None:  # type: ignore[assignment]
-        """Read a part.
+        """Read a part, as `read_part` does; None where there is none.
 
-        Parameters
-        ----------
-        name : str
-        make : callable, optional
-            What to make of its arrays, as in `read_part`.
-
-        Returns
-        -------
-        dict of str to ndarray, or what is made of it, or None
-            None where there is none, or where it is damaged: it is set aside, which is warned of, and has to be made
-            again.
-
-        Raises
-        ------
-        BadFile
-            If it was made by other work, and someone has put it here.
+        None, too, where it is damaged: it is set aside, which is warned of, and has to be made again.  One of other
+        work is a BadFile: someone has put it here.
         """
         path = self.folder / f"{name}.npz"
         try:
@@ -258,30 +222,9 @@ def part_names(folder: Path) -> list[str]:
 
 
 def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | None:
-    """Read what work a folder of parts belongs to.
+    """Read what work of a kind was begun in a folder; None where there is none.
 
-    Parameters
-    ----------
-    folder : path-like
-    kind : str
-        What kind of work is expected.
-
-    Returns
-    -------
-    dict or None
-        None where there is no such folder, or nothing was begun in it.
-
-    Raises
-    ------
-    BadFile
-        If it is damaged, or of another state of qfast.
-    InvalidInput
-        If it is work of another kind.
-
-    Examples
-    --------
-    >>> read_work("no/such/folder", "training") is None
-    True
+    BadFile says that it is damaged or of another state of qfast, InvalidInput that it is work of another kind.
     """
     path = path_of(folder) / _WORK
     try:
@@ -308,23 +251,9 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
 def read_part(
     folder: Path, kind: str, digest: str, name: str, make: Callable[[_Arrays], _T] = dict  # type: ignore[assignment]
 ) -> _T:
-    """Read a part, without a lock on its folder.
+    """Read a part, without a lock on its folder, and give what `make` makes of its arrays.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-    kind, digest : str
-        Of the work; see `work_digest`.
-    name : str
-    make : callable, optional
-        What to make of its arrays; a KeyError, IndexError, TypeError or ValueError of it says that they do not fit.
-
-    Raises
-    ------
-    BadFile
-        If it is damaged, or a part of other work.
-    OSError
-        If there is none, or it may not be read.
+    BadFile says that it is damaged, or of other work; so do a KeyError, IndexError, TypeError, ValueError of `make`.
     """
     path = folder / f"{name}.npz"
     arrays = read_npz(path, _part_of(kind))
@@ -339,13 +268,7 @@ def read_part(
 
 
 def work_digest(kind: str, work: Mapping[str, Any]) -> str:
-    """SHA-256 of a piece of work, 64 hexadecimal digits.
-
-    Examples
-    --------
-    >>> work_digest("sum", {"seed": 1, "n": 2}) == work_digest("sum", {"n": 2, "seed": 1})
-    True
-    """
+    """SHA-256 of a piece of work, 64 hexadecimal digits."""
     return _digest({"kind": kind, "work": work})
 
 

@@ -24,23 +24,7 @@ PROBLEM: Final = "problem"
 
 @dataclass(frozen=True)
 class Configuration:
-    """One setting of everything.
-
-    Attributes
-    ----------
-    number : int
-        Its place in the study, from 0.
-    values : dict
-        What varies, by name, as given; settings that its agents do not have are left out.
-    label : str
-        What varies, in words; unique in the study.
-    arguments : dict
-        All settings, as `qfast.train` takes them.
-    problem : str
-        The problem's name.
-    mdp : MDP
-    learner : Learner
-    """
+    """One combination of settings: its number, label, values by name, problem and learner."""
 
     number: int
     values: dict[str, Any]
@@ -53,19 +37,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Design:
-    """All configurations of a study.
-
-    Attributes
-    ----------
-    configurations : tuple of Configuration
-    names : tuple of str
-        What varies, in order.
-    vary : list of dict
-        The grids, as JSON holds them.
-    fixed : dict
-        The settings that do not vary and have a meaning, as JSON holds them.
-    problems : dict of str to MDP
-    """
+    """All configurations of a study, and what they were made from."""
 
     configurations: tuple[Configuration, ...]
     names: tuple[str, ...]
@@ -86,33 +58,7 @@ def make_design(
     n_agents: int,
     episodes: int,
 ) -> Design:
-    """Work out the configurations of a study, and check all of them.
-
-    Parameters
-    ----------
-    mdp : MDP, mapping of str to MDP, or None
-    vary : mapping of str to sequence, or a sequence of such mappings
-        The values of each setting; several mappings are several grids, one behind the other.
-    fixed : mapping
-        Every setting of `SETTINGS`.
-    n_agents, episodes : int
-
-    Returns
-    -------
-    Design
-
-    Raises
-    ------
-    InvalidInput
-        If a setting is unknown, has no values or no meaning, or is out of range.
-
-    Examples
-    --------
-    >>> fixed = {"alpha": 0.1, "gamma": 0.9, "rule": "q_learning", "explore": "epsilon_greedy", "traces": None}
-    >>> design = make_design(None, {"alpha": [0.1, 0.5]}, fixed, n_agents=10, episodes=10)
-    >>> [configuration.label for configuration in design.configurations]
-    ['alpha=0.1', 'alpha=0.5']
-    """
+    """Check problems and settings, and make every configuration; parameters and errors as in `qfast.study`."""
     problems = _problems(mdp)
     grids = _grids(vary)
     names = tuple(dict.fromkeys(itertools.chain.from_iterable(grids)))
@@ -250,12 +196,7 @@ def _with_unique_labels(made: Sequence[Configuration]) -> tuple[Configuration, .
 
 
 def coordinate(configurations: Sequence[Configuration], name: str) -> Any:
-    """The values of one setting over the configurations: numbers as float64, else text; NaN or "" for none.
-
-    Returns
-    -------
-    ndarray of float64 or str, shape (C,)
-    """
+    """The values of one setting over the configurations: numbers as float64, else text; NaN or "" for none."""
     missing = object()
     values = [configuration.values.get(name, missing) for configuration in configurations]
     if all(value is missing or is_number(value) for value in values):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
-from qfast.storage.work_folder import WorkFolder, part_names, read_part, read_work, work_digest
-from qfast.studies.part import Part
+from qfast.storage.work_folder import WorkFolder, part_names, read_part, read_work, saving, work_digest
+from qfast.studies.reduce import MeasuredBlock
 from qfast.studies.totals import Curves, Totals
 
 __all__ = ["KIND", "Folder", "read_begun", "read_problems", "take_pieces"]
@@ -29,27 +29,14 @@ KIND: Final = "study"
 _INTERVAL: Final = 2.0  # seconds between two pieces
 
 _Arrays = dict[str, NDArray[Any]]
-_Piece = tuple[list[tuple[int, int, Part, Curves | None]], float]
+_Piece = tuple[list[tuple[int, int, MeasuredBlock, Curves | None]], float]
 
 
 class Folder:
-    """Where a study writes its pieces.
+    """Where a study writes its pieces: a new or empty folder, or one of the same study.
 
-    Parameters
-    ----------
-    path : path-like
-        A new or empty folder, or one of the same study.
-    about : dict
-        What tells this study from others, as JSON holds it.
-    problems : mapping of str to MDP, optional
-        Kept beside it.
-
-    Raises
-    ------
-    InvalidInput
-        If the folder holds another study or other things, is in use, or cannot be written.
-    BadFile
-        If it is damaged.
+    InvalidInput says that it holds another study or other things, is in use, or cannot be written; BadFile that it is
+    damaged.
     """
 
     def __init__(
@@ -57,7 +44,7 @@ class Folder:
     ) -> None:
         self._work = WorkFolder(path, kind=KIND, work=about)
         self.path = self._work.folder
-        self._waiting: dict[int, list[Part]] = {}
+        self._waiting: dict[int, list[MeasuredBlock]] = {}
         self._written: set[int] = set()  # configurations whose curves are in a piece
         self._last = time.monotonic()
         self._seconds = 0.0
@@ -78,36 +65,31 @@ class Folder:
         read = [self._work.read(name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(self.path)]
         self._written |= _put([piece for piece in read if piece is not None], totals)
 
-    def add(self, number: int, part: Part) -> None:
-        """Note a part for the next piece."""
-        self._waiting.setdefault(number, []).append(part)
+    def add(self, number: int, block: MeasuredBlock) -> None:
+        """Note agents for the next piece."""
+        self._waiting.setdefault(number, []).append(block)
 
     def finish(self, number: int, totals: Totals) -> None:
         """Note that a configuration is complete, with the agents that it has."""
         n_metrics, done = totals.metrics.shape[0], int(totals.done[number])
         n_quantiles = totals.finished[number].return_quantile.shape[1]
-        self.add(number, Part(done, 0, np.zeros((n_metrics, 0)), 0, np.zeros((n_quantiles, 0))))
+        self.add(number, MeasuredBlock(done, 0, np.zeros((n_metrics, 0)), 0, np.zeros((n_quantiles, 0))))
 
-    def flush(self, totals: Totals, seconds: float, *, now: bool = False) -> None:
-        """Write a piece, if it is time to."""
+    def flush(self, totals: Totals, *, now: bool = False) -> None:
+        """Write a piece, if it is time to; CannotSave says that it cannot be written."""
         if not self._waiting or (not now and time.monotonic() - self._last < _INTERVAL):
             return
         arrays = _pack(self._waiting, totals, self._written)
-        arrays["seconds"] = np.asarray(seconds - self._seconds)
+        arrays["seconds"] = np.asarray(totals.seconds - self._seconds)
         taken = [int(match[1]) for path in self.path.glob("piece-*") if (match := re.match(r"piece-(\d+)", path.name))]
-        self._work.write(f"piece-{max(taken, default=-1) + 1:05}", arrays)
+        with saving(self.path):
+            self._work.write(f"piece-{max(taken, default=-1) + 1:05}", arrays)
         self._written |= {number for number in self._waiting if number in totals.finished}
-        self._waiting, self._last, self._seconds = {}, time.monotonic(), seconds
+        self._waiting, self._last, self._seconds = {}, time.monotonic(), totals.seconds
 
 
 def read_begun(path: Path) -> dict[str, Any]:
-    """Read which study a folder holds.
-
-    Raises
-    ------
-    BadFile
-        If it holds none, or is damaged.
-    """
+    """Read which study a folder holds; BadFile if none, or it is damaged."""
     try:
         about = read_work(path, KIND)
     except InvalidInput as error:
@@ -129,22 +111,7 @@ def read_problems(path: Path, about: Mapping[str, Any]) -> dict[str, MDP]:
 
 
 def take_pieces(path: Path, about: Mapping[str, Any], totals: Totals, shapes: Curves) -> None:
-    """Put what the pieces of a folder hold into empty totals.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    about : mapping
-        Of `read_begun`.
-    totals : Totals
-    shapes : Curves
-        Arrays of the shapes that curves have.
-
-    Raises
-    ------
-    BadFile
-        If a piece is damaged.
-    """
+    """Put what the pieces of a folder hold into empty totals; BadFile if one is damaged."""
     digest = work_digest(KIND, about)
     pieces = (
         read_part(path, KIND, digest, name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(path)
@@ -158,19 +125,21 @@ def _pieces(path: Path) -> list[str]:
 
 def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
     """Put pieces into empty totals; give the configurations that are complete."""
-    entries: list[tuple[int, int, Part, Curves | None]] = []
+    entries: list[tuple[int, int, MeasuredBlock, Curves | None]] = []
     for found, seconds in pieces:
         entries += found
         totals.seconds += seconds
     # Of a configuration that was trained twice, because a piece was lost in between, the last one counts.
-    complete = {number: (first + part.n, curves) for number, first, part, curves in entries if curves is not None}
-    for number, first, part, _ in sorted(entries, key=lambda entry: entry[:2]):
-        if first != totals.done[number] or not part.n:
+    complete = {
+        number: (first + block.n_agents, curves) for number, first, block, curves in entries if curves is not None
+    }
+    for number, first, block, _ in sorted(entries, key=lambda entry: entry[:2]):
+        if first != totals.done[number] or not block.n_agents:
             continue  # a stretch before it is missing, or it is there twice
         if number in complete:
-            totals.put(number, part)
+            totals.put(number, block)
         else:
-            totals.add(number, part)
+            totals.add(number, block)
     for number, (n, curves) in complete.items():
         if totals.done[number] == n:
             totals.finished[number] = curves
@@ -179,21 +148,21 @@ def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
     return set(totals.finished)
 
 
-def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> dict[str, NDArray[Any]]:
+def _pack(waiting: dict[int, list[MeasuredBlock]], totals: Totals, written: set[int]) -> dict[str, NDArray[Any]]:
     """Turn parts into arrays for a file."""
     table, arrays = [], {}
     metrics, finished = [], []
-    for number, parts in waiting.items():
+    for number, blocks in waiting.items():
         complete = number in totals.finished and number not in written
-        n, steps = sum(part.n for part in parts), sum(part.n_steps for part in parts)
-        table.append((number, parts[0].first, n, steps, sum(part.n_diverged for part in parts), int(complete)))
-        metrics += [part.metrics for part in parts]
+        n, steps = sum(block.n_agents for block in blocks), sum(block.n_steps for block in blocks)
+        table.append((number, blocks[0].first, n, steps, sum(block.n_diverged for block in blocks), int(complete)))
+        metrics += [block.metrics for block in blocks]
         if complete:
             finished.append(totals.finished[number])
             continue
-        arrays[f"returns_{number}"] = np.concatenate([part.returns for part in parts], axis=1)
-        for name in ("curve", "checks"):
-            nodes = [node for part in parts for node in getattr(part, name).nodes()]
+        arrays[f"returns_{number}"] = np.concatenate([block.returns for block in blocks], axis=1)
+        for name in ("curve", "measures"):
+            nodes = [node for block in blocks for node in getattr(block, name).nodes()]
             arrays[f"{name}_keys_{number}"] = np.array([node[:3] for node in nodes], np.int64).reshape(-1, 3)
             arrays[f"{name}_{number}"] = np.array([np.asarray(node[3]) for node in nodes])
     arrays["table"] = np.array(table, np.int64)
@@ -207,7 +176,7 @@ def _pack(waiting: dict[int, list[Part]], totals: Totals, written: set[int]) -> 
 def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
     """Give the stretches of agents in a piece: configuration, first agent, what there is, the curves; and seconds."""
     n_metrics = totals.metrics.shape[0]
-    entries: list[tuple[int, int, Part, Curves | None]] = []
+    entries: list[tuple[int, int, MeasuredBlock, Curves | None]] = []
     at, row = 0, 0
     if arrays["metrics"].shape[0] != n_metrics:
         msg = f"a piece has {arrays['metrics'].shape[0]} metrics, and the study {n_metrics}"
@@ -216,7 +185,7 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
         metrics = arrays["metrics"][:, at : at + n]
         at += n
         curves = None
-        part = Part(first, n, metrics, steps, np.zeros((0, n)), diverged)
+        block = MeasuredBlock(first, n, metrics, steps, np.zeros((0, n)), diverged)
         if complete:
             curves = Curves(**{field.name: arrays[field.name][row] for field in fields(Curves)})
             row += 1
@@ -224,14 +193,14 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
                 msg = "a piece holds curves of other shapes than the study"
                 raise ValueError(msg)
         else:
-            part.returns = arrays[f"returns_{number}"]
+            block.returns = arrays[f"returns_{number}"]
             for (level, begin, count), node in zip(
                 arrays[f"curve_keys_{number}"].tolist(), arrays[f"curve_{number}"], strict=True
             ):
-                part.curve.insert(begin, count, (node[0], node[1]), level)
+                block.curve.insert(begin, count, (node[0], node[1]), level)
             for (level, begin, count), sums in zip(
-                arrays[f"checks_keys_{number}"].tolist(), arrays[f"checks_{number}"], strict=True
+                arrays[f"measures_keys_{number}"].tolist(), arrays[f"measures_{number}"], strict=True
             ):
-                part.checks.insert(begin, count, sums, level)
-        entries.append((number, first, part, curves))
+                block.measures.insert(begin, count, sums, level)
+        entries.append((number, first, block, curves))
     return entries, float(arrays["seconds"])

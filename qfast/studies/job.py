@@ -1,10 +1,10 @@
 """A study that is ready to run: everything is checked, nothing is trained."""
 
+import pickle
 import time
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
@@ -14,26 +14,36 @@ from numpy.typing import NDArray
 
 from qfast import __version__
 from qfast.arguments import path_of
+from qfast.engine.agent_arrays import AgentArrays, why_diverged
+from qfast.engine.blocks import block_size
 from qfast.engine.curve import LEVELS
-from qfast.engine.divergence import why_diverged
+from qfast.engine.executors import count_workers
+from qfast.engine.footprint import worker_bytes
 from qfast.engine.machine import available_memory, default_threads
+from qfast.engine.moments import LEAF
+from qfast.engine.plan import Plan, make_plan
 from qfast.engine.progress import Reporter
-from qfast.engine.remote import count_workers
+from qfast.engine.scheduler import WorkersFailed, scheduler
 from qfast.errors import DivergedWarning, Interrupted, InvalidInput, PrecisionWarning, Unfinished, warn_caller
-from qfast.execution import make_plan
 from qfast.model.magnitudes import lost_updates
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
-from qfast.storage.work_folder import read_work
-from qfast.studies.code import default_quantile_episodes, study_code
+from qfast.storage.work_folder import CannotSave, read_work
 from qfast.studies.dataset import as_json, make_dataset
+from qfast.studies.describe import default_quantile_episodes, study_code
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
-from qfast.studies.engine import check_picklable, execute, memory_needed
 from qfast.studies.folder import KIND, Folder
-from qfast.studies.measure import Watch
-from qfast.studies.metrics import TRUTH, Metric, choose_metrics, final_window, own_metric
-from qfast.studies.part import Records, Task, Wanted
-from qfast.studies.precision import Goal, make_goal
+from qfast.studies.metrics import (
+    TRUTH,
+    Goal,
+    Metric,
+    choose_metrics,
+    final_window,
+    looks,
+    make_goal,
+    own_metric,
+)  # fmt: skip
+from qfast.studies.reduce import Reduction
 from qfast.studies.result import Study
 from qfast.studies.settings import encode
 from qfast.studies.totals import Curves, Totals
@@ -48,37 +58,18 @@ _STRETCH: Final = 128
 _CHECKPOINTS: Final = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """A study that is ready to run.
-
-    Attributes
-    ----------
-    design : Design
-    metrics : tuple of Metric
-    goal : Goal or None
-    paired : bool
-    tasks : tuple of Task
-        One a configuration.
-    first_agents : ndarray of int64, shape (C,)
-    checkpoints, quantile_episodes : ndarray of int64
-        From 1.
-    about : dict
-        What tells the study from every other, as JSON holds it.
-    totals : Totals
-        What is there already.
-    folder : Folder or None
-    """
+    """A study that is ready to run; `about` tells it from every other, and `totals` hold what is there already."""
 
     design: Design
     metrics: tuple[Metric, ...]
     goal: Goal | None
     paired: bool
-    tasks: tuple[Task, ...]
-    first_agents: NDArray[np.int64]
-    checkpoints: NDArray[np.int64]
+    plans: tuple[Plan, ...]  # one a configuration
+    checkpoints: NDArray[np.int64]  # from 1
     quantile_episodes: NDArray[np.int64]
-    about: dict[str, Any]
+    about: dict[str, Any]  # as JSON holds it
     totals: Totals
     folder: Folder | None
 
@@ -107,26 +98,59 @@ class Job:
         self._warn_of_lost_updates()
         again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
         try:
-            cut_short = execute(
-                self.tasks, totals, goal=self.goal, paired=self.paired, folder=self.folder, threads=threads,
-                executor=executor, progress=progress,
-            )  # fmt: skip
-        except (BrokenExecutor, CancelledError, OSError) as error:  # a worker died, the connection, the disk
-            complete, what = len(totals.finished), f"{type(error).__name__}: {error}"
-            msg = f"{what}; {complete} of {len(self.design)} configurations were complete{again}"
-            raise Unfinished(msg, study=self.result() if complete else None) from error
+            self._train(threads=threads, executor=executor, progress=progress)
+        except (WorkersFailed, CannotSave) as error:
+            complete = len(totals.finished)
+            msg = f"{error}; {complete} of {len(self.design)} configurations were complete{again}"
+            raise Unfinished(msg, study=self.result() if complete else None) from error.__cause__
         except KeyboardInterrupt as error:  # while the last piece was being written, or a second one
             if self.folder is not None:
-                self.folder.flush(totals, totals.seconds, now=True)
+                self.folder.flush(totals, now=True)
             whole = len(totals.finished) == len(self.design)  # else something may be half merged
             raise Interrupted(self._stopped(again), study=self.result() if whole else None) from error
-        if cut_short:
+        if len(totals.finished) < len(self.design):
             raise Interrupted(self._stopped(again), study=self.result() if totals.finished else None)
         self._warn_of_divergence()
         return self.result()
 
+    def _train(self, *, threads: int | None, executor: Executor | None, progress: bool | Reporter | None) -> None:
+        """Train what is missing, and put it into the totals; after Ctrl-C some configurations are not finished."""
+        totals, folder, n_agents = self.totals, self.folder, self.totals.most_agents
+        options: dict[str, Any] = {"threads": threads, "executor": executor, "progress": progress}
+        try:
+            with scheduler(self.plans, totals, n_agents * len(self.plans), **options) as work:
+                for until in [n_agents] if self.goal is None else looks(n_agents):
+                    todo = [c for c in range(len(self.plans)) if c not in totals.finished]
+                    for number, block in work.run([(c, int(totals.done[c]), until) for c in todo]):
+                        totals.add(number, block)
+                        if self.goal is None and totals.done[number] == n_agents:
+                            totals.finish(number)
+                        if folder is not None:
+                            folder.add(number, block)
+                            folder.flush(totals)
+                    if work.stopped:
+                        break
+                    for number in self._enough(until):
+                        totals.finish(number)
+                        if folder is not None:
+                            folder.finish(number, totals)
+                if len(totals.finished) == len(self.plans):
+                    work.finish()
+        finally:
+            if folder is not None:
+                folder.flush(totals, now=True)
+
+    def _enough(self, until: int) -> list[int]:
+        """After a round: the configurations that have enough agents; if they are paired, all of them or none."""
+        totals, goal = self.totals, self.goal
+        numbers = [c for c in range(len(self.plans)) if c not in totals.finished]
+        if goal is None or until >= totals.most_agents:
+            return numbers
+        narrow = [c for c in numbers if _is_narrow(goal, totals.scores(goal.metric, c, until))]
+        return narrow if not self.paired or len(narrow) == len(numbers) else []
+
     def _stopped(self, again: str) -> str:
-        complete, agents = len(self.totals.finished), int(self.totals.done.sum())
+        complete, agents = len(self.totals.finished), self.totals.n_agents
         return f"stopped; {complete} of {len(self.design)} configurations ({agents:,} agents) were complete{again}"
 
     def _warn_of_lost_updates(self) -> None:
@@ -158,11 +182,17 @@ class Job:
             self.totals.finish(number)
         dataset = make_dataset(
             self.design.configurations, self.design.names, self.metrics, self.totals, episodes=self.about["episodes"],
-            quantile_episodes=self.quantile_episodes, checkpoints=self.checkpoints, first_agents=self.first_agents,
+            quantile_episodes=self.quantile_episodes, checkpoints=self.checkpoints,
+            first_agents=np.array([plan.first_agent for plan in self.plans], np.int64),
             attributes=_attributes(self.design, self.totals, self.about),
         )  # fmt: skip
         own = tuple(metric for metric in self.metrics if metric.function is not None)
         return Study(dataset, self.design.problems, own)
+
+
+def _is_narrow(goal: Goal, scores: NDArray[np.float64]) -> bool:
+    """Whether an interval is narrow enough; what is infinite or undefined for some agents has no mean, and never is."""
+    return bool(np.isfinite(scores).all()) and goal.rule.look(scores).narrow_enough
 
 
 def prepare(
@@ -192,24 +222,23 @@ def prepare(
     when = _checkpoints(checkpoints, episodes)
     quantile_episodes = _quantile_episodes(curves, episodes)
     sequence = _seed(seed, out)
-    firsts = first_agent + np.arange(len(design), dtype=np.int64) * (0 if paired else n_agents)
+    firsts = [first_agent + number * (0 if paired else n_agents) for number in range(len(design))]
     seeds = problem_seeds(sequence, list(design.problems))
-    tasks = tuple(
-        _task(one, chosen, when, quantile_episodes, seeds[one.problem], int(first), episodes,
-              curves=curves is not False)
+    plans = tuple(
+        _make_plan(
+            one, chosen, when, quantile_episodes, seeds[one.problem], first, episodes, curves=curves is not False
+        )
         for one, first in zip(design.configurations, firsts, strict=True)
     )
-    check_picklable(tasks, executor)
-    _check_memory(tasks, n_agents, all_open=goal is not None, executor=executor)
+    _check_picklable(chosen, executor)
+    _check_memory(plans, n_agents, all_open=goal is not None, executor=executor)
     about = _about(design, chosen, goal, sequence, n_agents=n_agents, episodes=episodes, paired=paired,
                    first_agent=first_agent, checkpoints=when, quantile_episodes=quantile_episodes)  # fmt: skip
     totals = Totals(len(chosen), len(design), n_agents, quantile_episodes.size)
     folder = None
     if out is not None:
         folder = Folder(out, about, design.problems)
-    job = Job(
-        design, chosen, goal, paired, tasks, firsts, np.array(when, np.int64), quantile_episodes, about, totals, folder
-    )
+    job = Job(design, chosen, goal, paired, plans, np.array(when, np.int64), quantile_episodes, about, totals, folder)
     if folder is not None:
         try:
             folder.load(totals, job.shapes)
@@ -261,40 +290,40 @@ def _quantile_episodes(curves: Any, episodes: int) -> Any:
     return np.unique(np.linspace(1, episodes, count).round().astype(np.int64))
 
 
-def _task(
+def _make_plan(
     configuration: Configuration,
     metrics: tuple[Metric, ...],
     checkpoints: tuple[int, ...],
-    quantile_episodes: Any,
+    quantile_episodes: NDArray[np.int64],
     seed: SeedSequence,
     first_agent: int,
     episodes: int,
     *,
     curves: bool,
-) -> Task:
-    wanted = Wanted(
-        last=final_window(episodes),
-        curves=curves,
-        quantile_episodes=tuple((quantile_episodes - 1).tolist()),
-        keep=any(metric.function is not None for metric in metrics),
-    )
-    plan = make_plan(
-        configuration.mdp, configuration.learner, seed, first_agent=first_agent, episodes=episodes, record="summary"
-    )
-    if not wanted.keep:  # steps are counted by the random numbers; only functions of the user's own want lengths
-        plan = replace(plan, spec=replace(plan.spec, records="returns"))
-    stretches = _stretches(checkpoints, episodes)
-    plan = replace(plan, recorder=partial(Records, wanted=wanted, stretches=stretches), stretches=stretches)
+) -> Plan:
+    mdp, learner = configuration.mdp, configuration.learner
+    own = any(metric.function is not None for metric in metrics)
+    measurer = None
     if checkpoints or any(metric.name in TRUTH for metric in metrics):
+        from qfast.truth.checkpoints import Measurer
         from qfast.truth.judge import make_judge
 
         try:
-            judge = make_judge(configuration.mdp, configuration.learner.gamma, configuration.learner.ties)
+            judge = make_judge(mdp, learner.gamma, learner.ties)
         except InvalidInput as error:
             msg = f"{error}; or leave the truth out: metrics=['auc', 'final_return', 'steps'], checkpoints=None"
             raise InvalidInput(msg) from error
-        plan = replace(plan, checks=Watch(judge, tuple(sorted({*checkpoints, episodes}))))
-    return Task(plan, wanted, metrics, checkpoints, configuration.arguments, configuration.mdp)
+        measurer = Measurer(judge, tuple(sorted({*checkpoints, episodes})), ("regret", "optimal", "greedy_return"))
+    reduction = Reduction(
+        episodes=episodes, last=final_window(episodes), curves=curves,
+        quantile_episodes=tuple((quantile_episodes - 1).tolist()), stretches=_stretches(checkpoints, episodes),
+        metrics=metrics, checkpoints=checkpoints, settings=configuration.arguments, mdp=mdp if own else None,
+    )  # fmt: skip
+    # Steps are counted by the random numbers; only functions of the user's own want lengths.
+    return make_plan(
+        mdp, learner, seed, first_agent=first_agent, episodes=episodes, record="summary", keep_q=False, lengths=own,
+        measurer=measurer, reducer=reduction,
+    )  # fmt: skip
 
 
 def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, int], ...]:
@@ -307,24 +336,81 @@ def _stretches(checkpoints: tuple[int, ...], episodes: int) -> tuple[tuple[int, 
     return tuple(pairwise(ends))
 
 
-def _check_memory(tasks: Sequence[Task], n_agents: int, *, all_open: bool, executor: Executor | None) -> None:
+def _check_picklable(metrics: Sequence[Metric], executor: Executor | None) -> None:
+    """Refuse functions that another process could not get."""
+    if executor is None or isinstance(executor, ThreadPoolExecutor):
+        return
+    for metric in metrics:
+        try:
+            pickle.dumps(metric.function)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            msg = (
+                f"metrics: {metric.name} cannot be sent to another process ({error}); "
+                "define it at the top of a module, or use threads"
+            )
+            raise InvalidInput(msg) from error
+
+
+def _check_memory(plans: Sequence[Plan], n_agents: int, *, all_open: bool, executor: Executor | None) -> None:
     workers = default_threads() if executor is None else count_workers(executor)
     here = executor is None or isinstance(executor, ThreadPoolExecutor)
     available = available_memory()
 
-    def need(n: int = n_agents, tasks: Sequence[Task] = tasks) -> int:
-        return memory_needed(tasks, n, all_open=all_open, workers=workers, here=here)
+    def need(n: int = n_agents, *, plain: bool = False) -> int:
+        return memory_needed(plans, n, all_open=all_open, workers=workers, here=here, plain=plain)
 
     if need() > available:
-        plain = [replace(task, wanted=replace(task.wanted, curves=False, quantile_episodes=())) for task in tasks]
         most = largest_that(lambda n: need(n) <= available, n_agents)
-        ways = ["curves=False"] * (need(tasks=plain) <= available) + [f"n_agents={most:,}"] * (most > 0)
+        ways = ["curves=False"] * (need(plain=True) <= available) + [f"n_agents={most:,}"] * (most > 0)
         fix = f"what would fit: {', or '.join(ways)}" if ways else "use fewer configurations, or smaller problems"
         msg = (
-            f"{len(tasks):,} configurations of {n_agents:,} agents need {need() / 1e9:.3g} GB, and "
+            f"{len(plans):,} configurations of {n_agents:,} agents need {need() / 1e9:.3g} GB, and "
             f"{max(available, 0) / 1e9:.3g} GB are free; {fix}"
         )
         raise InvalidInput(msg)
+
+
+def memory_needed(
+    plans: Sequence[Plan], n_agents: int, *, all_open: bool, workers: int, here: bool = True, plain: bool = False
+) -> int:
+    """Bytes that a study takes: what is kept of all agents, what is open, and the blocks under way.
+
+    With `all_open` no configuration is summed up before the end; blocks of `here` run in this process; `plain` leaves
+    curves out.
+    """
+    plan, wanted = plans[0], _reduction(plans[0])
+    size = block_size(plan, n_agents * len(plans), workers)
+    blocks = len(plans) * -(-n_agents // size)
+    running = min(workers, blocks)
+    quantiles, episodes = len(wanted.quantile_episodes) * (not plain), plan.episodes * (wanted.curves and not plain)
+    real = plan.learner.dtype.itemsize
+    # Twice: the totals, and the dataset made of them.
+    curves = 2 * 8 * (2 * episodes + len(LEVELS) * quantiles + 2 * len(wanted.checkpoints))
+    kept = len(plans) * (8 * len(wanted.metrics) * n_agents + curves)
+    nodes = 1 + (n_agents // size).bit_count()
+    returns = quantiles * n_agents * real
+    summing_up = returns + 4 * n_agents * bool(quantiles)
+    under_way = (len(plans) if all_open else 1) * (returns + 16 * episodes * nodes) + summing_up
+    waiting = min(blocks - running, max(1, workers // 2))
+    part = size * (8 * len(wanted.metrics) + quantiles * real) + 16 * episodes
+    block = max(_block_bytes(plan, n_agents, min(size, n_agents), plain=plain) for plan in plans)
+    return kept + under_way + waiting * part + running * (part + block) * here
+
+
+def _block_bytes(plan: Plan, n_agents: int, size: int, *, plain: bool) -> int:
+    """What a block takes while it is trained and measured."""
+    wanted = _reduction(plan)
+    need = worker_bytes(plan, n_agents, size) + size * AgentArrays.row_bytes(plan)
+    # Moments of each leaf by stretch, and joined.
+    need += 2 * 16 * plan.episodes * -(-size // LEAF) * (wanted.curves and not plain)
+    if wanted.own:
+        need += 2 * size * plan.episodes * (plan.learner.dtype.itemsize + 4)
+    return need
+
+
+def _reduction(plan: Plan) -> Reduction:
+    assert isinstance(plan.reducer, Reduction)
+    return plan.reducer
 
 
 def _about(
@@ -370,7 +456,7 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
         "paired": int(about["paired"]),
         "n_agents": about["n_agents"],
         "episodes": about["episodes"],
-        "n_steps": int(totals.n_steps.sum()),
+        "n_steps": totals.n_steps,
         "seconds": float(totals.seconds),
         "settings": as_json(about["settings"]),
         "problems": as_json({name: _in_words(mdp) for name, mdp in design.problems.items()}),

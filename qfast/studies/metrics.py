@@ -1,8 +1,8 @@
-"""What is measured of every agent of a study: the metrics, and what each means."""
+"""What is measured of every agent of a study, what each metric means, and how well one has to be known."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, cast
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 
-__all__ = ["BUILT_IN", "TRUTH", "AgentBlock", "Metric", "choose_metrics", "final_window", "own_metric"]
+if TYPE_CHECKING:
+    from qfast.stats import PrecisionRule
+
+__all__ = [
+    "BUILT_IN", "TRUTH", "AgentBlock", "Goal", "Metric", "choose_metrics", "final_window", "looks", "make_goal",
+    "own_metric",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,40 +205,12 @@ _TAKEN: Final = (
 
 
 def final_window(episodes: int) -> int:
-    """How many episodes count as the last ones: a tenth of all, at least one.
-
-    Examples
-    --------
-    >>> final_window(1_000), final_window(5)
-    (100, 1)
-    """
+    """How many episodes count as the last ones: a tenth of all, at least one."""
     return max(1, episodes // 10)
 
 
 def choose_metrics(given: Any, settings: Sequence[str]) -> tuple[Metric, ...]:
-    """Turn what the user asked for into metrics.
-
-    Parameters
-    ----------
-    given : None, str, Metric, sequence of them, or mapping of str to Metric
-        None: all built-in ones; a mapping: those, and the user's own by these names; else only what is named.
-    settings : sequence of str
-        Names that the dataset has for other things.
-
-    Returns
-    -------
-    tuple of Metric
-
-    Raises
-    ------
-    InvalidInput
-        If one is unknown, named twice, or a function whose direction is unknown.
-
-    Examples
-    --------
-    >>> [metric.name for metric in choose_metrics(["auc", "optimal"], ())]
-    ['auc', 'optimal']
-    """
+    """What is measured, out of what the user gave as ``metrics=``."""
     if given is None:
         return tuple(BUILT_IN.values())
     if isinstance(given, Mapping):
@@ -288,3 +266,62 @@ def _own(item: Any, name: Any = None) -> Metric:
 def own_metric(metric: Metric) -> dict[str, Any]:
     """All of a metric but its name and function, as JSON holds it: ``Metric(function, name, **own_metric(…))``."""
     return {part.name: getattr(metric, part.name) for part in fields(Metric) if part.name not in ("function", "name")}
+
+
+#: Agents at the first look, and what the later numbers are multiples of.
+_FIRST: Final = 1024
+_STEP: Final = 512
+_GROWTH: Final = 1.25
+
+#: The metric that a lone number is about.
+_DEFAULT: Final = "auc"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What has to be known how well: which of the study's metrics, and the rule."""
+
+    metric: int
+    name: str
+    rule: "PrecisionRule"
+
+    def described(self) -> dict[str, Any]:
+        """The goal as JSON holds it."""
+        return {"metric": self.name, **asdict(self.rule)}
+
+
+def make_goal(given: Any, metrics: Sequence[Metric]) -> Goal | None:
+    """Turn what the user asked for into a goal: a half-width or a PrecisionRule, of "auc" or the metric named."""
+    if given is None:
+        return None
+    from qfast.stats import PrecisionRule
+
+    name, rule = _DEFAULT, given
+    if isinstance(given, Mapping):
+        if len(given) != 1:
+            msg = f"precision={given!r:.60} must name one metric; use for example {{'auc': 0.05}}"
+            raise InvalidInput(msg)
+        ((name, rule),) = given.items()
+    names = [metric.name for metric in metrics]
+    if name not in names:
+        msg = f"precision: {name!r} is no metric of this study; use one of {', '.join(names)}"
+        raise InvalidInput(msg)
+    number = names.index(name)
+    if metrics[number].is_time:
+        msg = f"precision: {name} is a time that may never come, and has no mean; use 'optimal', the share of agents"
+        raise InvalidInput(msg)
+    if not isinstance(rule, PrecisionRule):
+        if isinstance(rule, bool) or not isinstance(rule, (int, float)):
+            msg = f"precision={rule!r:.60} is no half-width; use a number such as 0.05, or a qfast.stats.PrecisionRule"
+            raise InvalidInput(msg)
+        rule = PrecisionRule(float(rule), quantity="share" if metrics[number].is_bool else "mean")
+    return Goal(number, name, rule)
+
+
+def looks(n_agents: int) -> list[int]:
+    """The numbers of agents at which a study looks: a quarter more each time, up to the limit."""
+    numbers = [min(_FIRST, n_agents)]
+    while numbers[-1] < n_agents:
+        more = -(-int(numbers[-1] * _GROWTH) // _STEP) * _STEP
+        numbers.append(min(n_agents, max(more, numbers[-1] + _STEP)))
+    return numbers

@@ -1,24 +1,31 @@
-"""``qfast.study``: everything is checked first, then trained, then named."""
+"""Three ways to a study: `qfast.study`, one of its configurations again, and its folder."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import SeedSequence
 
-from qfast.arguments import explained, path_of
+from qfast.arguments import explained, optional, path_of
 from qfast.engine.progress import Reporter
-from qfast.errors import InvalidInput
+from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
-from qfast.model.seeding import Seed
-from qfast.model.settings import DEFAULT_EPSILON, settings_in
+from qfast.model.seeding import Seed, seed_from_json
+from qfast.model.settings import DEFAULT_EPSILON, DEFAULTS, meaningful, settings_in
+from qfast.studies.design import PROBLEM
+from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
-from qfast.studies.optional import need
+from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
 from qfast.studies.result import Study
+from qfast.studies.settings import decode
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
 
-__all__ = ["study"]
+__all__ = ["problem_of", "read_folder", "rerun", "seed_of", "settings_of", "study"]
 
 
 @explained
@@ -133,10 +140,114 @@ temperature, c
         raise InvalidInput(msg)
     if out is not None:
         out = path_of(out, "out")
-    need("xarray", "a study")
-    need("scipy", "a study")
+    optional("xarray", "study", "a study needs it")
+    optional("scipy", "study", "a study needs it")
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
         metrics=metrics, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
     )  # fmt: skip
     return job.run(threads=threads, executor=executor, progress=progress)
+
+
+def settings_of(study: Study, number: int) -> dict[str, Any]:
+    """The settings of a configuration, as `qfast.train` takes them."""
+    attributes = study.dataset.attrs
+    fixed = {name: decode(value) for name, value in json.loads(attributes["settings"]).items()}
+    own: dict[str, Any] = json.loads(attributes["configurations"])[number]
+    return meaningful(DEFAULTS | fixed | {name: decode(value) for name, value in own.items()})
+
+
+def problem_of(study: Study, number: int) -> str:
+    """The name of a configuration's problem."""
+    if PROBLEM in study.varied:
+        return str(study.dataset[PROBLEM].to_numpy()[number])
+    names = list(json.loads(study.dataset.attrs["problems"]))
+    return str(names[0])
+
+
+def seed_of(study: Study, number: int) -> SeedSequence:
+    """The seed of a configuration's agents: that of its problem."""
+    return seed_from_json(json.loads(study.dataset.attrs["problem_seeds"])[problem_of(study, number)])
+
+
+def rerun(
+    study: Study,
+    configuration: Any,
+    n_agents: int | None,
+    seed: Any,
+    *,
+    threads: int | None,
+    executor: Executor | None,
+    progress: Any,
+) -> Study:
+    """Train a configuration again; see `qfast.Study.rerun`."""
+    number = study.find(configuration)
+    name = problem_of(study, number)
+    if name not in study.problems:
+        msg = f"the study does not hold the problem {name!r}; run it again with qfast.study"
+        raise InvalidInput(msg)
+    count = study.n_agents if n_agents is None else n_agents
+    check_count("n_agents", count)
+    check_options(threads, executor, None)
+    first = 0
+    if seed is None:
+        seed = seed_of(study, number)
+        first = int(study.dataset["first_agent"].max()) + study.n_agents
+    settings = settings_of(study, number)
+    varied = {key: [settings[key]] for key in study.varied if key != PROBLEM}
+    known = {metric.name: metric for metric in study.functions} | BUILT_IN
+    job = prepare(
+        {name: study.problems[name]}, varied, settings, n_agents=count, episodes=study.episodes, seed=seed,
+        first_agent=first, paired=True, metrics=[known[key] for key in study.metrics if key in known],
+        checkpoints=study.dataset["checkpoint"].to_numpy().tolist() if "checkpoint" in study.dataset else None,
+        curves=study.n_quantile_episodes or False, precision=None, out=None, executor=executor,
+    )  # fmt: skip
+    return job.run(threads=threads, executor=executor, progress=progress)
+
+def read_folder(path: Path) -> Study:
+    """Read a study from its folder; see `qfast.load_study`."""
+    optional("xarray", "study", "a study needs it")
+    if (path / "study.json").is_file():
+        msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
+        raise BadFile(msg)
+    there = read_begun(path)
+    try:
+        problems = read_problems(path, there)
+        vary = [{name: [decode(v) for v in values] for name, values in grid.items()} for grid in there["vary"]]
+        fixed = DEFAULTS | {name: decode(value) for name, value in there["settings"].items()}
+        seed = seed_from_json(there["seed"])
+        metrics = [
+            Metric(_not_kept, name, **there["own_metrics"][name])
+            if name in there["own_metrics"]
+            else BUILT_IN[name]
+            for name in there["metrics"]
+        ]
+        job = prepare(
+            problems, vary, fixed, n_agents=check_count("n_agents", there["n_agents"], most=MOST_AGENTS),
+            episodes=check_count("episodes", there["episodes"], most=MOST_EPISODES), seed=seed,
+            first_agent=check_count("first_agent", there["first_agent"], least=0, most=MOST_AGENTS),
+            paired=there["paired"], metrics=metrics,
+            checkpoints=there["checkpoints"] or None, curves=there["curves"] or False, precision=None, out=None,
+            executor=None,
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, OSError, ValueError) as error:
+        msg = f"{path} does not hold a whole study ({error}); run it again"
+        raise BadFile(msg) from error
+    job.about["precision"] = there["precision"]
+    try:
+        take_pieces(path, there, job.totals, job.shapes)
+    except BadFile as error:
+        msg = f"{error} (or run the study again with out={str(path)!r})"
+        raise BadFile(msg) from error
+    left = len(job.design) - len(job.totals.finished)
+    if left:
+        msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
+        raise BadFile(msg)
+    return replace(job.result(), functions=())
+
+
+def _not_kept(block: AgentBlock) -> Any:
+    """Stand for a function of the user's own, which a folder does not hold."""
+    msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
+    raise InvalidInput(msg)
+

@@ -22,13 +22,7 @@ def is_number(value: Any) -> bool:
 
 
 def normal(name: str, value: Any) -> Any:
-    """Give a setting's value in plain types: NumPy's scalars as Python's, a dtype by its name.
-
-    Examples
-    --------
-    >>> normal("alpha", np.float64(0.5)), normal("dtype", np.float32)
-    (0.5, 'float32')
-    """
+    """Give a setting's value in plain types: NumPy's scalars as Python's, a dtype by its name."""
     if name == "dtype" and value is not None:
         try:
             return np.dtype(value).name
@@ -47,18 +41,7 @@ def normal(name: str, value: Any) -> Any:
 
 
 def values_of(name: str, values: Any) -> list[Any]:
-    """Check what was given for one setting to vary over: several values, none of them twice.
-
-    Raises
-    ------
-    InvalidInput
-        If it is not a list of values, empty, or holds a value twice.
-
-    Examples
-    --------
-    >>> values_of("alpha", [0.1, 0.5])
-    [0.1, 0.5]
-    """
+    """Check what was given for one setting to vary over: several values, none of them twice."""
     single = isinstance(values, (str, bytes, Mapping, Rate, Shape)) or not isinstance(values, Iterable)
     if single or (isinstance(values, np.ndarray) and values.ndim == 0):
         msg = f"vary: {name}={values!r:.60} is not a list of values; use {name}=[{values!r:.60}], or leave it fixed"
@@ -81,13 +64,7 @@ def as_key(value: Any) -> str:
 
 
 def value_in_words(value: Any) -> str:
-    """A value as a label shows it.
-
-    Examples
-    --------
-    >>> value_in_words(0.1), value_in_words(None), value_in_words(linear(1, 0))
-    ('0.1', 'none', 'linear(1, 0)')
-    """
+    """A value as a label shows it."""
     if value is None:
         return "none"
     if isinstance(value, float):
@@ -99,15 +76,7 @@ def value_in_words(value: Any) -> str:
 
 
 def encode(value: Any) -> Any:
-    """Turn a setting's value into what JSON knows, so that `decode` gives it back.
-
-    Examples
-    --------
-    >>> encode(linear(1, 0))
-    {'schedule': 'linear', 'start': 1.0, 'stop': 0.0}
-    >>> decode(encode(linear(1, 0)))
-    linear(1, 0)
-    """
+    """Turn a setting's value into what JSON knows, so that `decode` gives it back."""
     if isinstance(value, Shape):
         return {"schedule": value.name, "start": value.start, "stop": value.stop}
     if isinstance(value, Rate):

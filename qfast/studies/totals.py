@@ -9,27 +9,20 @@ from numpy.typing import NDArray
 
 from qfast.engine.curve import LEVELS
 from qfast.engine.moments import Moments, Tree, add_sums, combine_moments
-from qfast.studies.part import Part
+from qfast.studies.reduce import MeasuredBlock
 
-__all__ = ["Curves", "Open", "Totals", "quantiles_of"]
+__all__ = ["Curves", "PartialCurves", "Totals", "quantiles_of"]
 
 Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of one configuration; those that are not kept have no elements.
+    """The curves of one configuration; those that are not kept have no elements."""
 
-    Attributes
-    ----------
-    return_mean, return_std : ndarray of float64, shape (episodes,)
-    return_quantile : ndarray of float64, shape (levels, quantile episodes)
-    share_optimal, regret_mean : ndarray of float64, shape (checkpoints,)
-    """
-
-    return_mean: Floats
+    return_mean: Floats  # (episodes,)
     return_std: Floats
-    return_quantile: Floats
-    share_optimal: Floats
+    return_quantile: Floats  # (levels, quantile episodes)
+    share_optimal: Floats  # (checkpoints,)
     regret_mean: Floats
 
     def unknown(self) -> "Curves":
@@ -38,18 +31,18 @@ class Curves:
 
 
 @dataclass
-class Open:
+class PartialCurves:
     """What has come in of a configuration that is not complete."""
 
     curve: Tree[Moments] = field(default_factory=lambda: Tree(combine_moments))
-    checks: Tree[Floats] = field(default_factory=lambda: Tree(add_sums))
+    measures: Tree[Floats] = field(default_factory=lambda: Tree(add_sums))
     returns: list[NDArray[Any]] = field(default_factory=list)
 
-    def add(self, part: Part) -> None:
+    def add(self, block: MeasuredBlock) -> None:
         """Put in the agents that come next."""
-        self.curve.merge(part.curve)
-        self.checks.merge(part.checks)
-        self.returns.append(part.returns)
+        self.curve.merge(block.curve)
+        self.measures.merge(block.measures)
+        self.returns.append(block.returns)
 
     def curves(self, n_quantiles: int) -> Curves:
         """Sum up what has come in."""
@@ -58,8 +51,8 @@ class Open:
         if any(True for _ in self.curve.nodes()):
             n, (mean, squares) = self.curve.total()
             std = np.sqrt(squares / (n - 1)) if n > 1 else np.full_like(mean, np.nan)
-        if any(True for _ in self.checks.nodes()):
-            n, (regrets, optimal) = self.checks.total()
+        if any(True for _ in self.measures.nodes()):
+            n, (regrets, optimal) = self.measures.total()
             share, regret = optimal / n, regrets / n
         quantiles = np.zeros((len(LEVELS), 0))
         if n_quantiles and self.returns:
@@ -68,22 +61,7 @@ class Open:
 
 
 def quantiles_of(values: NDArray[Any], levels: Sequence[float]) -> Floats:
-    """The smallest values that given shares of the agents do not exceed.
-
-    Parameters
-    ----------
-    values : ndarray, shape (K, n)
-    levels : sequence of float
-
-    Returns
-    -------
-    ndarray of float64, shape (levels, K)
-
-    Examples
-    --------
-    >>> quantiles_of(np.array([[3.0, 1.0, 2.0, 4.0]]), (0.25, 0.5, 0.75)).tolist()
-    [[1.0], [2.0], [3.0]]
-    """
+    """The smallest values (levels, K) that given shares of the agents do not exceed, of values (K, n)."""
     n = values.shape[1]
     ranks = [max(1, int(np.ceil(level * n - 1e-9))) - 1 for level in levels]
     if values.dtype != np.float32:
@@ -98,47 +76,50 @@ def quantiles_of(values: NDArray[Any], levels: Sequence[float]) -> Floats:
 
 
 class Totals:
-    """Everything that has come in; parts of a configuration arrive in the order of its agents.
-
-    Parameters
-    ----------
-    n_metrics, n_configurations, n_agents : int
-    n_quantiles : int
-        Episodes that quantiles are made for.
-    """
+    """Everything that has come in, the ledger of a study; blocks of a configuration come in the order of its agents."""
 
     def __init__(self, n_metrics: int, n_configurations: int, n_agents: int, n_quantiles: int) -> None:
-        self.n_agents, self._n_quantiles = n_agents, n_quantiles
+        self.most_agents, self._n_quantiles = n_agents, n_quantiles  # agents that a configuration may have
         self.metrics = np.full((n_metrics, n_configurations, n_agents), np.nan)
         self.done = np.zeros(n_configurations, np.int64)
-        self.n_steps = np.zeros(n_configurations, np.int64)
+        self.steps = np.zeros(n_configurations, np.int64)
         self.n_diverged = np.zeros(n_configurations, np.int64)
-        self.open: dict[int, Open] = {}
+        self.open: dict[int, PartialCurves] = {}
         self.finished: dict[int, Curves] = {}
         self.seconds = 0.0
 
-    def add(self, number: int, part: Part) -> None:
-        """Put in the agents of a configuration that come next."""
-        self.put(number, part)
-        self.open.setdefault(number, Open()).add(part)
+    @property
+    def n_agents(self) -> int:
+        """Agents that are complete, of all configurations."""
+        return int(self.done.sum())
 
-    def put(self, number: int, part: Part) -> None:
+    @property
+    def n_steps(self) -> int:
+        """Steps that they took."""
+        return int(self.steps.sum())
+
+    def add(self, number: int, block: MeasuredBlock) -> None:
+        """Put in the agents of a configuration that come next."""
+        self.put(number, block)
+        self.open.setdefault(number, PartialCurves()).add(block)
+
+    def put(self, number: int, block: MeasuredBlock) -> None:
         """Put in metrics and counts alone."""
-        end = part.first + part.metrics.shape[1]
-        self.metrics[:, number, part.first : end] = part.metrics
+        end = block.first + block.n_agents
+        self.metrics[:, number, block.first : end] = block.metrics
         self.done[number] = end
-        self.n_steps[number] += part.n_steps
-        self.n_diverged[number] += part.n_diverged
+        self.steps[number] += block.n_steps
+        self.n_diverged[number] += block.n_diverged
 
     def finish(self, number: int) -> None:
         """Sum a configuration up: no more of its agents will come."""
         if number not in self.finished:
-            self.finished[number] = self.open.pop(number, Open()).curves(self._n_quantiles)
+            self.finished[number] = self.open.pop(number, PartialCurves()).curves(self._n_quantiles)
 
     def forget(self, number: int) -> None:
         """Take a configuration out again."""
         self.metrics[:, number] = np.nan
-        self.done[number] = self.n_steps[number] = self.n_diverged[number] = 0
+        self.done[number] = self.steps[number] = self.n_diverged[number] = 0
         self.open.pop(number, None)
 
     def scores(self, metric: int, number: int, n: int) -> Floats:

@@ -9,13 +9,5 @@ from qfast.truth.measures import Distance, error, is_optimal, regret
 from qfast.truth.survival import FirstOptimal, first_optimal
 
 __all__ = [
-    "Census",
-    "Checkpoints",
-    "Distance",
-    "FirstOptimal",
-    "census",
-    "error",
-    "first_optimal",
-    "is_optimal",
-    "regret",
-]
+    "Census", "Checkpoints", "Distance", "FirstOptimal", "census", "error", "first_optimal", "is_optimal", "regret",
+]  # fmt: skip

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import is_whole, whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
-from qfast.text import percent
+from qfast.text import columns, percent
 
 if TYPE_CHECKING:
     from qfast.run import Run
@@ -110,26 +111,16 @@ class Census:
         InvalidInput
             If there is no such policy.
         """
-        from qfast.truth.moves import unpack_actions
+        from qfast.truth.behaviour import unpack_actions
 
         chosen = np.zeros((self.mdp.n_states, self.mdp.n_actions), np.bool_)
         chosen[self.states] = unpack_actions(self.masks[self._number(policy)], self.mdp.n_actions)
         return chosen
 
     def arrows(self, policy: int, *, ascii_only: bool = False) -> str:
-        """Draw a policy on the layout of the problem; cells that it does not meet show the layout.
+        """Draw a policy, by its number, on the layout of the problem; cells that it does not meet show the layout.
 
-        Parameters
-        ----------
-        policy : int
-            Its number, from 0.
-        ascii_only : bool, default False
-            As in `qfast.arrows`.
-
-        Returns
-        -------
-        str
-            One line a row.  ``+`` stands for all allowed actions alike, where there are more than two.
+        As `qfast.arrows` does: ``+`` stands for all allowed actions alike, where there are more than two.
 
         Raises
         ------
@@ -141,8 +132,7 @@ class Census:
         return arrows(self.mdp, self.actions(policy), ascii_only=ascii_only)
 
     def _number(self, policy: int) -> int:
-        whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, (bool, np.bool_))
-        if not whole or not 0 <= policy < len(self):
+        if not is_whole(policy) or not 0 <= policy < len(self):
             msg = f"policy={policy!r:.60} does not exist: there are {len(self):,} of them; use 0 … {len(self) - 1:,}"
             raise InvalidInput(msg)
         return int(policy)
@@ -160,43 +150,24 @@ class Census:
         return "< 0.0001" if 1e-300 < success < 0.00005 else f"{success:.4f}"
 
     def sentence(self) -> str:
-        """Sum it all up.
-
-        Examples
-        --------
-        >>> import qfast
-        >>> qfast.train(n_agents=1000, episodes=300, seed=0, progress=False).census().sentence()
-        '1,000 agents, 1 greedy policy, 100 % of the agents optimal'
-        """
+        """Sum it all up: how many agents, how many policies, and the share of the agents that are optimal."""
         agents = f"{self.n_agents:,} agent{'s' * (self.n_agents > 1)}"
         policies = f"{len(self):,} greedy {'policies' if len(self) > 1 else 'policy'}"
         return f"{agents}, {policies}, {percent(self.share_optimal)} of the agents optimal"
 
     def table(self, rows: int = _ROWS) -> str:
-        """Set the most frequent policies in a table.
-
-        Parameters
-        ----------
-        rows : int, default 10
-            How many.
-        """
-        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
-            msg = f"rows={rows!r:.60} is not a whole number of at least 1; use 10"
-            raise InvalidInput(msg)
-        heads = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
-        lines = [heads]
-        for i in range(min(rows, len(self))):
-            star = "*" if self.is_optimal[i] else " "
-            lines.append(
-                (
-                    f"{i}{star}", f"{self.agents[i]:,}", percent(self.share[i]), f"{self.value[i]:.6g}",
-                    self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
-                    f"{self.example[i]}",
-                )
-            )  # fmt: skip
-        widths = [max(len(line[j]) for line in lines) for j in range(len(heads))]
-        rows_of_cells = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-        text = ["  " + "  ".join(cells) for cells in rows_of_cells]
+        """Set the `rows` most frequent policies in a table."""
+        whole("rows", rows, fix="use 10")
+        header = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
+        lines = [
+            (
+                f"{i}{'*' if self.is_optimal[i] else ' '}", f"{self.agents[i]:,}", percent(self.share[i]),
+                f"{self.value[i]:.6g}", self.regret_text(i), f"{self.expected_return[i]:.4g}", self.success_text(i),
+                f"{self.example[i]}",
+            )
+            for i in range(min(rows, len(self)))
+        ]  # fmt: skip
+        text = [f"  {line}" for line in columns(header, lines, left=0)]
         left = len(self) - rows
         if left > 0:
             others = int(self.agents[rows:].sum())
@@ -213,7 +184,7 @@ class Census:
             self.table(),
         ]
         if self.mdp.layout is not None:
-            from qfast.truth.maps import side_by_side
+            from qfast.problems.policy_map import side_by_side
 
             maps = [(f"policy {i}", self.arrows(i)) for i in range(min(_MAPS, len(self)))]
             lines += ["", side_by_side(maps, _COLUMNS)]

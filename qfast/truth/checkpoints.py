@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from qfast.truth.behaviour import Behaviour
     from qfast.truth.judge import Judge
 
-__all__ = ["COLUMNS", "Checkpoints", "Checks", "checkpoint_episodes", "plan_checks"]
+__all__ = [
+    "COLUMNS", "MEASURES", "Checkpoints", "Measurer", "checkpoint_episodes", "checkpoint_measurer", "first_lasting",
+]  # fmt: skip
 
-#: What is measured of an agent at a checkpoint, in this order.
-COLUMNS: Final = ("regret", "optimal", "error_sup", "error_rms")
+#: Distances of Q to Q*.
+ERRORS: Final = ("error_sup", "error_rms")
+#: What is measured of a training's agents at a checkpoint.
+COLUMNS: Final = ("regret", "optimal", *ERRORS)
+#: What can be measured.
+MEASURES: Final = (*COLUMNS, "greedy_return")
 
 _SERIES: Final = (1, 2, 5)
 _PILE: Final = 2**24  # bytes of policies that wait to be valued
@@ -97,58 +103,50 @@ class _Changes(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Checks:
-    """What a block of agents has to do at its checkpoints; picklable.
+class Measurer:
+    """Measures agents against the truth at checkpoints; picklable, and the same for trainings and studies.
 
-    Attributes
-    ----------
-    judge : Judge
-    episodes : tuple of int
-        The checkpoints, counted from the beginning of this stretch of training; increasing.
-    keep_q : bool
-    done : int
-        Episodes of an earlier training.
+    `episodes` are counted from the beginning of a stretch of training, behind the `done` of an earlier one.  `measures`
+    are any of `MEASURES`; "greedy_return" is measured at the last checkpoint alone, and NaN before.
     """
 
     judge: "Judge"
     episodes: tuple[int, ...]
-    keep_q: bool
+    measures: tuple[str, ...]
+    keep_q: bool = False
     done: int = 0
 
-    def results(self, columns: NDArray[np.float64], q: NDArray[Any]) -> Checkpoints:
-        """Name what was measured (n_agents, C, 4), and Q (n_agents, C, S, A) where it was kept (0 for C if not)."""
-        regret, optimal, error_sup, error_rms = (np.ascontiguousarray(columns[:, :, i]) for i in range(len(COLUMNS)))
-        when = self.done + np.array(self.episodes, np.int64)
-        return Checkpoints(when, regret, optimal == 1.0, error_sup, error_rms, q if self.keep_q else None)
+    @property
+    def group(self) -> NDArray[np.int64] | None:
+        """Which of the judge's discounts each agent has; None where there is one for all."""
+        return self.judge.group
 
-    def split(self) -> "tuple[Checks, NDArray[Any] | None]":
-        """Tell apart what all agents share and which discount each has: a block travels with its own agents' alone."""
-        group = self.judge.group
-        return (self if group is None else self.joined(None)), group
+    def shared(self) -> "Measurer":
+        """The same without `group`: a block travels with its own agents' alone."""
+        return self if self.group is None else replace(self, judge=replace(self.judge, group=None))
 
-    def joined(self, of_agents: NDArray[Any] | None) -> "Checks":
-        """Put the discounts of single agents back."""
-        return replace(self, judge=replace(self.judge, group=of_agents))
+    def results(self, measures: NDArray[np.float64], q: NDArray[Any] | None) -> Checkpoints:
+        """Name what was measured (n_agents, C, M), and Q (n_agents, C, S, A) where it was kept."""
+        named: dict[str, Any] = {
+            name: np.ascontiguousarray(measures[:, :, i]) for i, name in enumerate(self.measures)
+        }
+        named["optimal"] = named["optimal"] == 1.0
+        return Checkpoints(self.done + np.array(self.episodes, np.int64), q=q if self.keep_q else None, **named)
 
-    def watch(self, first: int, out: NDArray[np.float64]) -> Callable[[int, NDArray[Any]], None]:
-        """Begin to watch the agents ``first`` … of a run.
+    def begin(
+        self, group: NDArray[np.int64] | None, out: NDArray[np.float64]
+    ) -> Callable[[int, NDArray[Any]], None]:
+        """Begin with some agents, which have these discounts; all of `out` (n, C, M) is valid at the last checkpoint.
 
-        Parameters
-        ----------
-        first : int
-        out : ndarray of float64, shape (count, C, 4)
-            Where the `COLUMNS` go.  All of it is valid after the last checkpoint.
-
-        Returns
-        -------
-        callable
-            Takes the number of a checkpoint, one after the other, and the agents' Q (count, S, A).
+        What it gives takes the number of a checkpoint, one after the other, and the agents' Q (n, S, A).
         """
         from qfast.truth.behaviour import Behaviour
 
         judge, count = self.judge, len(out)
-        group, masks = judge.groups(first, count), judge.no_masks(count)
-        last, results = np.zeros((2, count)), np.empty((out.shape[1], len(COLUMNS), count))
+        group, masks = np.zeros(count, np.int64) if group is None else group, judge.no_masks(count)
+        last, results = np.zeros((2, count)), np.full((out.shape[1], len(self.measures), count), np.nan)
+        place = {name: i for i, name in enumerate(self.measures)}
+        verdicts, errors = [place["regret"], place["optimal"]], [place[name] for name in ERRORS if name in place]
         pile: list[_Changes] = []
 
         def settle() -> None:
@@ -161,7 +159,7 @@ class Checks:
             for change in pile:
                 part = slice(done, done + change.agents.size)
                 last[0, change.agents], last[1, change.agents] = verdict.regret[part], verdict.is_optimal[part]
-                results[change.column, :2] = last
+                results[change.column, verdicts] = last
                 done = part.stop
             pile.clear()
 
@@ -169,55 +167,61 @@ class Checks:
             behaviour = judge.behave(q, group, masks)
             which = np.flatnonzero(behaviour.changed)
             pile.append(_Changes(column, which, Behaviour(*(part[which] for part in behaviour))))
-            results[column, 2:] = judge.distances(q, group)
-            if column == len(results) - 1 or sum(c.behaviour.masks.nbytes for c in pile) > _PILE:
+            if errors:
+                results[column, errors] = judge.distances(q, group)
+            at_end = column == len(results) - 1
+            if at_end or sum(c.behaviour.masks.nbytes for c in pile) > _PILE:
                 settle()
-            if column == len(results) - 1:
+            if at_end:
+                if count and "greedy_return" in place:
+                    example, index = _distinct(masks)
+                    results[-1, place["greedy_return"]] = judge.outcomes(masks[example])[0][index]
                 out[...] = results.transpose(2, 0, 1)
 
         if not count:  # compile what an empty block would leave out
             judge.values(masks, np.zeros(0, np.int64), group)
+            if "greedy_return" in place:
+                judge.outcomes(masks)
 
         return measure
 
 
-def plan_checks(
+def first_lasting(optimal: NDArray[np.bool_], episodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The checkpoint from which on each agent stayed optimal up to the last one, of optimal (n, C); inf for never."""
+    lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1).sum(axis=1)
+    return np.where(lasting > 0, episodes[np.minimum(episodes.size - lasting, episodes.size - 1)], np.inf)
+
+
+def _distinct(masks: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An example of each distinct one of n masks, and which of them each is."""
+    rows = np.ascontiguousarray(masks).reshape(len(masks), -1).view(np.uint8)
+    if rows.shape[1] > 8:
+        from qfast.truth.behaviour import distinct_masks
+
+        _, example, index, _ = distinct_masks(masks)
+        return example, index
+    keys = np.zeros((len(rows), 8), np.uint8)  # numbers are sorted ten times as fast as rows of bytes
+    keys[:, : rows.shape[1]] = rows
+    _, example, index = np.unique(keys.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
+    return example, index
+
+
+def checkpoint_measurer(
     mdp: "MDP", learner: "Learner", checkpoints: Any, episodes: int, done: int, *, keep_q: bool
-) -> Checks:
+) -> Measurer:
     """Prepare the checkpoints of a training; parameters as in `checkpoint_episodes`."""
     when = checkpoint_episodes(checkpoints, episodes, done)
     from qfast.truth.judge import make_judge
 
     judge = make_judge(mdp, learner.gamma, learner.ties)
-    return Checks(judge, tuple(episode - done for episode in when), keep_q, done)
+    return Measurer(judge, tuple(episode - done for episode in when), COLUMNS, keep_q, done)
 
 
 def checkpoint_episodes(checkpoints: Any, episodes: int, done: int = 0) -> tuple[int, ...]:
-    """Turn what the user gave into checkpoints.
+    """Turn what the user gave into checkpoints, counted from the very first episode, also of the `done` ones before.
 
-    Parameters
-    ----------
-    checkpoints : sequence of int, int or "log"
-        The episodes, strictly increasing; or how many, evenly spaced up to the end; or 1, 2, 5, 10, 20, … and the end.
-    episodes : int
-        Episodes to train, after those that are done.
-    done : int
-        Episodes of an earlier training, which count.
-
-    Returns
-    -------
-    tuple of int
-        Counted from the very first episode.
-
-    Raises
-    ------
-    InvalidInput
-        If they are no such thing, or outside of the training.
-
-    Examples
-    --------
-    >>> checkpoint_episodes(4, 1000), checkpoint_episodes("log", 60)
-    ((250, 500, 750, 1000), (1, 2, 5, 10, 20, 50, 60))
+    They are episodes, strictly increasing; or how many, evenly spaced up to the end; or "log": 1, 2, 5, 10, 20, … and
+    the end.
     """
     end = done + episodes
     if isinstance(checkpoints, str):

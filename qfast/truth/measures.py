@@ -44,12 +44,12 @@ class Distance:
 
 def make_run_judge(run: "Run", gamma: float | None, weight: str = "all") -> "Judge":
     """Solve a run's problem, by its own discounts or a given one."""
-    from qfast.exact.checks import check_fraction
+    from qfast.exact.evaluation import check_gamma
     from qfast.run_argument import check_run
     from qfast.truth.judge import make_judge
 
     check_run(run)
-    given = run.gamma if gamma is None else check_fraction("gamma", gamma, "use a discount factor such as 0.9")
+    given = run.gamma if gamma is None else check_gamma(gamma)
     return make_judge(run.mdp, given, run.ties, weight=weight)
 
 

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import number
 from qfast.errors import InvalidInput
 from qfast.text import percent
+from qfast.truth.checkpoints import first_lasting
 
 if TYPE_CHECKING:
     from qfast.run import Run
 
 __all__ = ["FirstOptimal", "first_optimal"]
 
-_LEVELS: Final = (
-    (0.1, "a tenth"),
-    (0.25, "a quarter"),
-    (0.5, "half"),
-    (0.75, "three quarters"),
-    (0.9, "nine tenths"),
-)
+_LEVELS: Final = {0.1: "a tenth", 0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 0.9: "nine tenths"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +31,7 @@ class FirstOptimal:
     Attributes
     ----------
     episodes : ndarray of float64, shape (n_agents,)
-        The first checkpoint of the stretch that lasts to the end; NaN where the agent is censored.
+        The first checkpoint of the stretch that lasts to the end; inf where the agent is censored.
     after : ndarray of float64, shape (n_agents,)
         The checkpoint before it; 0 if there is none, and the last checkpoint where the agent is censored.
     checkpoints : ndarray of int64, shape (C,)
@@ -51,7 +47,7 @@ class FirstOptimal:
     @property
     def censored(self) -> NDArray[np.bool_]:
         """The agents that did not get there, shape (n_agents,)."""
-        return np.isnan(self.episodes)
+        return np.isinf(self.episodes)
 
     def quantile(self, level: float) -> float:
         """Find the first checkpoint from which on a share of all agents are optimal for good.
@@ -64,19 +60,16 @@ class FirstOptimal:
         Returns
         -------
         float
-            Episodes; NaN if so many agents did not get there.
+            Episodes; inf if so many agents did not get there.
 
         Raises
         ------
         InvalidInput
             If the level is out of range.
         """
-        number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
-        if not number or not 0 < level <= 1:
-            msg = f"level={level!r:.60} is outside (0, 1]; use 0.5 for the median"
-            raise InvalidInput(msg)
+        level = number("level", level, "(0, 1]", "use 0.5 for the median")
         enough = np.flatnonzero(self.share >= level - 1e-12)
-        return float(self.checkpoints[enough[0]]) if enough.size else float("nan")
+        return float(self.checkpoints[enough[0]]) if enough.size else float("inf")
 
     def between(self, checkpoint: float) -> str:
         """Say what a checkpoint tells of a time: it lies after the checkpoint before, and not after this one."""
@@ -87,15 +80,15 @@ class FirstOptimal:
         """Sum up over agents."""
         share, last = percent(float(self.share[-1])), self.checkpoints[-1]
         lines = [f"FirstOptimal of {self.episodes.size:,} agents: {share} optimal at the end, episode {last:,}"]
-        for level, name in _LEVELS:
+        for level, name in _LEVELS.items():
             at = self.quantile(level)
-            told = "not by then" if np.isnan(at) else self.between(at)
+            told = "not by then" if np.isinf(at) else self.between(at)
             lines.append(f"  {name:<15} {told}")
         return "\n".join(lines)
 
 
 def first_optimal(run: "Run") -> FirstOptimal:
-    """Find from which checkpoint on each agent's greedy policy stayed optimal; see `qfast.Run.first_optimal`.
+    """Find from which checkpoint on each agent's greedy policy stayed optimal.
 
     Parameters
     ----------
@@ -122,12 +115,8 @@ def first_optimal(run: "Run") -> FirstOptimal:
 
     check_run(run)
     if run.checkpoints is None:
-        msg = "the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'"
-        raise InvalidInput(msg)
+        raise InvalidInput("the run has no checkpoints; train with checkpoints=20, a list of episodes, or 'log'")
     optimal, when = run.checkpoints.optimal, run.checkpoints.episodes
-    # Counted from the end: how many checkpoints in a row were optimal.
-    lasting = np.logical_and.accumulate(optimal[:, ::-1], axis=1)[:, ::-1]
-    first = when.size - lasting.sum(axis=1)
-    padded = np.concatenate([[0], when]).astype(np.float64)
-    episodes = np.where(first < when.size, padded[np.minimum(first + 1, when.size)], np.nan)
-    return FirstOptimal(episodes, padded[first], when, lasting.mean(axis=0))
+    episodes = first_lasting(optimal, when)
+    before = np.concatenate([[0], when]).astype(np.float64)[np.searchsorted(when, episodes)]
+    return FirstOptimal(episodes, before, when, (episodes[:, None] <= when).mean(axis=0))

@@ -10,11 +10,14 @@ from oracle.digests import plain, rich, rich_mdp
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast.engine import remote
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.blocks import Block
 from qfast.engine.curve import SummaryBuilder
+from qfast.engine.executors import count_workers
 from qfast.engine.moments import Tree, combine_moments
+from qfast.engine.plan import make_plan
+from qfast.engine.scheduler import scheduler
+from qfast.model.learner import make_learner
 
 
 class Wire(Executor):
@@ -64,17 +67,15 @@ def test_every_kind_of_record_and_evaluation():
 
 
 class Pretending(Executor):
-    """Gives what `run_batch` would, without training; counts what is under way."""
+    """Gives what `run_task` would, without training; counts what is under way."""
 
-    def __init__(self, workers):
-        self._max_workers, self.under_way, self.most, self.tasks = workers, 0, 0, 0
+    def __init__(self, plan, workers):
+        self.plan, self._max_workers, self.under_way, self.most, self.tasks = plan, workers, 0, 0, 0
 
-    def submit(self, _function, _plan, cut, count, _size, _before=None, *, keep):
-        assert not keep
+    def submit(self, _function, _plans, pieces):
         self.tasks += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        memory = AgentArrays.empty(self.plan, count, records_only=True)
         outer = self
 
         class Counted(Future):
@@ -83,27 +84,52 @@ class Pretending(Executor):
                 return super().result(timeout)
 
         future = Counted()
-        block = Block(cut.first, memory, None, count, count, 0, np.ones(count, np.int64))
-        future.set_result(remote.TaskResult(block, 1e-6 * count))
+        results = []
+        for piece in pieces:
+            n, records = piece.count, AgentArrays.empty(self.plan, piece.count, records_only=True)
+            results.append((Block(piece.first, n, n, 0, np.ones(n, np.int64), records, None), 1e-6 * n))
+        future.set_result(results)
         return future
 
 
-def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
-    from qfast.execution import make_plan
-    from qfast.model.learner import make_learner
+class Counter:
+    """A ledger that only counts."""
 
+    n_agents = n_steps = 0
+    seconds = 0.0
+
+
+def test_a_hundred_million_agents_are_no_more_than_a_few_tasks():
     learner = make_learner(n_agents=10**8, episodes=100)
     plan = make_plan(
-        qfast.corridor(), learner, np.random.SeedSequence(0), first_agent=0, episodes=100, record=None
+        qfast.corridor(), learner, np.random.SeedSequence(0), first_agent=0, episodes=100, record=None, keep_q=False
     )
-    executor = Pretending(64)
-    executor.plan = plan
-    blocks = remote.run_batches(plan, 10**8, executor, keep=False)
-    places = [(block.first, block.n_agents) for block in blocks]
+    executor = Pretending(plan, 64)
+    with scheduler([plan], Counter(), 10**8, threads=None, executor=executor, progress=False) as work:
+        places = [(block.first, block.n_agents) for _, block in work.run([(0, 0, 10**8)])]
     assert sum(count for _, count in places) == 10**8
     assert all(a + n == b for (a, n), (b, _) in pairwise(places))
     assert executor.most <= 2 * 64 + 2
     assert executor.tasks < 5_000
+
+
+def test_a_study_of_many_small_configurations_is_a_few_tasks_of_a_second():
+    learner = make_learner(n_agents=1_000, episodes=100)
+    plans = [
+        make_plan(
+            qfast.corridor(), learner, np.random.SeedSequence(seed), first_agent=0, episodes=100, record=None,
+            keep_q=False,
+        )
+        for seed in range(2_000)
+    ]  # fmt: skip
+    executor = Pretending(plans[0], 2)
+    with scheduler(plans, Counter(), 2_000_000, threads=None, executor=executor, progress=False) as work:
+        places = [(number, block.first) for number, block in work.run([(i, 0, 1_000) for i in range(2_000)])]
+    assert places == sorted(places)
+    assert {number for number, _ in places} == set(range(2_000))
+    # Two seconds of work for two workers: a few single blocks, then tasks of at most a second that become shorter
+    # towards the end, down to a block each.
+    assert executor.tasks < 60
 
 
 def test_summaries_are_the_same_in_whatever_order_they_are_merged():
@@ -147,8 +173,8 @@ def test_summaries_of_more_agents_than_32_bits_can_count():
 
 def test_workers_are_counted():
     with ThreadPoolExecutor(5) as pool:
-        assert remote.count_workers(pool) == 5
-    assert remote.count_workers(Wire()) >= 1
+        assert count_workers(pool) == 5
+    assert count_workers(Wire()) >= 1
 
 
 def test_an_executor_that_was_shut_down():

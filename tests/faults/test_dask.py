@@ -10,7 +10,7 @@ import pytest
 import qfast
 from faults.conftest import ROOT
 from faults.runs import RUN, assert_same, same_everywhere
-from qfast.engine.remote import count_workers
+from qfast.engine.executors import count_workers
 
 distributed = pytest.importorskip("distributed")
 

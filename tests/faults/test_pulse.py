@@ -10,7 +10,7 @@ import pytest
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast.engine import pulse
+from qfast.engine import executors
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix processes")
 
@@ -33,7 +33,7 @@ def dying(workers=1):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(pulse, "_PATIENCE", 0.3)
+    monkeypatch.setattr(executors, "_PATIENCE", 0.3)
 
 
 def test_a_pool_without_a_worker_is_asked_for_one():
@@ -85,9 +85,9 @@ def test_a_pool_whose_manager_died():
 
 def test_others_are_left_alone():
     with ThreadPoolExecutor(1) as pool:
-        pulse.Pulse(pool).check()
+        executors.Pulse(pool).check()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        watched = pulse.Pulse(pool)
+        watched = executors.Pulse(pool)
         watched.check()  # nothing was submitted yet
         assert pool.submit(int).result() == 0
         for _ in range(3):

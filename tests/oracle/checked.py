@@ -13,8 +13,7 @@ import qfast
 from oracle.cases import cases
 from oracle.kernels import kernel_with
 from oracle.variants import VARIANTS
-from qfast import execution
-from qfast.engine import blocks
+from qfast.engine import blocks, plan
 from qfast.model.rates import Rate
 
 # By default two of the variants, thirty problems each (checks double the time that compiling takes; a `long` test has
@@ -40,7 +39,7 @@ def check(variant):
 
 def check_the_check():
     """Indices outside of tables are noticed, wherever they come from."""
-    make_tables, make_lanes, for_agents = execution.make_tables, blocks.make_lanes, Rate.for_agents
+    make_tables, make_lanes, for_agents = plan.make_tables, blocks.make_lanes, Rate.for_agents
 
     def without_a_state(*arguments, **options):
         tables = make_tables(*arguments, **options)
@@ -60,7 +59,7 @@ def check_the_check():
         return lanes._replace(left=lanes.left[:-1])
 
     breaks = (
-        (execution, "make_tables", without_a_state), (execution, "make_tables", without_a_start),
+        (plan, "make_tables", without_a_state), (plan, "make_tables", without_a_start),
         (Rate, "for_agents", too_few_discounts), (blocks, "make_lanes", too_few_lanes),
     )  # fmt: skip
     for place, name, broken in breaks:

@@ -3,8 +3,7 @@
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from qfast import execution
-from qfast.engine import blocks
+from qfast.engine import blocks, plan, scheduler
 from qfast.kernel.spec import Spec
 
 
@@ -13,10 +12,10 @@ def kernel_with(*, block=None, max_steps=None, **choices):
     """Run with `choices` in the Spec, `block` agents in a block, and `max_steps` steps between two looks around."""
     with ExitStack() as patches:
         spec = patches.enter_context(
-            mock.patch.object(execution, "Spec", side_effect=lambda **chosen: Spec(**(chosen | choices)))
+            mock.patch.object(plan, "Spec", side_effect=lambda **chosen: Spec(**(chosen | choices)))
         )
         if block is not None:
-            patches.enter_context(mock.patch.object(execution, "block_size", return_value=block))
+            patches.enter_context(mock.patch.object(scheduler, "block_size", return_value=block))
         if max_steps is not None:
             patches.enter_context(mock.patch.object(blocks, "SLICE", max_steps))
         yield

@@ -7,7 +7,6 @@ import pytest
 
 from qfast.engine.bins import MOST, Bins
 from qfast.engine.curve import LEVELS, SummaryBuilder
-from qfast.engine.curve_state import builder_from_arrays, builder_to_arrays
 
 
 def counted(values, size=64, order=None):
@@ -89,7 +88,7 @@ def test_a_saved_summary_goes_on_with_the_precision_that_it_had():
     at_once, begun = builder(0, 640), SummaryBuilder(40)
     for first in range(0, 320, 64):
         begun.merge(builder(first, 64))
-    begun = builder_from_arrays(builder_to_arrays(begun), 40)
+    begun = SummaryBuilder.from_arrays(begun.to_arrays(), 40)
     for first in range(320, 640, 64):
         begun.merge(builder(first, 64))
     expected, found = (one.curve().to_arrays("") for one in (at_once, begun))

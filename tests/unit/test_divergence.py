@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.engine.agent_arrays import mean_table
-from qfast.engine.divergence import diverged_agents
+from qfast.engine.agent_arrays import diverged_agents, mean_table
 from qfast.errors import DivergedWarning
 
 N = 6

@@ -5,7 +5,7 @@ import pytest
 
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_policies, evaluate_policy, finite_horizon, soft_fixed_point, solve
-from qfast.exact.episodic import _without_loops
+from qfast.exact.iteration import _without_loops
 from qfast.exact.model import acting_states, build_model
 from qfast.model.mdp import MDP
 from qfast.problems import corridor, grid

@@ -157,7 +157,7 @@ def test_descriptions() -> None:
     ("limit", "message"),
     [
         (None, "limit=None, and the MDP has no max_episode_steps"),
-        (0, "limit=0 is below 1"),
+        (0, "limit=0 is not a whole number of at least 1"),
         (2.5, "limit=2.5 is not"),
         (True, "limit=True is not"),
     ],

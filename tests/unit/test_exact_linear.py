@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from qfast.errors import InvalidInput
-from qfast.exact import linear
+from qfast.exact import chains
 from qfast.exact.chains import Chain, backward_search, can_reach, settle
 
 
@@ -28,21 +28,21 @@ def dense(transition: Any, right: np.ndarray, gamma: float) -> np.ndarray:
 def test_the_sum_is_the_textbooks(n_outcomes: int, gamma: float) -> None:
     transition, right = random_chain(1, 60, n_outcomes, going_on=0.9)
     expected = dense(transition, right, gamma)
-    np.testing.assert_allclose(linear.chain_sum(transition, right, gamma), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(chains.chain_sum(transition, right, gamma), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["lu", "krylov", "sweep", "krylov then lu", "krylov then sweep"])
 @pytest.mark.parametrize("gamma", [0.9, 1.0])
 def test_every_method_for_large_chains(method: str, gamma: float, monkeypatch: pytest.MonkeyPatch) -> None:
     transition, right = random_chain(2, 500, 3, going_on=0.95)
-    monkeypatch.setattr(linear, "_LU_STATES", 0)
-    monkeypatch.setattr(linear, "_LU_CHEAP", np.inf if method == "lu" else 0.0)
-    monkeypatch.setattr(linear, "_LU_POSSIBLE", np.inf if "lu" in method else 0.0)
+    monkeypatch.setattr(chains, "_LU_STATES", 0)
+    monkeypatch.setattr(chains, "_LU_CHEAP", np.inf if method == "lu" else 0.0)
+    monkeypatch.setattr(chains, "_LU_POSSIBLE", np.inf if "lu" in method else 0.0)
     if method == "sweep":
-        monkeypatch.setattr(linear, "_krylov", lambda _system, _right, start, _atol: (start, False))
+        monkeypatch.setattr(chains, "_krylov", lambda _system, _right, start, _atol: (start, False))
     elif " then " in method:
-        monkeypatch.setattr(linear, "_KRYLOV_STEPS", 1)
-    found = linear.chain_sum(transition, right, gamma)
+        monkeypatch.setattr(chains, "_KRYLOV_STEPS", 1)
+    found = chains.chain_sum(transition, right, gamma)
     np.testing.assert_allclose(found, dense(transition, right, gamma), rtol=0, atol=1e-10)
 
 
@@ -50,8 +50,8 @@ def test_blocks_are_solved_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [random_chain(seed, 9, 2) for seed in range(11)]
     together = sparse.csr_array(sparse.block_diag([transition for transition, _ in blocks]))
     right = np.concatenate([reward for _, reward in blocks])
-    monkeypatch.setattr(linear, "_DENSE_NUMBERS", 250)  # three blocks of 9 x 9 a batch
-    found = linear.chain_sum(together, right, 0.9, n_blocks=11).reshape(11, 9)
+    monkeypatch.setattr(chains, "_DENSE_NUMBERS", 250)  # three blocks of 9 x 9 a batch
+    found = chains.chain_sum(together, right, 0.9, n_blocks=11).reshape(11, 9)
     for values, (transition, reward) in zip(found, blocks, strict=True):
         np.testing.assert_allclose(values, dense(transition, reward, 0.9), rtol=0, atol=1e-12)
 
@@ -59,17 +59,17 @@ def test_blocks_are_solved_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_never_ends_is_reported_and_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     transition, right = random_chain(3, 500, 3)
     for name, value in (("_LU_STATES", 0), ("_LU_CHEAP", 0.0), ("_LU_POSSIBLE", 0.0), ("_MAX_SWEEPS", 50)):
-        monkeypatch.setattr(linear, name, value)
+        monkeypatch.setattr(chains, name, value)
     with pytest.raises(InvalidInput, match="did not converge"):
-        linear.chain_sum(transition, right + 1.0, 1.0)
+        chains.chain_sum(transition, right + 1.0, 1.0)
 
 
 def test_the_envelope_tells_a_corridor_from_a_random_graph() -> None:
     n = 300
     corridor = sparse.csr_array(sparse.diags_array([np.full(n - 1, 0.5)] * 2, offsets=[-1, 1]))
     shuffle = np.random.default_rng(4).permutation(n)
-    assert linear._envelope(sparse.csr_array(corridor[shuffle][:, shuffle])) <= 4 * n
-    assert linear._envelope(random_chain(5, n, 3)[0]) > 100 * n
+    assert chains._envelope(sparse.csr_array(corridor[shuffle][:, shuffle])) <= 4 * n
+    assert chains._envelope(random_chain(5, n, 3)[0]) > 100 * n
 
 
 def test_searches() -> None:

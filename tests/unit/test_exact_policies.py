@@ -11,7 +11,7 @@ from qfast.exact import (
     reached_states,
     solve,
 )
-from qfast.exact.evaluation import distinct_rows
+from qfast.exact.policies import distinct_policies
 from qfast.model.mdp import MDP
 
 
@@ -68,8 +68,9 @@ def test_more_policies_than_fit_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     mdp = random_mdp(6)
     policies = np.random.default_rng(7).integers(0, 3, (50, 12))
     whole = evaluate_policies(mdp, policies, 0.95), reached_states(mdp, policies)
-    monkeypatch.setattr("qfast.exact.evaluation._ROWS", 100)
-    monkeypatch.setattr("qfast.exact.linear._DENSE_NUMBERS", 300)
+    for module in ("evaluation", "policies"):
+        monkeypatch.setattr(f"qfast.exact.{module}.ROWS", 100)
+    monkeypatch.setattr("qfast.exact.chains._DENSE_NUMBERS", 300)
     parts = evaluate_policies(mdp, policies, 0.95), reached_states(mdp, policies)
     np.testing.assert_allclose(parts[0].v, whole[0].v, rtol=1e-13)
     np.testing.assert_array_equal(parts[1], whole[1])
@@ -149,9 +150,9 @@ def test_canonical_policies_take_an_allowed_action() -> None:
     assert canonical_policies(mdp, [[1, 1, 1]]).tolist() == [[1, 1, 0]]
 
 
-def test_distinct_rows() -> None:
+def test_distinct_policies() -> None:
     for rows in (np.array([[3, 1], [2, 9], [3, 1], [0, 0]]), np.array([[70_000, 1], [2, 9], [70_000, 1]])):
-        distinct, which = distinct_rows(rows)
+        distinct, which = distinct_policies(rows)
         assert distinct.shape[0] == rows.shape[0] - 1
         np.testing.assert_array_equal(distinct[which], rows)
 

@@ -225,8 +225,8 @@ def test_results_are_read_only_and_described() -> None:
     [
         ({"gamma": 1.5}, r"gamma=1\.5 is outside \[0, 1\]"),
         ({"gamma": float("nan")}, "gamma=nan is outside"),
-        ({"gamma": "0.9"}, "gamma='0.9' is not one number"),
-        ({"gamma": True}, "gamma=True is not one number"),
+        ({"gamma": "0.9"}, r"gamma='0.9' is not a number in \[0, 1\]"),
+        ({"gamma": True}, "gamma=True is not a number"),
         ({"gamma": 0.9, "epsilon": -0.1}, r"epsilon=-0\.1 is outside \[0, 1\]"),
         ({"gamma": 0.9, "tolerance": 0.0}, r"tolerance=0\.0 is outside \(0, 1\)"),
         ({"gamma": 0.9, "tie_tolerance": 2}, r"tie_tolerance=2 is outside \(0, 1\)"),

@@ -14,9 +14,9 @@ import qfast
 from qfast.engine import footprint
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.bins import MOST
-from qfast.engine.blocks import run_block
+from qfast.engine.blocks import run_block, run_piece
 from qfast.engine.footprint import Footprint, memory_needed
-from qfast.execution import make_plan
+from qfast.engine.plan import make_plan
 from qfast.model.learner import make_learner
 
 MEASURE = """
@@ -114,11 +114,11 @@ def test_memory_is_what_was_said_of_rarer_kinds():
     assert_as_said(LONG)
 
 
-def a_plan(mdp=None, *, record="summary", episodes=1_000, **settings):
+def a_plan(mdp=None, *, record="summary", episodes=1_000, keep_q=True, **settings):
     learner = make_learner(n_agents=10, episodes=episodes, **settings)
     return make_plan(
         qfast.corridor() if mdp is None else mdp, learner, np.random.SeedSequence(0), first_agent=0,
-        episodes=episodes, record=record,
+        episodes=episodes, record=record, keep_q=keep_q,
     )  # fmt: skip
 
 
@@ -226,14 +226,16 @@ def test_a_study_says_what_would_fit(monkeypatch):
 def test_fewer_lanes_change_no_bit(monkeypatch):
     settings = {"traces": "replacing", "lambda_": 0.9, "n_agents": 100, "episodes": 20, "seed": 3, "progress": False}
     expected = qfast.train(**settings)
-    monkeypatch.setattr("qfast.execution._MOST_TRACES", 0)
+    monkeypatch.setattr("qfast.engine.plan._MOST_TRACES", 0)
     assert_same(qfast.train(**settings), expected)
 
 
 def test_finished_blocks_do_not_hold_what_is_dropped():
-    run = a_plan(episodes=5, record="returns")
-    block = run_block(run, 0, 64, keep=False)
-    assert block.memory.q.nbytes == block.memory.rng.nbytes == block.memory.state.nbytes == 0
-    np.testing.assert_array_equal(block.memory.returns, run_block(run, 0, 64).memory.returns)
-    kept = sum(array.nbytes for array in vars(block.memory).values())
-    assert kept == 64 * AgentArrays.row_bytes(run, records_only=True)
+    plan = a_plan(episodes=5, record="returns", keep_q=False)
+    expected = run_block(plan, 0, 128).arrays.returns
+    for size in (0, 64):
+        arrays = run_piece(plan, 0, 128, size).arrays
+        assert arrays.q.nbytes == arrays.rng.nbytes == arrays.state.nbytes == 0
+        np.testing.assert_array_equal(arrays.returns, expected)
+        kept = sum(array.nbytes for array in vars(arrays).values())
+        assert kept == 128 * AgentArrays.row_bytes(plan, records_only=True)

@@ -9,7 +9,7 @@ import pytest
 import qfast
 from qfast.cli.run_page import agent_json, run_json, run_page
 from qfast.errors import InvalidInput
-from qfast.truth import behaviour, moves
+from qfast.truth import behaviour
 from qfast.truth.behaviour import distinct_policies, greedy_sets
 
 LEFT, RIGHT, EITHER = [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]
@@ -108,7 +108,7 @@ def test_too_large_for_bits_gives_the_same(ties, monkeypatch):
     q[150, 0] = np.nan
     run = replace(run, q=q)
     fast, census, fine = distinct_policies(run), run.census(), run.is_optimal()
-    monkeypatch.setattr(moves, "_MOST_WORDS", 0)
+    monkeypatch.setattr(behaviour, "_MOST_WORDS", 0)
     monkeypatch.setattr(behaviour, "_PILE", 1000)  # in several piles, too
     slow = distinct_policies(run)
     for name in ("masks", "states", "agents", "example", "policy_of"):

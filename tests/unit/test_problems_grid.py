@@ -74,9 +74,9 @@ def test_indentation_does_not_count_and_rows_may_be_a_list() -> None:
         (7, {}, "the grid is int"),
         ("SG", {"slip": 1.2}, r"slip=1.2 is outside \[0, 1\]"),
         ("SG", {"slip": float("nan")}, "slip=nan is outside"),
-        ("SG", {"slip": "much"}, "slip='much' is no number"),
+        ("SG", {"slip": "much"}, "slip='much' is not a number"),
         ("SG", {"step_reward": float("inf")}, "step_reward=inf is not finite"),
-        ("SG", {"goal_reward": "1"}, "goal_reward='1' is no number"),
+        ("SG", {"goal_reward": "1"}, "goal_reward='1' is not a number"),
         ("SG", {"max_episode_steps": 0}, "max_episode_steps=0"),
     ],
 )

@@ -8,6 +8,8 @@ from scipy import stats as sp
 
 from qfast.errors import InvalidInput
 from qfast.stats import compare, correct, effect_size, probability_of_improvement
+from qfast.stats.shapes import share_interval
+from qfast.stats.words import p_text
 
 RNG = np.random.default_rng(11)
 A, B = RNG.gamma(2.0, 2.0, 40).round(), RNG.gamma(2.0, 1.5, 40).round()
@@ -86,6 +88,15 @@ def test_same_seed_without_ties_is_wilson() -> None:
     interval = probability_of_improvement(a, np.full(40, 0.5), paired=True).interval
     low, high = sp.binomtest(30, 40).proportion_ci(0.95, method="wilson")
     assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+def test_wilsons_interval_of_many_shares_at_once() -> None:
+    hits = np.array([0, 3, 10])
+    low, high = share_interval(hits / 10, 10, level=0.9)
+    expected = [sp.binomtest(k, 10).proportion_ci(0.9, method="wilson") for k in hits.tolist()]
+    assert low == pytest.approx([e.low for e in expected], abs=1e-15)
+    assert high == pytest.approx([e.high for e in expected])
+    assert (low[0], high[-1]) == (0.0, 1.0)
 
 
 def test_same_seed_all_ties_narrows_with_n() -> None:
@@ -180,8 +191,12 @@ def test_near_the_largest_float(paired: bool) -> None:
     assert found.difference.value == unit * small.difference.value  # 4.8 * 2^1021 is still a float
     assert found.difference.interval.high == pytest.approx(unit * small.difference.interval.high)
     beyond = compare([1.7e308] * 3 + [1.6e308], [-1.7e308] * 3 + [-1.6e308], paired=paired)
-    assert (beyond.difference.value, beyond.ahead) == (math.inf, "a")
-    assert "beyond the range of float64" in str(beyond)
+    # No float can hold the difference; which mean is higher, and how surely, is known all the same.
+    assert (beyond.difference.defined, beyond.ahead) == (False, "a")
+    assert (beyond.better, beyond.why) == ("a", f"{beyond.test}, p {p_text(beyond.p_value)} < 0.05")
+    assert "not defined: it is beyond the range of float64; divide the scores by a large number" in str(beyond)
+    other = compare([-1.7e308] * 3 + [-1.6e308], [1.7e308] * 3 + [1.6e308], paired=paired, higher_is_better=False)
+    assert (other.better, other.p_value) == ("a", beyond.p_value)
     tiny = compare(x * 1e-300, y * 1e-300, paired=paired)
     assert tiny.p_value == pytest.approx(small.p_value)
 
@@ -227,5 +242,5 @@ def test_bad_input_is_named() -> None:
     assert np.isnan(correct([math.nan], method="benjamini-hochberg")).all()
     with pytest.raises(InvalidInput, match=r"p_values holds 1\.5"):
         correct([0.1, 1.5])
-    with pytest.raises(InvalidInput, match="method='bonferroni' is unknown; use 'holm'"):
+    with pytest.raises(InvalidInput, match="method='bonferroni' is unknown; use one of 'holm'"):
         correct([0.1], method="bonferroni")

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats as sp
 
 from qfast.errors import InvalidInput
-from qfast.stats import misranking, misranking_of_best, seeds_for_winner
-from qfast.stats.lattice import compositions, find_lattice, mass, sum_mass
+from qfast.stats import misranking, misranking_of_best, seeds_for_winner, summarize
+from qfast.stats.estimates import mean_of
+from qfast.stats.experiment import compositions, find_lattice, mass, sum_mass
 
 # Small populations with ties inside and between; the second pair is on no lattice.
 UP, DOWN = [0.0, 2.0, 2.0, 3.0], [1.0, 1.0, 2.0, 0.0]
@@ -77,8 +78,8 @@ def test_resampled_test_agrees_with_the_enumerated_one(monkeypatch: pytest.Monke
     rng = np.random.default_rng(1)
     a, b = (rng.random(500) < 0.9) * 1.0, (rng.random(500) < 0.6) * 1.0
     exact = misranking(a, b, [2, 5, 20])
-    monkeypatch.setattr("qfast.stats.wrong_winner.MOST_PAIRS", 0)
-    monkeypatch.setattr("qfast.stats.wrong_winner.MOST_CELLS", 0)
+    monkeypatch.setattr("qfast.stats.experiment.MOST_PAIRS", 0)
+    monkeypatch.setattr("qfast.stats.experiment.MOST_CELLS", 0)
     drawn = misranking(a, b, [2, 5, 20], rng=2)
     assert exact.missed_method[2] == "exact, enumeration"
     assert drawn.missed_method[2] == "resampled, 10,000"
@@ -117,7 +118,7 @@ def test_many_seeds_by_edgeworth_meet_the_convolution(monkeypatch: pytest.Monkey
     exact = misranking(a, b, [1500, 4000])
     assert exact.wrong_winner_method == ("exact, convolution",) * 2
     assert exact.missed_method == ("noncentral t",) * 2
-    monkeypatch.setattr("qfast.stats.wrong_winner.MOST_CELLS", 0)
+    monkeypatch.setattr("qfast.stats.experiment.MOST_CELLS", 0)
     limit = misranking(a, b, [1500, 4000])
     assert limit.wrong_winner_method == ("Edgeworth",) * 2
     assert np.isnan(limit.wrong_winner_error).all()
@@ -130,7 +131,7 @@ def test_noncentral_t_meets_resampling(monkeypatch: pytest.MonkeyPatch) -> None:
     for paired in (False, True):
         drawn = misranking(a, b, 60, paired=paired, rng=1)
         with monkeypatch.context() as patch:
-            patch.setattr("qfast.stats.wrong_winner.MOST_DRAWN", 1)
+            patch.setattr("qfast.stats.experiment.MOST_DRAWN", 1)
             limit = misranking(a, b, 60, paired=paired)
         assert limit.missed_method == ("noncentral t",)
         assert limit.missed[0] == pytest.approx(drawn.missed[0], abs=0.02)
@@ -312,6 +313,27 @@ def test_rewards_near_the_largest_float() -> None:
     assert large.wrong_winner == pytest.approx(small.wrong_winner, abs=1e-12)
     assert large.missed == pytest.approx(small.missed, abs=1e-12)
     assert large.wrong_winner_population_error == pytest.approx(small.wrong_winner_population_error)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_means_whose_sum_is_no_float(paired: bool) -> None:
+    up, down = np.array([1.7, 1.69, 1.71, 1.68]), np.array([1.6, 1.7, 1.5, 1.69])
+    large, small = (
+        misranking(1e308 * up, 1e308 * down, [1, 3], paired=paired, rng=0),
+        misranking(up, down, [1, 3], paired=paired, rng=0),
+    )
+    assert large.wrong_winner == pytest.approx(small.wrong_winner, abs=1e-12)
+    assert large.difference.value == pytest.approx(1e308 * small.difference.value)
+    assert [mean_of(1e308 * x) for x in (up, down)] == pytest.approx([1e308 * x.mean() for x in (up, down)])
+    assert mean_of(np.array([1.0, 1.0, 1.0 - 2**-53]) * np.finfo(float).max) <= np.finfo(float).max
+    # A difference beyond all floats: the winner is known, and the difference says why it is no number.
+    beyond = misranking(1e308 * up, -1e308 * down, [1, 3], paired=paired, rng=0)
+    assert (beyond.better, beyond.wrong_winner.tolist(), beyond.in_doubt) == ("a", [0.0, 0.0], False)
+    assert "not defined: it is beyond the range of float64" in str(beyond)
+    spread = summarize([1.7e308, -1.7e308] * 3 + [1.6e308])
+    assert math.isfinite(spread.mean.value)
+    assert "beyond the range" in spread.std.reason
+    assert "inf [" not in str(spread)
 
 
 def test_a_table_never_says_zero_of_what_was_only_not_seen() -> None:

@@ -1,6 +1,10 @@
 """Studies: each agent is the one that `qfast.train` makes, and what is kept of them is what NumPy says."""
 
+import inspect
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 
 import numpy as np
@@ -115,7 +119,7 @@ def test_a_first_agent_counts_for_all(study):
 def test_bits_do_not_depend_on_how_the_work_is_divided(study, monkeypatch):
     for changes in ({"threads": 1}, {"threads": 3}, {"executor": ThreadPoolExecutor(2)}):
         assert make(**changes).dataset.equals(study.dataset), changes
-    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 64)
     assert make().dataset.equals(study.dataset)
 
 
@@ -194,6 +198,35 @@ def test_find(study):
     for wrong in (4, "alpha=7", {"alpha": 0.5}, {"gamma": 1}, {"alpha": 7}, None, True, 1.5):
         with pytest.raises(InvalidInput, match="configuration"):
             study.find(wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [
+        ("plot_curves", "plots.study_curves"), ("plot_share_optimal", "plots.study_share_optimal"),
+        ("plot_sensitivity", "plots.sensitivity"), ("plot_sensitivity_map", "plots.sensitivity_map"),
+        ("plot_distribution", "plots.score_distribution"), ("report", "reports.write_report"),
+        ("save", "studies.storage.save_study"),
+    ],
+)  # fmt: skip
+def test_methods_that_are_functions_of_other_rooms(study, method, function):
+    """They have the functions' signatures and texts, on the class and on a study."""
+    module, _, name = f"qfast.{function}".rpartition(".")
+    bound = getattr(import_module(module), name)
+    assert getattr(qfast.Study, method) is bound
+    assert getattr(study, method).__func__ is bound
+    first, *others = inspect.signature(bound).parameters
+    assert list(inspect.signature(getattr(study, method)).parameters) == others
+    assert inspect.getdoc(getattr(study, method)) == inspect.getdoc(bound)
+    assert first == "study"
+
+
+def test_help_on_a_study_needs_no_picture():
+    code = (
+        "import pydoc, sys, qfast; text = pydoc.plain(pydoc.render_doc(qfast.Study)); "
+        "sys.exit('matplotlib' in sys.modules or 'plot_curves = study_curves(' not in text)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_grid(study):

@@ -378,6 +378,18 @@ def test_settings_that_only_some_have():
     assert full_settings(study)[5] == {"alpha": 0.5, "epsilon": None}
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_means_near_the_largest_float(paired):
+    scores = 1.7e308 * np.random.default_rng(0).uniform(0.8, 1, size=(2, 20))
+    near, apart = two(*scores, paired=paired), two(scores[0], -scores[1], paired=paired)
+    assert np.isfinite(near.misranking(0, 1, rng=0).loss).all()
+    assert "inf" not in near.compare(0, 1).sentence + near.misranking(0, 1, rng=0).sentence + str(near.summary())
+    sentence = apart.compare(0, 1).sentence
+    assert "is better than" in sentence
+    assert "a difference of means is not defined: it is beyond the range of float64." in sentence
+    assert "alpha=0.1 is better than alpha=0.2 in mean return" in apart.misranking(0, 1, rng=0).sentence
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -399,6 +411,13 @@ def test_settings_that_only_some_have():
         (lambda s: s.seeds_needed(0, 1, power=2), "power=2 is outside"),
         (lambda s: s.best(where={"alpha": 0.1, "epsilon": 0.2}), "one configuration alone has no winner"),
         (lambda s: made_study(paired=False).misranking(0, 1, paired=True), "paired=True, but agents of this study"),
+        (lambda s: s.profile(thresholds="abc"), "thresholds='abc' is no list of finite numbers; use for example"),
+        (lambda s: s.profile(thresholds=[[1.0]]), "thresholds=[[1.0]] is no list of finite numbers"),
+        (lambda s: s.profile(thresholds=[np.nan]), "thresholds=[nan] is no list of finite numbers"),
+        (lambda s: s.compare(0, 1, level="x"), "level='x' is not a number"),
+        (lambda s: s.compare_all(level="x"), "level='x' is not a number"),
+        (lambda s: s.best(level="x"), "level='x' is not a number"),
+        (lambda s: s.profile(level=None), "level=None is not a number"),
     ],
 )
 def test_bad_questions_are_refused(study, ask, message):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.studies.code import problem_code
+from qfast.studies.describe import problem_code
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 SMALL = {"n_agents": 64, "episodes": 20, "progress": False}

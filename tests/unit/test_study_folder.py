@@ -30,7 +30,7 @@ def whole():
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 64 agents, each one in a piece of its own."""
-    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 64)
     monkeypatch.setattr(module, "_INTERVAL", 0.0)
 
 
@@ -56,7 +56,7 @@ def stop_after(monkeypatch):
 
 def test_again_nothing_is_trained(whole, tmp_path, monkeypatch):
     assert make(out=tmp_path).dataset.equals(whole.dataset)
-    monkeypatch.setattr("qfast.studies.engine.run_part", None)
+    monkeypatch.setattr("qfast.engine.scheduler.run_piece", None)
     again = make(out=tmp_path)
     assert again.dataset.equals(whole.dataset)
     assert again.dataset.attrs["n_steps"] == whole.dataset.attrs["n_steps"]
@@ -142,14 +142,14 @@ def test_a_lost_piece_is_trained_again(whole, tmp_path, small_blocks):
 def test_the_folder_of_another_study_is_refused(tmp_path, monkeypatch, changes, told):
     make(out=tmp_path)
     before = sorted(tmp_path.iterdir())
-    monkeypatch.setattr("qfast.studies.job.execute", None)
+    monkeypatch.setattr("qfast.studies.job.scheduler", None)
     with pytest.raises(InvalidInput, match=f"holds a study that was begun with .*{told}"):
         make(out=tmp_path, **changes)
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_other_places_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("qfast.studies.job.execute", None)
+    monkeypatch.setattr("qfast.studies.job.scheduler", None)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InvalidInput, match=r"something else \(it holds 'notes.txt'\)"):
         make(out=tmp_path)

@@ -23,7 +23,7 @@ def no_work(monkeypatch):
     def trained(*_args, **_options):
         pytest.fail("agents were trained")
 
-    monkeypatch.setattr("qfast.studies.job.execute", trained)
+    monkeypatch.setattr("qfast.studies.job.scheduler", trained)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 import qfast
 from qfast.stats import PrecisionRule
-from qfast.studies.precision import looks
+from qfast.studies.metrics import looks
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 VARY = {"epsilon": [0.05, 0.6]}
@@ -62,11 +62,11 @@ def test_the_limit_holds(everyone):
 
 def test_bits_and_folders(tmp_path, monkeypatch):
     once = make(0.006, curves=True, checkpoints=3)
-    monkeypatch.setattr("qfast.studies.engine._MOST", 64)
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 64)
     monkeypatch.setattr("qfast.studies.folder._INTERVAL", 0.0)
     again = make(0.006, curves=True, checkpoints=3, out=tmp_path, threads=1)
     assert again.dataset.equals(once.dataset)
-    monkeypatch.setattr("qfast.studies.engine.run_part", None)
+    monkeypatch.setattr("qfast.engine.scheduler.run_piece", None)
     assert make(0.006, curves=True, checkpoints=3, out=tmp_path).dataset.equals(once.dataset)
     assert qfast.load_study(tmp_path).dataset.equals(once.dataset)
 

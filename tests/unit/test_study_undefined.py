@@ -156,9 +156,34 @@ def test_agents_that_were_not_run_are_not_missing():
     dataset["agents_run"][1] = 60
     study = qfast.studies.Study(dataset)
     found = study.compare(0, 1)
-    assert (found.comparison.n_a, found.about, found.no_verdict) == (60, "", "")
+    assert (found.comparison.n_a, found.about, found.no_verdict) == (60, "about the 60 agents that both ran", "")
+    assert "about the 60 agents that both ran" in str(study.compare_all())
     assert study.summary().rows[1].n_undefined == 0
     assert "undefined" not in str(study.summary())
+
+
+def test_a_mean_is_of_all_agents_and_a_paired_difference_of_those_that_both_ran():
+    scores = np.array([[1.0] * 50 + [9.0] * 50, [3.0] * 50 + [NAN] * 50]) + np.linspace(0, 0.1, 100)
+    dataset = made_dataset({"alpha": [0.1, 0.2]}, n_agents=100, metrics={"auc": scores}, curves=False)
+    dataset["agents_run"][1] = 50
+    study = qfast.studies.Study(dataset)
+    pairs = study.compare_all()
+    assert pairs.labels == ("alpha=0.1", "alpha=0.2")  # as the means of the summary
+    assert (pairs.pairs[0].better, pairs.pairs[0].about) == ("b", "about the 50 agents that both ran")
+    shared, alone = (study.misranking(k=1, paired=paired, rng=0) for paired in (True, False))
+    assert (shared.about, shared.labels[0]) == ("about the 50 agents that both ran", "alpha=0.2")
+    assert (alone.about, alone.labels[0]) == ("", "alpha=0.1")
+
+
+def test_shares_of_infinite_scores_are_of_those_that_are_asked_about():
+    scores = np.random.default_rng(0).normal(size=(2, 100))
+    scores[0, :60], scores[0, 60:80], scores[1, 60:70] = NAN, INF, NAN
+    study = made_study({"alpha": [0.1, 0.2]}, n_agents=100, metrics={"auc": scores}, curves=False)
+    assert "33 % of the agents of alpha=0.1" in study.compare(0, 1, missing="drop").no_mean  # 10 of the 30 of both
+    with pytest.raises(InvalidInput, match=r"50 % of the agents of alpha=0\.1 have infinite auc"):
+        study.misranking(0, 1, missing="drop")  # 20 of 40
+    with pytest.raises(InvalidInput, match=r"33 % of the agents of alpha=0\.1 have infinite auc"):
+        study.misranking(0, 1, missing="drop", paired=True)
 
 
 @pytest.mark.parametrize("metric", ["auc", "final_return", "greedy_return"])

@@ -12,8 +12,8 @@ from qfast.model.learner import make_learner
 from qfast.model.seeding import as_seed_sequence
 from qfast.problems import frozen_lake, garnet, taxi
 from qfast.run import Run
+from qfast.truth.behaviour import pack_actions, unpack_actions
 from qfast.truth.judge import make_judge
-from qfast.truth.moves import pack_actions, unpack_actions
 
 
 def run_of(mdp, q, *, gamma=0.5, ties="random", dtype="float64"):

@@ -236,12 +236,12 @@ def with_optimal(run, rows):
 def test_first_optimal_by_hand(watched):
     rows = [[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
     first = with_optimal(watched, rows).first_optimal()
-    np.testing.assert_array_equal(first.episodes, [10, 20, 100, np.nan, np.nan, 50])
+    np.testing.assert_array_equal(first.episodes, [10, 20, 100, np.inf, np.inf, 50])
     np.testing.assert_array_equal(first.after, [0, 10, 50, 100, 100, 20])
     assert first.censored.tolist() == [False, False, False, True, True, False]
     np.testing.assert_allclose(first.share, [1 / 6, 2 / 6, 3 / 6, 4 / 6])
     assert (first.quantile(1 / 6), first.quantile(0.3), first.quantile(0.5)) == (10, 20, 50)
-    assert np.isnan(first.quantile(0.9))
+    assert np.isinf(first.quantile(0.9))
     assert "6 agents: 66.7 % optimal at the end" in repr(first)
     assert "half            from an episode after 20 and up to 50 on" in repr(first)
     assert "nine tenths     not by then" in repr(first)

@@ -1,6 +1,17 @@
-r"""Policy iteration for gamma = 1: problems whose episodes end.
+r"""Policy iteration: optimal values, and epsilon-greedy-optimal ones, of the valued states of a model.
 
-Without a discount Bellman's equation has many solutions as soon as a loop costs nothing, and none where a loop pays.
+For gamma < 1 the operator
+
+.. math:: (TV)(s) = (1-\varepsilon) \max_a Q_V(s, a) + \varepsilon \operatorname{mean}_a Q_V(s, a)
+
+is a contraction with modulus gamma in the supremum norm (epsilon = 0: Bellman's; Puterman 1994, section 6.2; its
+epsilon-soft form: Sutton & Barto 2018, section 5.4), so that for any V
+
+.. math:: \|Q_V - Q^*\|_\infty \le \gamma \|V - V^*\|_\infty \le \frac{\gamma}{1-\gamma} \|TV - V\|_\infty .
+
+That bound is measured in every round and decides when to stop; how V was found does not enter.
+
+For gamma = 1 Bellman's equation has many solutions as soon as a loop costs nothing, and none where a loop pays.
 What is computed is the supremum over all policies whose sum of rewards settles: those that end with probability 1,
 and those that stay for ever where every reward is 0 (which is worth 0). It is found by policy iteration that
 
@@ -19,39 +30,139 @@ from typing import Any
 
 import numpy as np
 
-from qfast.exact.chains import Chain, backward_search, can_reach, settle
-from qfast.exact.checks import Bools, Floats, Ints
-from qfast.exact.discounted import FixedPoint, greedy_chain, solve_discounted, sweeps_a_round
-from qfast.exact.linear import chain_sum
+from qfast.exact.chains import (
+    Bools,
+    Chain,
+    Floats,
+    Ints,
+    backward_search,
+    can_reach,
+    chain_sum,
+    csgraph,
+    settle,
+    sparse,
+    steps_to_end,
+)
 from qfast.exact.model import Model
-from qfast.exact.scipy_extra import csgraph, sparse
 
-__all__ = ["UnboundedError", "solve_episodic"]
+__all__ = ["FixedPoint", "UnboundedError", "solve_discounted", "solve_episodic"]
 
-# An action is better if it gains more than this share of the largest value: far above the rounding of one sweep.
-_GAIN = 1e-12
+# Rounds of gamma < 1 without progress after which float64 has given what it can.
+_PATIENCE = 4
 _MAX_ROUNDS = 10_000
-# The discount whose best policy iteration starts from. A way that merely ends can take 10^16 steps on average.
+# With gamma = 1 an action is better if it gains more than this share of the largest value: far above rounding.
+_GAIN = 1e-12
+# The discount whose best policy that iteration starts from. A way that merely ends can take 10^16 steps on average.
 _NEARLY_ONE = 0.9999
 _ROUGHLY = 1e-6
 
 
-class UnboundedError(Exception):
-    """The value of some states is infinite or undefined.
+@dataclass(frozen=True, eq=False)
+class FixedPoint:
+    """What an iteration found, over the n valued states of a model."""
 
-    Attributes
-    ----------
-    states : ndarray of bool, shape (n,)
-        Which of the valued states.
-    reason : str
-        Why, to follow "from state ...".
+    q: Floats  # (n, n_actions); minus infinity where an action is not allowed
+    actions: Ints  # (n,), a policy that has these values
+    error_bound: float  # of the largest error in q, in units of reward, rounding included
+    n_rounds: int
+
+
+def sweeps_a_round(model: Model) -> int:
+    """Greedy sweeps between two evaluations: they carry a reward one state further each, evaluations do not.
+
+    On a corridor with its only reward at the end policy iteration alone needs a round for each state.
     """
+    return int(np.clip(4_000_000 // max(model.reward.size, 1), 5, 50))
+
+
+def greedy_chain(model: Model, actions: Ints, epsilon: float) -> Chain:
+    """Return the chain of a policy that takes the given actions (n,), or, with epsilon, any allowed one."""
+    if epsilon == 0.0:
+        return model.follow(actions)
+    probabilities = epsilon * model.uniform()
+    probabilities[np.arange(actions.size), actions] += 1.0 - epsilon
+    return model.mix(probabilities)
+
+
+def solve_discounted(model: Model, gamma: float, epsilon: float, tolerance: float) -> FixedPoint:
+    """Find the fixed point for gamma < 1, to an error of `tolerance` times the largest |Q|, if float64 can do it."""
+    values = np.zeros(model.n_states)
+    actions = np.zeros(model.n_states, dtype=np.int64)
+    n_sweeps = sweeps_a_round(model)
+    best: FixedPoint | None = None
+    stalled = 0
+    for n_rounds in range(1, _MAX_ROUNDS + 1):
+        for _ in range(n_sweeps):
+            now = _sweep(model, gamma, epsilon, values, actions)
+            values, actions = now.swept, now.actions
+            if now.bound <= tolerance * now.size:
+                break
+        reached = now.bound <= tolerance * now.size
+        # An exact evaluation of a policy that is best already gives the last digits, at little cost.
+        goal = 0.0 if reached else 0.25 * tolerance * now.size * (1.0 - gamma)
+        if now.changed and not reached:
+            # While the policy still changes, its exact value is not worth having; two more digits a round are.
+            goal = max(goal, 0.01 * now.residual)
+        chain = greedy_chain(model, actions, epsilon)
+        values = chain_sum(chain.transition, chain.reward, gamma, start=values, atol=goal)
+        if reached:
+            last = _sweep(model, gamma, epsilon, values, actions)
+            now = last if last.bound < now.bound else now
+        before = np.inf if best is None else best.error_bound
+        if best is None or now.bound < before:
+            best = FixedPoint(now.q, now.actions, now.bound, n_rounds)
+        # Far above rounding a slow round is no reason to stop: a reward may be on its way through a long corridor.
+        stalled = stalled + 1 if now.bound <= 1e3 * now.least_bound and best.error_bound > 0.5 * before else 0
+        if reached or stalled >= _PATIENCE:
+            break
+    assert best is not None
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class _Sweep:
+    """One sweep over all pairs, and what it tells about the values that it started from."""
+
+    q: Floats
+    swept: Floats
+    actions: Ints
+    changed: bool
+    residual: float
+    size: float
+    bound: float
+    least_bound: float
+
+
+def _sweep(model: Model, gamma: float, epsilon: float, values: Floats, actions: Ints) -> _Sweep:
+    here = np.arange(model.n_states)
+    q = model.action_values(values, gamma)
+    swept = model.backup(q, epsilon)
+    # An action is exchanged for a better one only: among equals the policy must not wander.
+    greedy = q.argmax(axis=1)
+    better = q[here, greedy] > q[here, actions]
+    residual = float(np.abs(swept - values).max(initial=0.0))
+    size = max(float(np.abs(swept).max(initial=0.0)), float(np.abs(model.reward).max(initial=0.0)))
+    # Rounding acts like a residual of its own, in the sweep that made Q and in the one that measured it.
+    rounding = model.rounding * size
+    factor = gamma / (1.0 - gamma)
+    return _Sweep(
+        q=q,
+        swept=swept,
+        actions=np.where(better, greedy, actions),
+        changed=bool(better.any()),
+        residual=residual,
+        size=size,
+        bound=rounding + factor * (residual + rounding),
+        least_bound=rounding + factor * rounding,
+    )
+
+
+class UnboundedError(Exception):
+    """The value of some of the valued states (n,) is infinite or undefined; the reason follows on “from state …”."""
 
     def __init__(self, states: Bools, reason: str) -> None:
-        """Keep which states it is, and why."""
         super().__init__(reason)
-        self.states = states
-        self.reason = reason
+        self.states, self.reason = states, reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,21 +225,9 @@ def _graph(source: Ints, target: Ints, n: int) -> Any:
 
 
 def ending_policy(model: Model, rest: Bools) -> tuple[Ints, Bools]:
-    """Find a policy that leads to an end, or to rest, by a shortest way; where all states have one, it always ends.
+    """Find a policy (n,) that leads to an end, or to rest, by a shortest way, and where there is a way.
 
-    Parameters
-    ----------
-    model : Model
-        The problem.
-    rest : ndarray of bool, shape (n,)
-        States that count as an end.
-
-    Returns
-    -------
-    actions : ndarray of int64, shape (n,)
-        The policy; 0 where there is no way.
-    possible : ndarray of bool, shape (n,)
-        Where there is a way.
+    It is 0 elsewhere; if all states have a way, it always ends.
     """
     pair = np.repeat(np.arange(model.reward.size), np.diff(model.transition.indptr))
     state, target = pair // model.n_actions, model.transition.indices.astype(np.int64)
@@ -153,25 +252,7 @@ def _first_policy(model: Model, rest: Bools) -> tuple[Ints, Bools, Bools]:
 
 
 def solve_episodic(model: Model, epsilon: float) -> FixedPoint:
-    """Find the fixed point for gamma = 1.
-
-    Parameters
-    ----------
-    model : Model
-        The problem in matrix form.
-    epsilon : float
-        Exploration in [0, 1].
-
-    Returns
-    -------
-    FixedPoint
-        Its ``actions`` are a policy that ends, or comes to rest, with probability 1.
-
-    Raises
-    ------
-    UnboundedError
-        If the value of some states is infinite or undefined.
-    """
+    """Find the fixed point for gamma = 1, whose policy ends or comes to rest with probability 1; or UnboundedError."""
     here = np.arange(model.n_states)
     if epsilon == 0.0:
         rest = _resting_states(model)
@@ -242,7 +323,5 @@ def _bound(model: Model, chain: Chain, values: Floats, q: Floats, epsilon: float
     swept = np.where(resting, values, model.backup(q, epsilon))
     rounding = model.rounding * _size(model, values)
     residual = float(np.abs(swept - values).max(initial=0.0)) + rounding
-    steps = chain_sum(chain.transition, np.ones(model.n_states), 1.0)
-    # steps = 1 + P steps must hold at least in part, or it bounds nothing.
-    certain = float((steps - chain.transition @ steps).min(initial=1.0))
-    return rounding + residual * float(steps.max(initial=0.0)) / certain if certain > 0.0 else np.inf
+    most, certain = steps_to_end(chain)
+    return rounding + residual * most / certain if certain > 0.0 else np.inf

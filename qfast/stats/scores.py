@@ -1,10 +1,11 @@
-"""Agents without a finite score: what stays defined, and the sentences that say what does not.
+"""What scores may be: infinite, undefined, or so large that their squares leave float64.
 
-An infinite score is a score: ranks, shares and quantiles know it, means do not.  nan is the score of an agent that
-ran and whose score does not exist: it might be anything, so that what can be bounded is given with both extremes, and
-what cannot is not defined.
+An infinite score is known to ranks, shares and quantiles, and not to means.  An undefined one (nan) might be anything:
+what can be bounded is given with both extremes, and what cannot is not defined.
 """
 
+import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +13,22 @@ from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_missing, check_scores
+from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.words import percent
 
-__all__ = ["INSTEAD", "Pair", "about", "check_pair", "defined", "fill", "no_mean", "no_mean_of_pair"]
+__all__ = [
+    "NO_SCORES", "WHATEVER", "Pair", "Ranked", "about", "check_pair", "defined", "fill", "in_range", "no_mean",
+    "no_mean_of_pair", "power_of_two", "ranked", "rescaled",
+]  # fmt: skip
 
-INSTEAD = "use the median, quantiles or the probability of improvement"
+NO_SCORES = "not defined: no agent has a defined score"
+TOO_FEW = "not defined: fewer than two agents have a defined score"
+WHATEVER = "whatever the undefined scores are"
+
+_INSTEAD = "use the median, quantiles or the probability of improvement"
 _DROP = "(missing='drop' answers for the others alone)"
+# Fourth powers, and sums of a million of them, stay far inside float64 between these.
+_LARGE, _SMALL = 2.0**200, 2.0**-200
 
 
 def defined(x: Floats) -> Floats:
@@ -36,6 +47,29 @@ def about(n: int, n_undefined: int, what: str = "agents whose score is defined")
     return f"about the {n:,} of {n + n_undefined:,} {what}" if n_undefined else ""
 
 
+class Ranked(NamedTuple):
+    """Sorted scores: those that exist; all, with the undefined ones at either extreme where they are kept."""
+
+    known: Floats
+    lowest: Floats
+    highest: Floats
+    note: str
+
+    @property
+    def n(self) -> int:
+        """Agents that the answer is about."""
+        return self.lowest.size
+
+
+def ranked(x: Floats, missing: Missing) -> Ranked:
+    """Sort scores for an answer by ranks; `note` says what became of the undefined ones."""
+    keep, known = check_missing(missing), np.sort(defined(x))
+    lost = x.size - known.size
+    if not (lost and keep):
+        return Ranked(known, known, known, about(known.size, lost))
+    return Ranked(known, np.sort(fill(x, -math.inf)), np.sort(fill(x, math.inf)), WHATEVER)
+
+
 def no_mean(x: Floats, *, keep: bool) -> tuple[str, str]:
     """Why a mean of these scores is not defined, and what to use instead; two empty texts where it is."""
     undefined = int(np.isnan(x).sum())
@@ -43,7 +77,7 @@ def no_mean(x: Floats, *, keep: bool) -> tuple[str, str]:
         return f"not defined: {percent(undefined / x.size)} of the agents have an undefined score {_DROP}", ""
     infinite = int(np.isinf(x).sum())
     if infinite:
-        return f"not defined: {percent(infinite / (x.size - undefined))} of the agents have an infinite score", INSTEAD
+        return f"not defined: {percent(infinite / (x.size - undefined))} of the agents have an infinite score", _INSTEAD
     return "", ""
 
 
@@ -103,17 +137,42 @@ def no_mean_of_pair(pair: Pair) -> tuple[str, str]:
     """Why a difference of means is not defined, and what to use instead; two empty texts where it is."""
     shares = [lost / x.size for lost, x in zip(pair.undefined, (pair.all_a, pair.all_b), strict=True)]
     if pair.bounded:
-        if pair.paired:
-            return f"not defined: {percent(shares[0])} of the pairs of agents have an undefined score {_DROP}", ""
-        return f"not defined: {_of_both(shares)} have an undefined score {_DROP}", ""
+        who = f"{percent(shares[0])} of the pairs of agents" if pair.paired else _of_both(shares)
+        return f"not defined: {who} have an undefined score {_DROP}", ""
     if min(pair.a.size, pair.b.size) < 2:
-        return "not defined: fewer than two agents have a defined score", ""
+        return TOO_FEW, ""
     shares = [float(np.isinf(x).mean()) for x in (pair.a, pair.b)]
     if any(shares):
-        return f"not defined: {_of_both(shares)} have an infinite score", INSTEAD
+        return f"not defined: {_of_both(shares)} have an infinite score", _INSTEAD
     return "", ""
 
 
 def _of_both(shares: list[float]) -> str:
     parts = [f"{percent(share)} of the agents of {name}" for share, name in zip(shares, "ab", strict=True) if share]
     return " and ".join(parts)
+
+
+def power_of_two(*populations: Floats) -> float:
+    """A power of two by which finite scores are divided, exactly, where their squares would overflow; else 1."""
+    largest = max((max(float(x.max()), -float(x.min())) for x in populations), default=0.0)
+    if largest == 0.0 or _SMALL < largest < _LARGE:
+        return 1.0
+    # One less than would be needed for 1: the power itself must be a float.
+    return math.ldexp(1.0, min(max(math.frexp(largest)[1], -1021), 1023))
+
+
+def in_range(*populations: Floats) -> tuple[float, list[Floats]]:
+    """Give a unit in which the powers of finite scores are floats, and the populations in it."""
+    unit = power_of_two(*populations)
+    return unit, [x if unit == 1.0 else x / unit for x in populations]
+
+
+def rescaled(estimate: Estimate, unit: float) -> Estimate:
+    """An estimate back in the unit of the scores: infinite ends and no value where no float can hold them."""
+    if unit == 1.0 or not estimate.defined:
+        return estimate
+    value, low, high = (number * unit for number in (estimate.value, estimate.interval.low, estimate.interval.high))
+    if math.isinf(value) and math.isfinite(estimate.value):
+        reason = "not defined: it is beyond the range of float64"
+        return not_defined(reason, estimate.interval.level, "divide the scores by a large number")
+    return replace(estimate, value=value, interval=replace(estimate.interval, low=low, high=high))
