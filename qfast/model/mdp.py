@@ -375,13 +375,27 @@ class MDP:
             raise BadFile(f"{path} does not hold a valid MDP ({error}); write it anew") from error
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Give everything that is not None as named arrays of numbers, booleans and text, as files need it."""
+        """Give everything that is not None as named arrays, as files need it.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Numbers, booleans and text; `from_arrays` makes an equal MDP from it.
+        """
         fields = self.__getstate__()
         return {name: np.asarray(value) for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MDP":
         """Make an MDP from what `to_arrays` gave, checked like a new one.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+
+        Returns
+        -------
+        MDP
 
         Raises
         ------

@@ -70,19 +70,6 @@ _ROOMS: Final = (
     "#############",
 )
 
-TAXI_ACTIONS: Final = ("south", "north", "east", "west", "pickup", "dropoff")
-
-_SIZE: Final = 5
-_PLACES: Final = ((0, 0), (0, 4), (4, 0), (4, 3))  # red, green, yellow, blue
-_ABOARD: Final = 4
-
-# (row, column): a wall stands between this cell and the next one to the east.
-_WALL_EAST: Final = frozenset({(0, 1), (1, 1), (3, 0), (4, 0), (3, 2), (4, 2)})
-
-_MOVES: Final = ((1, 0), (-1, 0), (0, 1), (0, -1))
-# Where the rain may push a taxi that heads south, north, east or west: to its left and to its right.
-_SIDES: Final = (((0, 1), (0, -1)), ((0, -1), (0, 1)), ((-1, 0), (1, 0)), ((1, 0), (-1, 0)))
-
 
 def frozen_lake(
     desc: str | Sequence[str] = "4x4",
@@ -367,6 +354,21 @@ def _place(name: str, place: tuple[int, int]) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
+#: What a taxi can do, in the order of Gymnasium's.
+TAXI_ACTIONS: Final = ("south", "north", "east", "west", "pickup", "dropoff")
+
+_TOWN: Final = 5  # rows and columns
+_PLACES: Final = ((0, 0), (0, 4), (4, 0), (4, 3))  # red, green, yellow, blue
+_ABOARD: Final = 4
+
+# (row, column): a wall stands between this cell and the next one to the east.
+_WALL_EAST: Final = frozenset({(0, 1), (1, 1), (3, 0), (4, 0), (3, 2), (4, 2)})
+
+_HEADINGS: Final = ((1, 0), (-1, 0), (0, 1), (0, -1))
+# Where the rain may push a taxi that heads south, north, east or west: to its left and to its right.
+_SIDES: Final = (((0, 1), (0, -1)), ((0, -1), (0, 1)), ((-1, 0), (1, 0)), ((1, 0), (-1, 0)))
+
+
 def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
     """Make the taxi problem; it equals Gymnasium's ``Taxi-v4`` (or that with ``is_rainy=True``).
 
@@ -398,7 +400,7 @@ def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
     rainy = flag("rainy", rainy)
     table: list[list[list[Outcome]]] = []
     start = []
-    for row, column, passenger, destination in product(range(_SIZE), range(_SIZE), range(_ABOARD + 1), range(4)):
+    for row, column, passenger, destination in product(range(_TOWN), range(_TOWN), range(_ABOARD + 1), range(4)):
         start.append(1 / 300 if passenger not in (_ABOARD, destination) else 0.0)
         ride = (passenger, destination)
         table.append([_drive(row, column, heading, ride, rainy=rainy) for heading in range(4)])
@@ -407,18 +409,18 @@ def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
 
 
 def _encode(row: int, column: int, passenger: int, destination: int) -> int:
-    return ((row * _SIZE + column) * (_ABOARD + 1) + passenger) * len(_PLACES) + destination
+    return ((row * _TOWN + column) * (_ABOARD + 1) + passenger) * len(_PLACES) + destination
 
 
 def _moved(row: int, column: int, step: tuple[int, int]) -> tuple[int, int]:
     """Move one cell, or stay where a wall or the edge of town is in the way."""
     if (step == (0, 1) and (row, column) in _WALL_EAST) or (step == (0, -1) and (row, column - 1) in _WALL_EAST):
         return row, column
-    return min(max(row + step[0], 0), _SIZE - 1), min(max(column + step[1], 0), _SIZE - 1)
+    return min(max(row + step[0], 0), _TOWN - 1), min(max(column + step[1], 0), _TOWN - 1)
 
 
 def _drive(row: int, column: int, heading: int, ride: tuple[int, int], *, rainy: bool) -> list[Outcome]:
-    ahead = _moved(row, column, _MOVES[heading])
+    ahead = _moved(row, column, _HEADINGS[heading])
     if not rainy or ahead == (row, column):  # a taxi that cannot move does not drift either
         return [(1.0, _encode(*ahead, *ride), -1.0, False)]
     left, right = (_moved(row, column, side) for side in _SIDES[heading])

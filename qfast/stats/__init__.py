@@ -18,7 +18,7 @@ Arguments are the same everywhere:
 ``paired``
     Whether agent i of each population shared its random numbers; then their sizes are equal.
 ``higher_is_better``
-    False for outcomes such as regret.
+    False where lower scores are better, such as regret.
 
 What does not fit raises :class:`qfast.InvalidInput`, which names it.  What is not defined says why.  Every interval
 says its level and how it was made, and carries a caution where the scores show that it may hold less often than that;

@@ -11,8 +11,8 @@ from qfast.errors import InvalidInput
 
 __all__ = [
     "Floats", "Ints", "Missing", "Rng", "check_bounds", "check_count", "check_counts", "check_finite",
-    "check_half_width", "check_hits", "check_missing", "check_open_unit", "check_rng", "check_scores",
-    "check_share_asked", "check_yes_or_no", "special", "stats",
+    "check_half_width", "check_hits", "check_missing", "check_open_unit", "check_rng", "check_scores", "check_share",
+    "special", "stats",
 ]  # fmt: skip
 
 special: Any = optional("scipy.special", "study", "the statistics need SciPy")
@@ -88,15 +88,12 @@ def check_half_width(value: float) -> float:
     return float(value)
 
 
-def check_share_asked(quantity: str) -> bool:
-    """Whether a question is about a share, and not about a mean."""
-    return choice("quantity", quantity, ("mean", "share")) == "share"
-
-
-def check_yes_or_no(scores: Floats) -> None:
-    """Refuse scores that a share cannot be made of."""
-    if not np.isin(scores, (0.0, 1.0)).all():
+def check_share(quantity: str, scores: Floats | None = None) -> bool:
+    """Whether a question is about a share, which takes scores of 0 and 1, and not about a mean."""
+    of_share = choice("quantity", quantity, ("mean", "share")) == "share"
+    if of_share and scores is not None and not np.isin(scores, (0.0, 1.0)).all():
         raise InvalidInput("scores for quantity='share' hold other values than 0 and 1; give scores >= bar instead")
+    return of_share
 
 
 def check_count(n: int, name: str, *, at_least: int = 1) -> int:

@@ -12,9 +12,8 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_bounds, check_open_unit, check_scores, stats
 from qfast.stats.difference import RankAnswer, effect_of_pair, mean_difference, rank_answer
 from qfast.stats.estimates import estimate_mean, mean_of
-from qfast.stats.interval import Estimate, not_defined, noted
+from qfast.stats.interval import Estimate, not_defined, noted, z_of
 from qfast.stats.scores import Pair, about, check_pair, no_mean_of_pair
-from qfast.stats.shapes import normal_quantile
 from qfast.stats.words import p_text
 
 __all__ = ["Comparison", "SelectionBias", "compare", "correct", "selection_bias"]
@@ -121,11 +120,6 @@ def compare(
         they are.
     bounds : (float, float), optional
         Numbers that no score can lie outside of; scores that are all at one of the two are yes or no.
-
-    Returns
-    -------
-    Comparison
-        All of it, with the verdict in ``better``.
 
     Notes
     -----
@@ -311,11 +305,6 @@ def selection_bias(
         The winner's scores in the study that chose it and in a run with other seeds, at least two agents each;
         ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
 
-    Returns
-    -------
-    SelectionBias
-        Both means, their difference, and how large a bias would have been seen.
-
     Examples
     --------
     >>> selection_bias([5.0, 6.0, 7.0], [4.0, 5.0, 6.0]).bias.value
@@ -328,7 +317,7 @@ def selection_bias(
         bias, detectable = not_defined(reason, level, instead), float("nan")
     else:
         bias = mean_difference(pair.a, pair.b, paired=False, level=level)[0]
-        z = normal_quantile(level)
+        z = z_of(level)
         detectable = bias.interval.half_width * (z + float(stats.norm.isf(0.2))) / z
     return SelectionBias(
         selected=first,

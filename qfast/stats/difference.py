@@ -9,14 +9,26 @@ from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_open_unit, special, stats
 from qfast.stats.estimates import mean_of, mean_rounding, spread
-from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
-from qfast.stats.scores import WHATEVER, Pair, check_pair, fill, in_range, no_mean_of_pair, rescaled
-from qfast.stats.shapes import (
-    SKEW_OF_EFFECT,
+from qfast.stats.interval import (
+    Estimate,
+    Interval,
     all_equal,
+    around,
     exact_share,
-    normal_quantile,
+    not_defined,
+    noted,
     share_interval,
+    unbounded,
+    z_of,
+)
+from qfast.stats.scores import (
+    WHATEVER,
+    Pair,
+    check_pair,
+    fill,
+    in_range,
+    no_mean_of_pair,
+    rescaled,
     skew_caution,
     skew_of_mean,
     two_values,
@@ -24,7 +36,7 @@ from qfast.stats.shapes import (
 
 __all__ = [
     "RankAnswer", "effect_of_pair", "effect_size", "exact_p_of_separation", "mean_difference",
-    "probability_of_improvement", "rank_answer", "t_test_name",
+    "probability_of_improvement", "rank_answer", "t_test_name", "wins_and_ties",
 ]  # fmt: skip
 
 # Up to this many ways to deal the agents out, the p-value of the rank test is counted.
@@ -119,7 +131,7 @@ def _two_valued(x: Floats, y: Floats, values: tuple[float, float], level: float)
 def _two_valued_pairs(x: Floats, y: Floats, values: tuple[float, float], level: float) -> tuple[Estimate, float, str]:
     """Pairs that differ or not: McNemar's exact test; the interval is that of wins against losses."""
     width, wins, losses = values[1] - values[0], int((x > y).sum()), int((x < y).sum())
-    chance = _wins_and_ties(wins, x.size - wins - losses, x.size, level)
+    chance = wins_and_ties(wins, x.size - wins - losses, x.size, level)
     low, high = ((2 * end - 1) * width for end in (chance.interval.low, chance.interval.high))
     value = (wins - losses) / x.size * width
     estimate = around(value, low, high, level, "two values: Wilson of wins and losses")
@@ -131,7 +143,7 @@ def _sign_test(wins: int, losses: int) -> float:
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def _wins_and_ties(wins: int, ties: int, n: int, level: float) -> Estimate:
+def wins_and_ties(wins: int, ties: int, n: int, level: float) -> Estimate:
     """Probability of a win, ties counted half, from n pairs."""
     p = (wins + ties / 2) / n
     low, high = share_interval(p, n, level, ties)
@@ -187,9 +199,9 @@ def effect_of_pair(pair: Pair, level: float) -> Estimate:
         variance = float((influence_a + influence_b).var(ddof=1)) / x.size
     else:
         variance = float(influence_a.var(ddof=1)) / x.size + float(influence_b.var(ddof=1)) / y.size
-    half = normal_quantile(level) * math.sqrt(variance)
+    half = z_of(level) * math.sqrt(variance)
     skew = max(abs(skew_of_mean(x)), abs(skew_of_mean(y)))
-    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
+    caution = skew_caution(skew, min(x.size, y.size), "effect size")
     interval = Interval(d - half, d + half, level, "Cohen's d, average variance; delta method", caution)
     return noted(Estimate(d, interval), pair.about)
 
@@ -276,7 +288,7 @@ def rank_answer(pair: Pair, *, higher_is_better: bool, level: float, tested: boo
 
 def _same_seed(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:
     wins, losses = int((x > y).sum()), int((x < y).sum())
-    return _wins_and_ties(wins, x.size - wins - losses, x.size, level), _sign_test(wins, losses) if tested else math.nan
+    return wins_and_ties(wins, x.size - wins - losses, x.size, level), _sign_test(wins, losses) if tested else math.nan
 
 
 def _independent(x: Floats, y: Floats, level: float, *, tested: bool) -> tuple[Estimate, float]:

@@ -10,35 +10,24 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qfast.stats._check import (
-    Floats,
-    Missing,
-    check_bounds,
-    check_missing,
-    check_open_unit,
-    check_scores,
-    special,
-    stats,
-)
-from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
-from qfast.stats.scores import about, defined, in_range, no_mean, power_of_two, rescaled
-from qfast.stats.shapes import (
-    SKEW_OF_HALL,
-    TIED,
-    all_equal,
-    anderson,
-    exact_share,
-    hall,
+from qfast.stats._check import Floats, Missing, check_bounds, check_open_unit, check_scores, special, stats
+from qfast.stats.interval import Estimate, Interval, all_equal, around, exact_share, not_defined, noted, unbounded, z_of
+from qfast.stats.scores import (
     heavy_tails,
-    iqm_band,
-    normal_quantile,
+    in_range,
+    known_of,
+    no_mean,
+    rescaled,
     skew_caution,
     skew_of_mean,
-    ties_at_quartiles,
     two_values,
 )
 
 __all__ = ["estimate_iqm", "estimate_mean", "estimate_std", "mean_of", "mean_rounding", "spread"]
+
+# The skewness that the mean itself may have for Student's t.
+_SKEW_OF_T = 0.1
+_TIED = "ties at a quartile and few agents: it holds less often than its level says"
 
 
 def spread(scores: Floats) -> float:
@@ -71,14 +60,14 @@ def _of_finite(
 ) -> Estimate:
     """An estimate that needs finite scores, from those that are defined, the level and the unit they come in."""
     x, level = check_scores(scores, at_least=at_least), check_open_unit(level, "level", 0.95)
-    reason, instead = no_mean(x, keep=check_missing(missing))
+    reason, instead = no_mean(x, missing)
     if reason:
         return not_defined(reason, level, instead)
-    known = defined(x)
+    known, note = known_of(x)
     if known.size < at_least:
         return not_defined(f"not defined: {known.size} agents have a defined score, {at_least} are needed", level)
     unit, (scaled,) = in_range(known)
-    return noted(rescaled(of(scaled, level, unit), unit), about(known.size, x.size - known.size))
+    return noted(rescaled(of(scaled, level, unit), unit), note)
 
 
 def estimate_mean(
@@ -151,12 +140,12 @@ def _mean(x: Floats, level: float, bounds: tuple[float, float] | None) -> Estima
         low, high = (mean * (1 - others) + bound * others for bound in bounds)
         return around(mean, low, high, level, f"within the bounds; {all_equal(n, level)}")
     if bounds is not None:
-        return around(mean, *anderson(x, bounds, level), level, "within the bounds (Anderson 1969)")
+        return around(mean, *_anderson(x, bounds, level), level, "within the bounds (Anderson 1969)")
     if s == 0.0:
         return unbounded(mean, level, "one agent shows no spread" if n == 1 else all_equal(n, level))
     skew, quantile = skew_of_mean(x), float(special.stdtrit(n - 1, (1 + level) / 2))
-    low, high, method = hall(mean, s / math.sqrt(n), skew, quantile)
-    return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, SKEW_OF_HALL)))
+    low, high, method = _hall(mean, s / math.sqrt(n), skew, quantile)
+    return Estimate(mean, Interval(low, high, level, method, skew_caution(skew, n, "mean")))
 
 
 def estimate_std(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "keep") -> Estimate:
@@ -198,7 +187,7 @@ def _std(x: Floats, level: float, _unit: float) -> Estimate:
         least, most = min(low * (1 - low), high * (1 - high)), nearest * (1 - nearest)
         low, high = ((values[1] - values[0]) * math.sqrt(part) for part in (least, most))
         return around(s, low, high, level, "Clopper-Pearson, two values")
-    z = normal_quantile(level)
+    z = z_of(level)
     if n < 5 or n <= z:
         return unbounded(s, level, f"{n} agents are too few", low=0.0)
     # In units of s: fourth powers of large scores would overflow.
@@ -242,15 +231,16 @@ def estimate_iqm(scores: ArrayLike, *, level: float = 0.95, missing: Missing = "
     5.5
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    known = np.sort(defined(x))
+    known, note = known_of(x)
+    known = np.sort(known)
     middle = known[known.size // 4 : known.size - known.size // 4]
     # Infinite scores are cut, unless they reach into the middle half.
     finite = np.isfinite(middle).all()
-    reason, instead = no_mean(np.where(np.isinf(x), 0.0, x) if finite else x, keep=check_missing(missing))
+    reason, instead = no_mean(np.where(np.isinf(x), 0.0, x) if finite else x, missing)
     if reason:
         return not_defined(reason, level, instead)
-    unit = power_of_two(known[np.isfinite(known)])
-    return noted(rescaled(_iqm(known / unit, level), unit), about(known.size, x.size - known.size))
+    unit, (scaled,) = in_range(known)
+    return noted(rescaled(_iqm(scaled, level), unit), note)
 
 
 def _iqm(x: Floats, level: float) -> Estimate:
@@ -261,12 +251,77 @@ def _iqm(x: Floats, level: float) -> Estimate:
     if n == 1:
         return unbounded(iqm, level, "one agent shows no spread")
     error = spread(np.clip(x, middle[0], middle[-1])) / (0.5 * math.sqrt(n))
-    tied = error == 0.0 or ties_at_quartiles(x)
-    band = iqm_band(x, level) if tied else None
+    tied = error == 0.0 or _ties_at_quartiles(x)
+    band = _iqm_band(x, level) if tied else None
     if band is not None:
         return around(iqm, band[0], band[1], level, band[2])
     if error == 0.0:
         return unbounded(iqm, level, "the middle half of few agents have one score")
     half = float(special.stdtrit(n - 2 * cut - 1, (1 + level) / 2)) * error
-    caution = TIED if tied else skew_caution(0.0, n)
+    caution = _TIED if tied else skew_caution(0.0, n)
     return Estimate(iqm, Interval(iqm - half, iqm + half, level, "Tukey-McLaughlin trimmed t", caution))
+
+
+def _hall(centre: float, error: float, skew: float, quantile: float) -> tuple[float, float, str]:
+    """Ends of an interval for a mean with that standard error and skewness, and the method's name: Hall (1992).
+
+    t + c t^2 / 3 + c^2 t^3 / 27 + c / 6 is nearly symmetric for a mean of skewness c; it is turned around here.
+    """
+    if abs(skew) <= _SKEW_OF_T:
+        return centre - quantile * error, centre + quantile * error, "Student's t"
+    low, high = (centre - error * 3 / skew * (math.cbrt(1 + skew * (q - skew / 6)) - 1) for q in (quantile, -quantile))
+    return min(low, centre), max(high, centre), "Student's t, transformed for skewness (Hall 1992)"
+
+
+def _weights(n: int, start: float, stop: float) -> Floats:
+    """How much of each of n sorted scores lies between two shares of the agents, (n,)."""
+    return np.diff(np.clip(np.arange(n + 1) / n, start, stop))
+
+
+def _anderson(x: Floats, bounds: tuple[float, float], level: float) -> tuple[float, float]:
+    """Ends for the mean of bounded scores, exact for every n: Anderson 1969.
+
+    At worst, the share of the agents by which a one-sided band is wide moves from one end to the other bound.
+    """
+    x = np.sort(x)
+    band = float(stats.ksone.isf((1 - level) / 2, x.size))
+    weights = _weights(x.size, band, 1.0)
+    return bounds[0] * band + float(weights @ x[::-1]), bounds[1] * band + float(weights @ x)
+
+
+def _ties_at_quartiles(x: Floats) -> bool:
+    """Whether many agents (scores sorted) share a score that begins or ends near a quartile: the IQM jumps there."""
+    starts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
+    counts = np.diff(np.concatenate([starts, [x.size]]))
+    many = counts >= max(2, 0.05 * x.size)
+    edges = np.concatenate([starts[many], starts[many] + counts[many]]) / x.size
+    near = 5 * math.sqrt(0.1875 / x.size)
+    inner = edges[(edges > 0) & (edges < 1)]
+    return bool(many.any()) and (x.size < 30 or bool((np.minimum(abs(inner - 0.25), abs(inner - 0.75)) < near).any()))
+
+
+def _iqm_band(x: Floats, level: float) -> tuple[float, float, str] | None:
+    """Ends for the IQM of sorted scores that hold for every distribution, and the method; None for too few agents.
+
+    From Kolmogorov's band around the distribution function, or, where that is too wide, from order statistics.
+    """
+    n = x.size
+    band = float(stats.kstwo.isf(1 - level, n))
+    if band < 0.25:
+        low, high = (_mean_between(x, 0.25 + shift, 0.75 + shift) for shift in (-band, band))
+        return low, high, "many ties: Kolmogorov's band"
+    rank = int(stats.binom.ppf((1 - level) / 2, n, 0.25))
+    # The largest rank with at most that probability below it.
+    while rank > 0 and stats.binom.cdf(rank - 1, n, 0.25) > (1 - level) / 2:
+        rank -= 1
+    if rank < 1:
+        return None
+    return float(x[rank - 1]), float(x[n - rank]), "many ties: order statistics of the quartiles"
+
+
+def _mean_between(x: Floats, start: float, stop: float) -> float:
+    """Mean of the quantiles from one share of the agents to another (scores sorted), exact where they are equal."""
+    weights = _weights(x.size, start, stop)
+    inside = weights > 0
+    part = x[inside]
+    return float(part[0]) if part[0] == part[-1] else float(weights[inside] @ part) / (stop - start)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qfast.stats._check import Floats, Ints, special, stats
-from qfast.stats.shapes import third
+from qfast.stats.scores import third
 from qfast.stats.sizes import p_without_spread, standardised_difference, welch_power
 
 __all__ = [

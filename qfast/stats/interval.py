@@ -3,9 +3,25 @@
 import math
 from dataclasses import dataclass, replace
 
-from qfast.errors import InvalidInput
+import numpy as np
 
-__all__ = ["Estimate", "Interval", "ToleranceInterval", "around", "not_defined", "noted", "unbounded"]
+from qfast.errors import InvalidInput
+from qfast.stats._check import Floats, special, stats
+from qfast.stats.words import percent
+
+__all__ = [
+    "Estimate",
+    "Interval",
+    "ToleranceInterval",
+    "all_equal",
+    "around",
+    "exact_share",
+    "not_defined",
+    "noted",
+    "share_interval",
+    "unbounded",
+    "z_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +200,36 @@ class ToleranceInterval:
             f"[{self.low:.6g}, {self.high:.6g}] holds at least {100 * self.content:g} % of the agents, "
             f"with confidence {100 * self.confidence:g} % ({self.method})"
         )
+
+
+def z_of(level: float) -> float:
+    """Half the width, in standard errors, of a two-sided interval of the normal distribution."""
+    return float(stats.norm.isf((1 - level) / 2))
+
+
+def exact_share(hits: float, n: float, level: float) -> tuple[float, float]:
+    """Ends of the interval of Clopper and Pearson: exact for every n, never of width zero."""
+    tail = (1 - level) / 2
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits >= n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
+    return low, high
+
+
+def share_interval(
+    share: Floats | float, n: int, level: float = 0.95, ties: Floats | float = 0.0
+) -> tuple[Floats, Floats]:
+    """Ends of Wilson's interval (1927) for shares of n agents, of which so many ties count one half.
+
+    Solves (p - P)^2 = c (P (1 - P) - q / 4) for P with q = ties / (n + z^2); its width is never zero.
+    """
+    p = np.asarray(share, dtype=np.float64)
+    c = z_of(level) ** 2 / n
+    centre, half = 2 * p + c, np.sqrt(c * (4 * p * (1 - p) - ties / n + c))
+    low, high = ((centre + sign * half) / (2 * (1 + c)) for sign in (-1, 1))
+    return np.minimum(np.maximum(low, 0.0), p), np.maximum(np.minimum(high, 1.0), p)
+
+
+def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
+    """What n equal scores do say."""
+    others = percent(exact_share(0, n, level)[1], 1)
+    return f"all {n:,} {what}; at {100 * level:g} % at most {others} of the population have another"

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.stats._check import Floats, Missing, check_finite, check_hits, check_open_unit, check_scores, stats
-from qfast.stats.interval import Estimate, ToleranceInterval, around, not_defined, noted
+from qfast.stats.interval import Estimate, ToleranceInterval, around, exact_share, not_defined, noted
 from qfast.stats.scores import NO_SCORES, WHATEVER, in_range, ranked
-from qfast.stats.shapes import exact_share
 
 __all__ = ["Profile", "estimate_quantile", "estimate_share", "performance_profile", "tolerance_interval"]
 
@@ -195,11 +194,6 @@ def performance_profile(
         This and ``level`` and ``missing`` as everywhere in :mod:`qfast.stats`.
     thresholds : array_like, (n_thresholds,), optional
         Where to evaluate the profile, finite; by default at every distinct finite score, which is where it steps.
-
-    Returns
-    -------
-    Profile
-        The thresholds with the share above each and its band.
 
     Examples
     --------

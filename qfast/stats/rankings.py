@@ -16,8 +16,7 @@ from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Ints, Missing, check_missing, check_open_unit, check_scores, special
 from qfast.stats.difference import mean_difference
 from qfast.stats.estimates import mean_of, mean_rounding, spread
-from qfast.stats.scores import TOO_FEW, about, defined, fill, in_range, no_mean
-from qfast.stats.shapes import skew_of_mean
+from qfast.stats.scores import TOO_FEW, about, defined, fill, in_range, no_mean, skew_of_mean
 from qfast.stats.sizes import SeedsNeeded
 from qfast.stats.words import seeds_text
 
@@ -76,7 +75,7 @@ def check_configurations(scores: ArrayLike | Sequence[ArrayLike], *, paired: boo
     return checked
 
 
-def with_means(rows: list[Floats], *, paired: bool, keep: bool) -> tuple[list[Floats], int, int, str]:
+def with_means(rows: list[Floats], missing: Missing, *, paired: bool) -> tuple[list[Floats], int, int, str]:
     """Populations without undefined scores, agents in and out, and why there are no means."""
     undefined = [np.isnan(row) for row in rows]
     if paired:
@@ -84,7 +83,7 @@ def with_means(rows: list[Floats], *, paired: bool, keep: bool) -> tuple[list[Fl
         n, lost = int((~undefined[0]).sum()), int(undefined[0].sum())
     else:
         n, lost = (sum(int(u.sum()) for u in side) for side in ([~u for u in undefined], undefined))
-    reasons = [no_mean(np.where(u, np.nan, row), keep=keep)[0] for row, u in zip(rows, undefined, strict=True)]
+    reasons = [no_mean(np.where(u, np.nan, row), missing)[0] for row, u in zip(rows, undefined, strict=True)]
     populations = [row[~u] for row, u in zip(rows, undefined, strict=True)]
     reason = next((f"{text} (configuration {i})" for i, text in enumerate(reasons) if text), "")
     if not reason and min(x.size for x in populations) < 2:
@@ -107,11 +106,6 @@ def ranking(
     missing : {"keep", "drop"}, default "keep"
         The order is that of the agents whose score is defined.  With ``"keep"`` there is a winner only if it is
         the best whatever the undefined scores are.
-
-    Returns
-    -------
-    Ranking
-        The order, the number it goes by, and the winner.
 
     Examples
     --------
@@ -334,7 +328,7 @@ def seeds_for_winner(
     """
     rows = check_configurations(scores, paired=paired)
     risk, level = check_open_unit(risk, "risk", 0.05), check_open_unit(level, "level", 0.95)
-    populations, n, lost, reason = with_means(rows, paired=paired, keep=check_missing(missing))
+    populations, n, lost, reason = with_means(rows, missing, paired=paired)
     target = f"naming the best of {len(rows):,} in all but {100 * risk:g} % of experiments"
     method = f"normal limit of the means of the populations; {seeds_text(paired=paired)}"
     if lost and not reason:

@@ -1,4 +1,4 @@
-"""What scores may be: infinite, undefined, or so large that their squares leave float64.
+"""What scores may be: infinite, undefined, so large that their squares leave float64, skew, or of two values only.
 
 An infinite score is known to ranks, shares and quantiles, and not to means.  An undefined one (nan) might be anything:
 what can be bounded is given with both extremes, and what cannot is not defined.
@@ -17,8 +17,9 @@ from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.words import percent
 
 __all__ = [
-    "NO_SCORES", "WHATEVER", "Pair", "Ranked", "about", "check_pair", "defined", "fill", "in_range", "no_mean",
-    "no_mean_of_pair", "power_of_two", "ranked", "rescaled",
+    "NO_SCORES", "TOO_FEW", "WHATEVER", "Pair", "Ranked", "about", "check_pair", "defined", "fill", "heavy_tails",
+    "in_range", "known_of", "no_mean", "no_mean_of_pair", "power_of_two", "ranked", "rescaled", "skew_caution",
+    "skew_of_mean", "third", "two_values",
 ]  # fmt: skip
 
 NO_SCORES = "not defined: no agent has a defined score"
@@ -29,6 +30,16 @@ _INSTEAD = "use the median, quantiles or the probability of improvement"
 _DROP = "(missing='drop' answers for the others alone)"
 # Fourth powers, and sums of a million of them, stay far inside float64 between these.
 _LARGE, _SMALL = 2.0**200, 2.0**-200
+
+# Below this many agents neither a skew nor a tail can be seen.
+_FEW = 10
+_FEW_AGENTS = f"fewer than {_FEW} agents cannot show a skew, which would make it too narrow"
+_SKEWED = "strong skew for so few agents: it holds less often than its level says"
+_HEAVY = "heavy tails for so few agents: it holds less often than its level says"
+
+# The skewness that a mean itself may have: corrected for it, in a difference, and in an effect size, which depends on
+# fourth moments, too.
+_MOST_SKEW = {"mean": 0.25, "difference": 0.2, "effect size": 0.13}
 
 
 def defined(x: Floats) -> Floats:
@@ -63,16 +74,21 @@ class Ranked(NamedTuple):
 
 def ranked(x: Floats, missing: Missing) -> Ranked:
     """Sort scores for an answer by ranks; `note` says what became of the undefined ones."""
-    keep, known = check_missing(missing), np.sort(defined(x))
-    lost = x.size - known.size
-    if not (lost and keep):
-        return Ranked(known, known, known, about(known.size, lost))
+    keep, (known, note) = check_missing(missing), known_of(np.sort(x))
+    if not (note and keep):
+        return Ranked(known, known, known, note)
     return Ranked(known, np.sort(fill(x, -math.inf)), np.sort(fill(x, math.inf)), WHATEVER)
 
 
-def no_mean(x: Floats, *, keep: bool) -> tuple[str, str]:
+def known_of(x: Floats) -> tuple[Floats, str]:
+    """The scores that exist, and how many agents that is where it is not all."""
+    known = defined(x)
+    return known, about(known.size, x.size - known.size)
+
+
+def no_mean(x: Floats, missing: Missing) -> tuple[str, str]:
     """Why a mean of these scores is not defined, and what to use instead; two empty texts where it is."""
-    undefined = int(np.isnan(x).sum())
+    keep, undefined = check_missing(missing), int(np.isnan(x).sum())
     if undefined and (keep or undefined == x.size):
         return f"not defined: {percent(undefined / x.size)} of the agents have an undefined score {_DROP}", ""
     infinite = int(np.isinf(x).sum())
@@ -153,8 +169,10 @@ def _of_both(shares: list[float]) -> str:
 
 
 def power_of_two(*populations: Floats) -> float:
-    """A power of two by which finite scores are divided, exactly, where their squares would overflow; else 1."""
+    """A power of two by which scores are divided, exactly, where their squares would overflow; else 1."""
     largest = max((max(float(x.max()), -float(x.min())) for x in populations), default=0.0)
+    if math.isinf(largest):
+        largest = max(float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in populations)
     if largest == 0.0 or _SMALL < largest < _LARGE:
         return 1.0
     # One less than would be needed for 1: the power itself must be a float.
@@ -162,7 +180,7 @@ def power_of_two(*populations: Floats) -> float:
 
 
 def in_range(*populations: Floats) -> tuple[float, list[Floats]]:
-    """Give a unit in which the powers of finite scores are floats, and the populations in it."""
+    """Give a unit in which the powers of scores are floats, and the populations in it."""
     unit = power_of_two(*populations)
     return unit, [x if unit == 1.0 else x / unit for x in populations]
 
@@ -176,3 +194,50 @@ def rescaled(estimate: Estimate, unit: float) -> Estimate:
         reason = "not defined: it is beyond the range of float64"
         return not_defined(reason, estimate.interval.level, "divide the scores by a large number")
     return replace(estimate, value=value, interval=replace(estimate.interval, low=low, high=high))
+
+
+def two_values(x: Floats, bounds: tuple[float, float] | None = None) -> tuple[float, float] | None:
+    """The two scores of a population that has no others: yes or no, the bounds, or each seen again and again."""
+    low, high = float(x.min()), float(x.max())
+    if bounds is not None:
+        return bounds if ((x == bounds[0]) | (x == bounds[1])).all() else None
+    at_high = int((x == high).sum())
+    if low == high or at_high + int((x == low).sum()) < x.size:
+        return None
+    seen_twice = 2 <= at_high <= x.size - 2
+    return (low, high) if seen_twice or (low, high) == (0.0, 1.0) else None
+
+
+def third(x: Floats) -> float:
+    """Third central moment."""
+    return float(((x - x.mean()) ** 3).mean())
+
+
+def skew_of_mean(*populations: Floats) -> float:
+    """Skewness of the mean's own distribution, or of a difference of two means; 0 where no score differs."""
+    error = math.sqrt(sum(float(x.var()) / x.size for x in populations))
+    if error == 0.0:
+        return 0.0
+    # In units of the error: cubes of very small scores would vanish.
+    parts = [third((x - x.mean()) / error) / x.size**2 for x in populations]
+    return parts[0] - sum(parts[1:])
+
+
+def skew_caution(skew: float, n: int, of: str = "difference") -> str:
+    """Words of warning where a mean has more skewness than its interval stands; else empty."""
+    if n < _FEW:
+        return _FEW_AGENTS
+    return _SKEWED if abs(skew) > _MOST_SKEW[of] else ""
+
+
+def heavy_tails(kurtosis: float, scaled: Floats) -> str:
+    """Words of warning where the interval of a standard deviation fails; else empty.
+
+    A kurtosis that grows with the number of agents, or hangs on one of them, does not settle.
+    """
+    n = scaled.size
+    if n < _FEW:
+        return _FEW_AGENTS.replace("a skew", "a heavy tail")
+    fourths = scaled**4
+    one_agent = n >= 100 and float(fourths.max()) > 0.35 * float(fourths.sum())
+    return _HEAVY if one_agent or kurtosis > max(3.7, 0.38 * math.sqrt(n)) else ""

@@ -19,14 +19,22 @@ from qfast.stats._check import (
     check_hits,
     check_open_unit,
     check_scores,
-    check_share_asked,
-    check_yes_or_no,
+    check_share,
     special,
 )
 from qfast.stats.estimates import mean_of, spread
 from qfast.stats.interval import Estimate, Interval, around, not_defined, noted, unbounded
-from qfast.stats.scores import NO_SCORES, WHATEVER, defined, fill, in_range, no_mean, rescaled
-from qfast.stats.shapes import SKEW_OF_HALL, skew_caution, skew_of_mean
+from qfast.stats.scores import (
+    NO_SCORES,
+    WHATEVER,
+    defined,
+    fill,
+    in_range,
+    no_mean,
+    rescaled,
+    skew_caution,
+    skew_of_mean,
+)
 
 __all__ = ["Look", "PrecisionRule", "anytime_bounded_mean", "anytime_mean", "anytime_share"]
 
@@ -74,7 +82,7 @@ def anytime_mean(
     4.97536 [4.91501, 5.03572] (95 %, asymptotic confidence sequence, tuned at 10000)
     """
     x, level = check_scores(scores), check_open_unit(level, "level", 0.95)
-    reason, instead = no_mean(x, keep=True)
+    reason, instead = no_mean(x, "keep")
     if reason:
         return not_defined(reason, level, instead)
     unit, (x,) = in_range(x)
@@ -89,7 +97,7 @@ def anytime_mean(
     excess = math.log1p(n * rho2) / 2 - math.log(alpha)
     half = s * math.sqrt(2 * (n * rho2 + 1) / (n * n * rho2) * excess)
     method = f"asymptotic confidence sequence, tuned at {tuned}"
-    caution = skew_caution(skew_of_mean(x), n, SKEW_OF_HALL)
+    caution = skew_caution(skew_of_mean(x), n, "mean")
     return rescaled(Estimate(mean, Interval(mean - half, mean + half, level, method, caution)), unit)
 
 
@@ -269,7 +277,7 @@ class PrecisionRule:
     def __post_init__(self) -> None:
         """Refuse options that are out of their range."""
         check_half_width(self.half_width)
-        share = check_share_asked(self.quantity)
+        share = check_share(self.quantity)
         check_open_unit(self.level, "level", 0.95)
         check_count(self.first_look, "first_look", at_least=2)
         check_count(self.tune_at, "tune_at")
@@ -283,8 +291,7 @@ class PrecisionRule:
         x = check_scores(scores)
         known = defined(x)
         lost = x.size - known.size
-        if self.quantity == "share":
-            check_yes_or_no(known)
+        if check_share(self.quantity, known):
             estimate = not_defined(NO_SCORES, self.level)
             if known.size:
                 estimate = anytime_share(int(known.sum()), known.size, level=self.level, undefined=lost)

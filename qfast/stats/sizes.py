@@ -1,6 +1,7 @@
 """How many agents a question needs, from a population that has been run."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,16 +15,25 @@ from qfast.stats._check import (
     check_missing,
     check_open_unit,
     check_scores,
-    check_share_asked,
-    check_yes_or_no,
+    check_share,
     special,
     stats,
 )
 from qfast.stats.difference import exact_p_of_separation, t_test_name
 from qfast.stats.estimates import estimate_std, mean_of, spread
+from qfast.stats.interval import exact_share, z_of
 from qfast.stats.orders import estimate_share
-from qfast.stats.scores import NO_SCORES, TOO_FEW, about, check_pair, defined, in_range, no_mean, no_mean_of_pair
-from qfast.stats.shapes import SKEW_OF_EFFECT, exact_share, normal_quantile, skew_caution, skew_of_mean
+from qfast.stats.scores import (
+    NO_SCORES,
+    TOO_FEW,
+    check_pair,
+    in_range,
+    known_of,
+    no_mean,
+    no_mean_of_pair,
+    skew_caution,
+    skew_of_mean,
+)
 from qfast.stats.words import seeds_text
 
 __all__ = [
@@ -77,17 +87,13 @@ class SeedsNeeded:
 
 def _smallest(enough: Callable[[int], bool], start: int) -> int | None:
     """Smallest n >= start with enough(n), for a condition that stays true once it is."""
-    if enough(start):
-        return start
-    low, high = start, 2 * start
+    high = start
     while not enough(high):
-        low, high = high, 2 * high
+        high *= 2
         if high > _MOST:
             return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    below = range(max(start, high // 2), high)
+    return below.start + bisect_left(below, True, key=enough)
 
 
 def _agents_for_mean(std: float, half_width: float, level: float) -> int | None:
@@ -107,12 +113,7 @@ def _agents_for_share(share: float, half_width: float, level: float) -> int | No
 
 
 def seeds_for_width(
-    scores: ArrayLike,
-    half_width: float,
-    *,
-    quantity: str = "mean",
-    level: float = 0.95,
-    missing: Missing = "keep",
+    scores: ArrayLike, half_width: float, *, quantity: str = "mean", level: float = 0.95, missing: Missing = "keep"
 ) -> SeedsNeeded:
     r"""Number of agents for which an interval is as narrow as asked.
 
@@ -146,15 +147,14 @@ def seeds_for_width(
     x, level = check_scores(scores, at_least=2), check_open_unit(level, "level", 0.95)
     width = check_half_width(half_width)
     target = f"a half-width of {width:g} of the {quantity} at {100 * level:g} %"
-    keep, known, of_share = check_missing(missing), defined(x), check_share_asked(quantity)
-    lost = x.size - known.size
-    method = "Clopper-Pearson at the share" if of_share else "Student's t at the spread"
-    method = f"{method} of the population{f'; {about(known.size, lost)}' if lost and not keep else ''}"
+    keep, (known, note) = check_missing(missing), known_of(x)
+    lost, of_share = x.size - known.size, check_share(quantity, known)
     if of_share:
-        check_yes_or_no(known)
         reason = "" if known.size else NO_SCORES
     else:
-        reason = no_mean(x, keep=keep)[0] or (TOO_FEW if known.size < 2 else "")
+        reason = no_mean(x, missing)[0] or (TOO_FEW if known.size < 2 else "")
+    method = "Clopper-Pearson at the share" if of_share else "Student's t at the spread"
+    method = f"{method} of the population{f'; {note}' if note and not keep else ''}"
     if reason:
         return SeedsNeeded(None, None, None, target, method, known.size, lost, reason)
     if not of_share:
@@ -248,7 +248,7 @@ def seeds_for_power(
         n = _smallest(lambda k: p_without_spread(k, paired=paired) < alpha, 2)
         return SeedsNeeded(n, n, None, target, f"exact test without spread; {seeds}", pair.n, pair.lost)
     # Ends of the 95 % interval of the standardised difference, by their distance from 0.
-    size, half = abs(effect[0]), normal_quantile(0.95) * effect[1]
+    size, half = abs(effect[0]), z_of(0.95) * effect[1]
 
     # Only the ratio of the variances matters: the difference comes in units of their root sum.
     parts = spread(x) ** 2, spread(y) ** 2
@@ -262,7 +262,7 @@ def seeds_for_power(
         return _smallest(lambda n: found(size, n) >= power, 2) if size else None
 
     skew = max(abs(skew_of_mean(population)) for population in ((x - y,) if paired else (x, y)))
-    caution = skew_caution(skew, min(x.size, y.size), SKEW_OF_EFFECT)
+    caution = skew_caution(skew, min(x.size, y.size), "effect size")
     return SeedsNeeded(
         needed(size), needed(size + half), needed(max(size - half, 0.0)), target, method, pair.n, pair.lost,
         caution=caution,

@@ -1,4 +1,4 @@
-"""All that one population of agents says about one outcome."""
+"""All that the scores of one population of agents say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def summarize(
     missing: Missing = "keep",
     bounds: tuple[float, float] | None = None,
 ) -> Summary:
-    """Describe one outcome of a population of agents, with the uncertainty of every number.
+    """Describe one population of agents, with the uncertainty of every number.
 
     Parameters
     ----------

@@ -9,17 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qfast.errors import InvalidInput
-from qfast.stats._check import (
-    Floats,
-    Ints,
-    Missing,
-    Rng,
-    check_count,
-    check_counts,
-    check_missing,
-    check_open_unit,
-    check_rng,
-)
+from qfast.stats._check import Floats, Ints, Missing, Rng, check_count, check_counts, check_open_unit, check_rng
 from qfast.stats.difference import mean_difference, t_test_name
 from qfast.stats.estimates import mean_of, mean_rounding
 from qfast.stats.experiment import MOST_DRAWN, Finding, PairExperiments, named_by_resampling, named_exactly
@@ -167,7 +157,7 @@ def misranking(
         - ``Edgeworth`` beyond: the normal limit with its correction for skewness, error of order 1/k.
     missed by the test
         - ``exact, no test`` for k = 1: a t-test needs two seeds;
-        - ``exact, enumeration`` when all possible experiments can be listed (0/1 outcomes up to 511 seeds);
+        - ``exact, enumeration`` when all possible experiments can be listed (scores of 0 and 1: up to 511 seeds);
         - ``resampled`` otherwise, up to 1,000 seeds;
         - ``noncentral t`` beyond, as in :func:`seeds_for_power`.
 
@@ -367,9 +357,9 @@ def misranking_of_best(
     [0.55, 0.414, 0.219]
     """
     rows = check_configurations(scores, paired=paired)
-    counts, generator, keep = check_counts(k), check_rng(rng), check_missing(missing)
+    counts, generator = check_counts(k), check_rng(rng)
     draws = check_count(n_resamples, "n_resamples", at_least=2)
-    populations, n, lost, reason = with_means(rows, paired=paired, keep=keep)
+    populations, n, lost, reason = with_means(rows, missing, paired=paired)
     if reason:
         nan, c = np.full(counts.size, np.nan), len(rows)
         named = np.full((counts.size, c), np.nan)

@@ -156,7 +156,13 @@ class Census:
         return f"{agents}, {policies}, {percent(self.share_optimal)} of the agents optimal"
 
     def table(self, rows: int = _ROWS) -> str:
-        """Set the `rows` most frequent policies in a table."""
+        """Set the most frequent policies in a table.
+
+        Parameters
+        ----------
+        rows : int, default 10
+            How many.
+        """
         whole("rows", rows, fix="use 10")
         header = ("policy", "agents", "share", "value", "regret", "return", "success", "example")
         lines = [

@@ -8,7 +8,7 @@ from scipy import stats as sp
 
 from qfast.errors import InvalidInput
 from qfast.stats import compare, correct, effect_size, probability_of_improvement
-from qfast.stats.shapes import share_interval
+from qfast.stats.interval import share_interval
 from qfast.stats.words import p_text
 
 RNG = np.random.default_rng(11)

@@ -286,7 +286,7 @@ def test_numbers_of_agents_in_words():
         (lambda s: s.plot_sensitivity("alpha", lines="alpha"), "is the setting on the axis"),
         (lambda s: s.plot_sensitivity_map(["alpha"]), "a map needs two of 'alpha', 'epsilon'"),
         (lambda s: s.plot_misranking(2, 4, k=[1], risk=1.5), "risk=1.5 is outside"),
-        (lambda s: plots.named_shares(s.misranking(k=[1], rng=0, n_resamples=9), top=0), "top=0 is below 1"),
+        (lambda s: plots.named_shares(s.misranking(k=[1], rng=0, n_resamples=9), top=0), "top=0 is not a whole number"),
         (lambda s: made_study(curves=False).plot_curves(), "run it with curves=True"),
         (lambda s: made_study(curves=False).plot_share_optimal(), "run it with checkpoints=20"),
         (lambda s: made_study(GRID, n_agents=5).plot_curves(list(range(7))), "6 can be told apart"),
