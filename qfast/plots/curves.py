@@ -285,13 +285,15 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     >>> share_optimal(run, ax=Figure().add_subplot()).get_ylabel()
     'share of agents'
     """
+    from qfast.stats.interval import share_interval
+
     check_run(run)
     first = run.first_optimal()
     share = run.checkpoints.share_optimal if run.checkpoints is not None else first.share
     ax = axes_of(ax)
     color = colour_of(color)
     name = "" if label is None else f"{label}: "
-    low, high = wilson(share, run.n_agents)
+    low, high = share_interval(share, run.n_agents)
     when = first.checkpoints
     ax.plot(when, share, color=color, marker="o", markersize=3, label=f"{name}optimal ({run.n_agents:,} agents)")
     ax.fill_between(when, low, high, color=color, alpha=0.25, linewidth=0, label=f"{name}95 % confidence interval")
@@ -338,6 +340,7 @@ def study_share_optimal(
     >>> study_share_optimal(study, ax=Figure().add_subplot()).get_ylabel()
     'share of agents with an optimal policy'
     """
+    from qfast.stats.interval import share_interval
     from qfast.studies.select import metric_of
 
     data = study.dataset
@@ -352,17 +355,9 @@ def study_share_optimal(
     ax = axes_of(ax)
     for place, (i, n) in enumerate(zip(chosen, counts, strict=True)):
         style = look(place)
-        ax.fill_between(at, *wilson(shares[i], n), color=style.color, alpha=0.2, linewidth=0)
+        ax.fill_between(at, *share_interval(shares[i], n), color=style.color, alpha=0.2, linewidth=0)
         ax.plot(at, shares[i], **style._asdict(), markersize=4, label=str(study.labels[i]))
     ax.set_xlabel("episodes trained (checkpoints)")
     share_axis(ax, "share of agents with an optimal policy")
     finish(ax, selection, agents_text(counts), "bands: 95 % confidence interval of the share (Wilson)")
     return ax
-
-
-def wilson(shares: Floats, n: int) -> tuple[Floats, Floats]:
-    """Lower and upper ends of Wilson's 95 % intervals of shares of n agents."""
-    from qfast.stats.difference import wins_and_ties
-
-    ends = [wins_and_ties(round(float(share) * n), 0, n, 0.95).interval for share in shares]
-    return np.array([end.low for end in ends]), np.array([end.high for end in ends])
