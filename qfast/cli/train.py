@@ -58,8 +58,8 @@ def add_train(commands: Any) -> None:
     add_threads(training)
     add_learning(parser)
     results = parser.add_argument_group("results")
-    kept = "keep returns and lengths of all episodes, or their summary over agents (default), or none"
-    results.add_argument("--record", choices=("none", "returns", "summary"), default="summary", help=kept)
+    records = "keep returns and lengths of all episodes, or their summary over agents (default), or none"
+    results.add_argument("--record", choices=("none", "returns", "summary"), default="summary", help=records)
     when = "measure every agent against the truth N times on the way, or with log after 1, 2, 5, 10 … episodes"
     results.add_argument("--checkpoints", metavar="N", type=lambda n: n if n == "log" else whole(n), help=when)
     where = (
