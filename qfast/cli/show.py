@@ -1,13 +1,13 @@
-"""``qfast show``: what a saved run holds."""
+"""``qfast show``, ``rollout`` and ``problems``: what a saved run holds, what its agents do, and what can be learned."""
 
 from argparse import Namespace
 from typing import Any
 
-from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand, number, whole
+from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand
+from qfast.cli.output import Block, Facts, Line, Table, show, write, write_json
+from qfast.cli.values import number, whole
 
-__all__ = ["add_command"]
-
-_EPILOG = """\
+_EPILOG_OF_SHOW = """\
 examples:
   qfast show run.npz                    all agents, summed up
   qfast show run.npz --agent 0          one agent's Q-table and policy
@@ -15,12 +15,19 @@ examples:
   qfast show run.npz --census           all policies and their exact values
 """
 
+_EPILOG_OF_ROLLOUT = """\
+Every agent acts greedily for one episode. -v logs the steps of a single agent.
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = add_subcommand(
-        commands, "show", run, sentence="show a saved run: summary, Q-table and policy", epilog=_EPILOG
-    )
+examples:
+  qfast rollout run.npz                 all agents, summed up
+  qfast rollout run.npz --agent 0 -v    one agent, step by step
+"""
+
+
+def add_show(commands: Any) -> None:
+    """Add ``qfast show``."""
+    sentence = "show a saved run: summary, Q-table and policy"
+    parser = add_subcommand(commands, "show", _show, sentence=sentence, epilog=_EPILOG_OF_SHOW)
     add_run_file(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0")
@@ -29,35 +36,91 @@ def add_command(commands: Any) -> None:
     add_json(parser)
 
 
-def run(arguments: Namespace) -> None:
+def add_rollout(commands: Any) -> None:
+    """Add ``qfast rollout``."""
+    sentence = "let the agents of a saved run act greedily for one episode"
+    parser = add_subcommand(commands, "rollout", _rollout, sentence=sentence, epilog=_EPILOG_OF_ROLLOUT)
+    add_run_file(parser)
+    parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0; by default all")
+    limit = "by default the problem's limit, or four times its states"
+    parser.add_argument("--max-steps", metavar="N", type=whole, help=limit)
+    add_json(parser)
+
+
+def add_problems(commands: Any) -> None:
+    """Add ``qfast problems``."""
+    parser = add_subcommand(commands, "problems", _problems, sentence="list the problems, or describe one")
+    parser.add_argument("problem", metavar="PROBLEM", nargs="?", help="a problem as in qfast train")
+    add_json(parser)
+
+
+def _show(arguments: Namespace) -> None:
     """Load and show."""
     if arguments.gamma is not None and not arguments.census:
         msg = "--gamma has a meaning only with --census"
         raise UsageError(msg)
-    from qfast.cli.output import write_json
-    from qfast.cli.pages import agent_page, population_page, problem_title
-    from qfast.cli.population import Population, agent_json
-    from qfast.cli.screen import show
+    from qfast.cli import run_page as pages
     from qfast.run_files import load
 
-    loaded = load(arguments.file)
+    run = load(arguments.file)
     if arguments.agent is not None:
         if arguments.json:
-            write_json(agent_json(loaded, arguments.agent))
+            write_json(pages.agent_json(run, arguments.agent))
         else:
-            show(agent_page(loaded, arguments.agent))
-        return
-    if arguments.census:
-        from qfast.cli.census import census_json, census_page
-
-        counted = loaded.census(gamma=arguments.gamma)
+            show(pages.agent_page(run, arguments.agent))
+    elif arguments.census:
+        census = run.census(gamma=arguments.gamma)
         if arguments.json:
-            write_json(census_json(counted))
+            write_json(pages.census_json(census))
         else:
-            show(census_page(counted))
-        return
-    people = Population.of(loaded)
-    if arguments.json:
-        write_json(people.to_json())
+            show(pages.census_page(census))
+    elif arguments.json:
+        write_json(pages.run_json(run))
     else:
-        show(population_page(people, title=problem_title(loaded.mdp), whole=True))
+        show(pages.run_page(run, title=pages.problem_title(run.mdp), whole=True))
+
+
+def _rollout(arguments: Namespace) -> None:
+    """Load, roll out and show."""
+    from qfast.cli import run_page as pages
+    from qfast.rollouts import rollout
+    from qfast.run_files import load
+
+    run = load(arguments.file)
+    episode = rollout(run, agents=arguments.agent, max_steps=arguments.max_steps)
+    if arguments.json:
+        write_json(pages.rollout_json(run, episode))
+    elif arguments.agent is None:
+        show(pages.rollout_page(run, episode))
+    else:
+        show(pages.episode_page(run, episode))
+
+
+def _problems(arguments: Namespace) -> None:
+    """List, or describe one."""
+    from qfast.cli.run_page import problem_json
+    from qfast.problems import GYMNASIUM_IDS, names, resolve
+
+    if arguments.problem is not None:
+        mdp = resolve(arguments.problem)
+        if arguments.json:
+            write_json(problem_json(mdp))
+        else:
+            write(repr(mdp))
+        return
+    sizes = ("n_states", "n_actions", "max_episode_steps")
+    known = {name: {size: getattr(resolve(name), size) for size in sizes} for name in names()}
+    if arguments.json:
+        write_json({"problems": known, "gymnasium": GYMNASIUM_IDS})
+        return
+    rows = [
+        (name, ["none" if size is None else f"{size:,}" for size in problem.values()])
+        for name, problem in known.items()
+    ]
+    facts = [("Gymnasium", ", ".join(GYMNASIUM_IDS)), ("files", "a grid as text, or an MDP's .npz")]
+    page: list[Block] = [
+        Table("problem", ["states", "actions", "limit"], rows),
+        Facts(facts),
+        Line('"qfast problems corridor" describes one of them.'),
+    ]
+    show(page)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,8 +138,9 @@ def test_out_where_nobody_may_write(command):
     complains(command("train", "--episodes", "1e9", "--record", "none", "--out", "/proc/run.npz"), "cannot be written")
 
 
-def test_out_that_cannot_fit_on_the_disk(command):
-    complains(command("train", "--agents", "1e13", "--record", "none", "--out", "run.npz"), "GB are free")
+def test_out_that_cannot_fit_on_the_disk(command, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    complains(command("train", "--episodes", "1e9", "--record", "none", "--out", "run.npz"), "1e-07 GB are free")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

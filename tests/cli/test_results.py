@@ -5,7 +5,7 @@ import json
 import pytest
 
 import qfast
-from qfast.cli.ends import kept
+from qfast.cli.train import kept
 
 LOG = """\
 [DEBUG] best action for 0: 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.cli.ends import kept, report_run
+from qfast.cli.train import kept, save_and_sum_up
 
 SMALL = ("--agents", 20, "--episodes", 30, "--seed", 5)
 
@@ -106,6 +106,14 @@ def test_resume_takes_schedules_for_the_rest(command):
     assert told["settings"]["episodes"] == 35
 
 
+def test_resume_fills_no_folder(command, tmp_path):
+    command("train", *SMALL, "--out", "run.npz")
+    done = command("resume", "run.npz", "--episodes", 5, "--out", "longer")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out longer is the name of a folder, as in qfast train, which resume does not fill" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
+
+
 def test_a_grid_from_a_text_file(command, tmp_path):
     (tmp_path / "maze.txt").write_text("S.#\n#.G\n")
     done = command("train", "maze.txt", "--agents", 20, "--seed", 0, "--max-steps", 50)
@@ -165,7 +173,7 @@ def test_what_was_learned_is_shown_even_if_the_disk_fills_up_while_saving(monkey
     run = qfast.train(n_agents=3, episodes=5, seed=0, progress=False)
     monkeypatch.setattr(qfast.Run, "save", full)
     with pytest.raises(OSError, match=r"run\.npz"):
-        report_run(run, out=Path("run.npz"), name="corridor", as_json=False)
+        save_and_sum_up(run, Path("run.npz"), as_json=False)
     assert "mean Q" in capsys.readouterr().out
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.cli.pages import population_page
-from qfast.cli.population import Population, agent_json
+from qfast.cli.run_page import agent_json, run_json, run_page
 from qfast.errors import InvalidInput
 from qfast.truth import behaviour
 from qfast.truth.behaviour import distinct_policies, greedy_sets
@@ -34,7 +33,7 @@ def counts(run):
     told = re.search(r"([\d,]+) greedy polic", repr(run)).group(1)
     assert agents.tolist() == census.agents.tolist()
     assert all((policies[i] == census.actions(i)).all() for i in range(len(census)))
-    page = Population.of(run).to_json()["policy"]["n_policies"]
+    page = run_json(run)["policy"]["n_policies"]
     return {int(told.replace(",", "")), len(policies), len(census), page}
 
 
@@ -59,7 +58,7 @@ def test_a_trained_run_has_one_number_on_every_face(lake):
     number = len(lake.census())
     assert counts(lake) == {number}
     assert f"{number} greedy policies" in lake.census().sentence()
-    pages = population_page(Population.of(lake), title="", whole=True)
+    pages = run_page(lake, title="", whole=True)
     assert f"of {number} greedy policies" in repr(pages)
     # Counted in all states in which an agent can act there would be more.
     best = lake.q == lake.q.max(axis=2, keepdims=True)
@@ -85,7 +84,7 @@ def test_a_rollout_follows_the_policy(lake):
 
 def test_the_majority_is_of_those_that_come_there():
     run = corridor_run([[RIGHT, LEFT, RIGHT, RIGHT], [RIGHT, LEFT, RIGHT, RIGHT], [RIGHT, RIGHT, RIGHT, LEFT]])
-    people = Population.of(run).to_json()["policy"]
+    people = run_json(run)["policy"]
     assert people["majority"] == [[1], [0], [1], [0], []]  # only the third agent sees the last two states
     assert people["actions"] == [[1], [0], [], [], []]
 

@@ -204,7 +204,7 @@ def test_pages_and_pictures_of_all_that_is_not_finite(mixed, tmp_path, metric, m
 
 @pytest.mark.parametrize("number", [INF, -INF, NAN])
 def test_nothing_crashes_where_no_agent_has_a_number(number, monkeypatch):
-    monkeypatch.setattr("qfast.reports.pictures.Sketchbook.compose", lambda *_, **__: "<svg></svg>")
+    monkeypatch.setattr("qfast.reports.html.Sketchbook.compose", lambda *_, **__: "<svg></svg>")
     scores = np.full((2, 30), number)
     study = Again(made_dataset({"alpha": [0.1, 0.2]}, n_agents=30, metrics={"auc": scores}))
     for missing in ("keep", "drop"):
