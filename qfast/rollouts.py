@@ -23,8 +23,7 @@ from qfast.execution import collect
 from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.text import percent
 from qfast.training_checks import check_count, check_memory, check_options
 

@@ -10,8 +10,7 @@ from qfast.arguments import takes
 from qfast.engine.curve import LEVELS
 from qfast.errors import InvalidInput
 from qfast.plots.canvas import agents_text, axes_of, choose, colour_of, finish, look, plain_frame, share_axis, thin
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

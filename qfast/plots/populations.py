@@ -11,8 +11,7 @@ from qfast.model.learner import take_tied
 from qfast.model.mdp import MDP
 from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, percent_axis, plain_frame
 from qfast.problems.policy_map import cells
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.text import percent
 from qfast.truth import Census
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"model"},
     {"problems", "exact", "stats"},
     {"engine"},
-    {"run", "run_argument", "run_files", "describe"},
+    {"run", "run_files", "describe"},
     {"truth"},
     {"training", "training_checks", "execution", "destination", "rollouts"},
     {"studies"},
