@@ -10,8 +10,11 @@ import operator
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, lower_getattr, models, register_model
+
+I8, I64 = ir.IntType(8), ir.IntType(64)
 
 LONGEST_ON_THE_STACK = 64  # columns of a row
 
@@ -24,10 +27,29 @@ class Flat(types.Type):
         super().__init__(name=f"Flat({dtype},{checked})")
 
 
-@register_model(Flat)
-class _FlatModel(models.StructModel):
-    def __init__(self, data_model_manager, flat):
-        super().__init__(data_model_manager, flat, [("data", types.CPointer(flat.dtype)), ("size", types.intp)])
+class Group(types.Type):
+    """The numba type of a named tuple of arrays and numbers, in one piece of memory on the stack: see `flatten`."""
+
+    def __init__(self, group, checked):
+        self.checked = checked
+        self.names = group.instance_class._fields
+        self.members = tuple(Flat(t.dtype, checked) if isinstance(t, types.Array) else t for t in group.types)
+        super().__init__(name=f"{group.instance_class.__name__}{self.members}")
+
+    @property
+    def mangling_args(self):
+        """Its name alone, in names of functions: those are long enough."""
+        return self.name.partition("(")[0], ()
+
+    def member(self, name):
+        """Place and type of a member."""
+        place = self.names.index(name)
+        return place, self.members[place]
+
+
+# Both are the address of 16 bytes, or of as many for each member: of an array its own address and size.
+register_model(Flat)(models.OpaqueModel)
+register_model(Group)(models.OpaqueModel)
 
 
 @infer_getattr
@@ -45,7 +67,24 @@ def _size(context, builder, flat, value):
 
 def part(context, builder, flat, value, name):
     """The "data" or "size" of a Flat, in LLVM."""
-    return getattr(cgutils.create_struct_proxy(flat)(context, builder, value=value), name)
+    if name == "data":
+        return builder.load(value, typ=context.get_data_type(flat.dtype).as_pointer())
+    return builder.load(builder.gep(value, [I64(8)], source_etype=I8), typ=I64)
+
+
+@infer_getattr
+class _GroupAttributes(AttributeTemplate):
+    key = Group
+
+    def generic_resolve(self, group, name):
+        return group.member(name)[1] if name in group.names else None
+
+
+@lower_getattr_generic(Group)
+def _member(context, builder, group, value, name):
+    place, kind = group.member(name)
+    address = builder.gep(value, [I64(16 * place)], source_etype=I8)
+    return address if isinstance(kind, Flat) else builder.load(address, typ=context.get_data_type(kind))
 
 
 def refuse(context, builder, flat, bad):
@@ -100,43 +139,47 @@ def _set(context, builder, sig, args):
 
 @intrinsic
 def flatten(typing_context, spec, group):
-    """A NamedTuple of arrays and numbers as one of Flats and numbers."""
-    kinds = [Flat(t.dtype, spec.checked) if isinstance(t, types.Array) else t for t in group.types]
-    result = types.NamedTuple(kinds, group.instance_class)
+    """A NamedTuple of arrays and numbers as a Group of Flats and numbers."""
+    result = Group(group, spec.checked)
 
     def codegen(context, builder, sig, args):
-        values = []
-        for k, (before, after) in enumerate(zip(group.types, kinds, strict=True)):
-            value = builder.extract_value(args[1], k)
-            if isinstance(after, Flat):
-                array = context.make_array(before)(context, builder, value)
-                flat = cgutils.create_struct_proxy(after)(context, builder)
-                flat.data, flat.size = array.data, array.nitems
-                value = flat._getvalue()
-            values.append(value)
-        return context.make_tuple(builder, result, values)
+        memory = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(128), len(group.types)))
+        for place, kind in enumerate(group.types):
+            value = builder.extract_value(args[1], place)
+            if isinstance(kind, types.Array):
+                position = context.data_model_manager[kind].get_field_position
+                _write(builder, memory, 16 * place, builder.extract_value(value, position("data")))
+                _write(builder, memory, 16 * place + 8, builder.extract_value(value, position("nitems")))
+            else:
+                _write(builder, memory, 16 * place, value)
+        return builder.bitcast(memory, I8.as_pointer())
 
     return result(spec, group), codegen
 
 
+def _write(builder, memory, offset, value):
+    """Store a value so many bytes behind an address."""
+    address = builder.gep(memory, [I64(offset)], source_etype=I8)
+    address.type = ir.PointerType()
+    builder.store(value, address)
+
+
 @intrinsic
 def on_the_stack(typing_context, spec, lanes):
-    """The lanes' memory with a `next_row` on the stack, of one group, where rows are short.
+    """Put the `next_row` of a Group of lanes on the stack, where rows are short.
 
     LLVM then knows that nobody else sees it, keeps it in registers as far as it can and drops the stores: 4-8 %.
     """
-    place = lanes.instance_class._fields.index("next_row")
-    flat = lanes.types[place]
+    place, flat = lanes.member("next_row")
     columns = (spec.n_actions + 3) * spec.n_tables
 
     def codegen(context, builder, sig, args):
-        if columns > LONGEST_ON_THE_STACK:
-            return args[1]
-        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(flat.dtype), columns * spec.width))
-        memory.align = 64
-        own = cgutils.create_struct_proxy(flat)(context, builder)
-        own.data = builder.bitcast(memory, context.get_data_type(flat.dtype).as_pointer())
-        own.size = ir.Constant(ir.IntType(64), columns * spec.width)
-        return builder.insert_value(args[1], own._getvalue(), place)
+        if columns <= LONGEST_ON_THE_STACK:
+            size = columns * spec.width
+            memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(flat.dtype), size))
+            memory.align = 64
+            _write(builder, args[1], 16 * place, memory)
+            _write(builder, args[1], 16 * place + 8, I64(size))
+        return context.get_dummy_value()
 
-    return lanes(spec, lanes), codegen
+    return types.void(spec, lanes), codegen

@@ -1,10 +1,10 @@
 """The loop: a block of agents, one agent a lane, through their episodes."""
 
-from numba import int32, njit, uint64
+from numba import int32, int64, njit, uint64
 
 from qfast.kernel.backups import close
 from qfast.kernel.environment import start_state
-from qfast.kernel.flat import flatten
+from qfast.kernel.flat import flatten, on_the_stack
 from qfast.kernel.jit import KERNEL, by_variant, inlined
 from qfast.kernel.lanes import first_lane, lanes_set, set_lanes, where
 from qfast.kernel.memory import load, prefetch_to_write, read_now, store
@@ -36,8 +36,9 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
         Agents that did not come to the end.
     """
     tables, agents, lanes = flatten(spec, tables), flatten(spec, agents), flatten(spec, lanes)
+    on_the_stack(spec, lanes)
     W = spec.width
-    waiting, agents_in, occupied = 0, 0, uint64(0)
+    waiting, agents_in, occupied = int64(0), int64(0), uint64(0)
     for i in range(spec.lanes):
         waiting = enter(spec, tables, agents, lanes, i, waiting, begin, until)
         if lanes.agent[i] >= 0:
@@ -46,7 +47,7 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     for i in range(spec.lanes):
         lanes.entered[i] = max_steps
     used = (agents_in + W - 1) // W * W  # a small block leaves whole groups of lanes out
-    started, cut_short, slot, before = ~uint64(0), 0, 0, 0  # started: the lanes whose episode has just begun
+    started, cut_short, slot, before = ~uint64(0), int64(0), int64(0), int64(0)  # started: the lanes whose episode has just begun
     while agents_in > 0 and read_now(stop) == 0:
         max_steps -= 1
         ended, truncated, finished, succeeded = uint64(0), uint64(0), uint64(0), uint64(0)

@@ -7,7 +7,6 @@ from numba import int32, uint64
 from qfast.kernel.backups import clear_traces, look_n_steps_ahead, remember, spread_along_traces, step_size
 from qfast.kernel.environment import next_state_and_reward, outcome_slot
 from qfast.kernel.explore import choose, highest, pick
-from qfast.kernel.flat import on_the_stack
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import first_lane, full, lanes_set, where
 from qfast.kernel.memory import MOST_COUNTED, fetch_chunk, fetch_one, load, scatter, store
@@ -40,7 +39,6 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     row.  Where the episode terminates no bootstrap is needed: the start state's row is fetched in its place, unless
     the variant begins episodes apart.
     """
-    lanes = on_the_stack(spec, lanes)
     live = load(spec, lanes.agent, at) >= int32(0)
     s, steps = load(spec, lanes.state, at), steps_so_far(spec, lanes, at, started)
     words = draw(spec, lanes, at)
