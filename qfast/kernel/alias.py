@@ -1,13 +1,12 @@
 """Alias tables: any distribution over K outcomes drawn with one uniform column and one comparison."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from qfast.kernel.jit import KERNEL
+from qfast.kernel.jit import kernel
 
 
-@njit(**KERNEL)
+@kernel
 def fill_alias(p, own, other, stack):
     """Fill the alias table of each row of `p` (n, K), whose rows have mean 1 (Walker 1977; Vose 1991).
 

@@ -82,7 +82,7 @@ def spread_along_traces(spec, tables, agents, lanes, at, last, value, due):
     store(spec, lanes.ahead, at, value)
     bits = lanes_set(due)
     while bits != uint64(0):
-        i = first_lane(bits) + uint64(at)
+        i = first_lane(bits) + at
         bits &= bits - uint64(1)
         follow_traces(spec, tables, agents, lanes, i, last, lanes.gamma[i] * lanes.ahead[i])
 
@@ -95,37 +95,37 @@ def follow_traces(spec, tables, agents, lanes, i, last, ahead):
     corridor a step costs as much as with dense traces, on Taxi far less.
     """
     n_pairs = lanes.trace.size // spec.lanes
-    mine = i * uint64(n_pairs)
+    mine = i * n_pairs
     base = lanes.base[i]
     pair = lanes.past_pair[last * spec.lanes + i]
     change = lanes.past_reward[last * spec.lanes + i] + ahead - agents.q[base + pair]
     change = one_step_size(spec, tables, agents, lanes, i, pair) * change
-    at = lanes.trace_at[mine + uint64(pair)]
+    at = lanes.trace_at[mine + pair]
     count = lanes.trace_count[i]
     if at == 0:
         count += 1
         at = count
-        lanes.trace_at[mine + uint64(pair)] = at
-        lanes.trace_pair[mine + uint64(at - 1)] = pair
-        lanes.trace[mine + uint64(at - 1)] = 0
+        lanes.trace_at[mine + pair] = at
+        lanes.trace_pair[mine + at - 1] = pair
+        lanes.trace[mine + at - 1] = 0
     if spec.accumulates:
-        lanes.trace[mine + uint64(at - 1)] += 1
+        lanes.trace[mine + at - 1] += 1
     else:
-        lanes.trace[mine + uint64(at - 1)] = 1
+        lanes.trace[mine + at - 1] = 1
     decay = lanes.gamma[i] * lanes.trace_decay[i]
     k = 0
     while k < count:
-        place = mine + uint64(k)
+        place = mine + k
         where_to = base + lanes.trace_pair[place]
         agents.q[where_to] = agents.q[where_to] + change * lanes.trace[place]
         lanes.trace[place] = decay * lanes.trace[place]
         if lanes.trace[place] < tables.trace_cutoff:
             count -= 1
-            end = mine + uint64(count)
-            lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = 0
+            end = mine + count
+            lanes.trace_at[mine + lanes.trace_pair[place]] = 0
             if end != place:
                 lanes.trace_pair[place], lanes.trace[place] = lanes.trace_pair[end], lanes.trace[end]
-                lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = k + 1
+                lanes.trace_at[mine + lanes.trace_pair[place]] = k + 1
         else:
             k += 1
     lanes.trace_count[i] = count
@@ -133,9 +133,9 @@ def follow_traces(spec, tables, agents, lanes, i, last, ahead):
 
 @inlined
 def clear_traces(spec, lanes, i):
-    mine = i * uint64(lanes.trace.size // spec.lanes)
+    mine = i * (lanes.trace.size // spec.lanes)
     for k in range(lanes.trace_count[i]):
-        lanes.trace_at[mine + uint64(lanes.trace_pair[mine + uint64(k)])] = 0
+        lanes.trace_at[mine + lanes.trace_pair[mine + k]] = 0
     lanes.trace_count[i] = 0
 
 
@@ -158,7 +158,7 @@ def close(spec, tables, agents, lanes, i, last, ahead):
     def last_steps(spec, tables, agents, lanes, i, last, ahead):
         n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
         count = min(n, int64(lanes.length[i]))
-        at = last * spec.lanes + int64(i)
+        at = last * spec.lanes + i
         for _ in range(count):  # from the last pair back: the rewards become the targets
             target = lanes.past_reward[at] + ahead
             lanes.past_reward[at] = target

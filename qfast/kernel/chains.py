@@ -12,10 +12,10 @@ hardly any rounding; and which entries of M can become positive is known beforeh
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
 
 from qfast.kernel.flat import flatten
-from qfast.kernel.jit import KERNEL, inlined
+from qfast.kernel.jit import inlined, kernel
 from qfast.kernel.lanes import full, lanes_set, where
 from qfast.kernel.memory import load, store
 
@@ -74,7 +74,7 @@ class Policies(NamedTuple):
     right: _Array  # float64 (3 * gains * D * width): scratch memory
 
 
-@njit(**KERNEL)
+@kernel
 def value_policies(spec, program, policies):
     """Compute what policies are worth from the start: their `at_start` and `flagged`.
 
@@ -121,7 +121,7 @@ def value_policies(spec, program, policies):
         read_starts(spec, program, policies, begin)
 
 
-@njit(**KERNEL)
+@kernel
 def follow_policies(spec, program, policies, limit):
     """Compute what policies give in the first `limit` steps from the start: their `at_start`.
 

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import float64, int64, njit, types, uint32, uint64
+from numba import float64, types, uint32, uint64
 from numba.extending import intrinsic
 
 from qfast.kernel.flat import flatten, part
-from qfast.kernel.jit import KERNEL, inlined
+from qfast.kernel.jit import inlined, kernel
 from qfast.kernel.lanes import ELEMENT_OF_DTYPE, ELEMENTS, I32, as_real, first_lane, full, shuffle, where
 from qfast.kernel.memory import load, store
 
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
     fresh: _Array  # like masks, (D * words): scratch memory
 
 
-@njit(**KERNEL)
+@kernel
 def behaviours(spec, acting, seen, ties):
     """Find what each agent does greedily in the states that it meets.
 
@@ -79,7 +79,7 @@ def behaviours(spec, acting, seen, ties):
                 frontier = seen.to_do[word_of_states]
                 seen.to_do[word_of_states] = uint64(0)
                 while frontier != uint64(0):
-                    d = 64 * word_of_states + int64(first_lane(frontier))
+                    d = 64 * word_of_states + first_lane(frontier)
                     frontier &= frontier - uint64(1)
                     best_actions(spec, acting, seen, ties, agent * table + acting.state[d] * A, d)
                     for word in range(words):
@@ -211,7 +211,7 @@ class Compared(NamedTuple):
     lanes: _Array  # float64 (2 * width): scratch memory
 
 
-@njit(**KERNEL)
+@kernel
 def distances(spec, compared):
     """Compare each agent's Q with the truth of its group; of the spec's choices, `width` counts."""
     compared = flatten(spec, compared)

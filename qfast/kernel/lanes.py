@@ -253,4 +253,4 @@ def first_lane(typing_context, bits):
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I64, [I64, I1]), "llvm.cttz.i64")
         return builder.call(function, [args[0], I1(1)])
 
-    return types.uint64(types.uint64), codegen
+    return types.intp(types.uint64), codegen

@@ -1,18 +1,18 @@
 """The loop: a block of agents, one agent a lane, through their episodes."""
 
-from numba import int32, int64, njit, uint64
+from numba import int32, int64, uint64
 
 from qfast.kernel.backups import close
 from qfast.kernel.environment import start_state
 from qfast.kernel.flat import flatten, on_the_stack
-from qfast.kernel.jit import KERNEL, by_variant, inlined
+from qfast.kernel.jit import by_variant, inlined, kernel
 from qfast.kernel.lanes import first_lane, lanes_set, set_lanes, where
 from qfast.kernel.memory import load, prefetch_to_write, read_now, store
 from qfast.kernel.state import enter, leave, read_row, set_rates, vacate
 from qfast.kernel.step import step
 
 
-@njit(**KERNEL)
+@kernel
 def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     """Take every agent of a block to episode `until`, or as far as about `max_steps` steps a lane go.
 
@@ -42,26 +42,27 @@ def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     for i in range(spec.lanes):
         waiting = enter(spec, tables, agents, lanes, i, waiting, begin, until)
         if lanes.agent[i] >= 0:
-            occupied |= uint64(1) << uint64(i)
+            occupied |= uint64(1) << i
             agents_in += 1
     for i in range(spec.lanes):
         lanes.entered[i] = max_steps
     used = (agents_in + W - 1) // W * W  # a small block leaves whole groups of lanes out
-    started, cut_short, slot, before = ~uint64(0), int64(0), int64(0), int64(0)  # started: the lanes whose episode has just begun
+    started = ~uint64(0)  # the lanes whose episode has just begun
+    cut_short, slot, before = int64(0), int64(0), int64(0)
     while agents_in > 0 and read_now(stop) == 0:
         max_steps -= 1
         ended, truncated, finished, succeeded = uint64(0), uint64(0), uint64(0), uint64(0)
         for at in range(0, used, W):
-            fresh = set_lanes(spec, started >> uint64(at))
+            fresh = set_lanes(spec, started >> at)
             end, cut, success = step(spec, tables, agents, lanes, at, fresh, slot, before)
             left = load(spec, lanes.left, at)
             left = where(end, left - int32(1), left)
             store(spec, lanes.left, at, left)
-            ended |= lanes_set(end) << uint64(at)
-            truncated |= lanes_set(cut) << uint64(at)
-            finished |= lanes_set(left == int32(0)) << uint64(at)
+            ended |= lanes_set(end) << at
+            truncated |= lanes_set(cut) << at
+            finished |= lanes_set(left == int32(0)) << at
             if spec.records_score:
-                succeeded |= lanes_set(success) << uint64(at)
+                succeeded |= lanes_set(success) << at
         # What follows happens to few lanes a step, so it is done one lane at a time.
         started = ended
         close_episodes(spec, tables, agents, lanes, ended & occupied, truncated, slot, before)

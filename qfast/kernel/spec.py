@@ -9,75 +9,30 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from numba import types
-from numba.core.imputils import lower_getattr_generic
-from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 
+from qfast.kernel.jit import Choices
 from qfast.kernel.memory import chunk
+
+LEARNER = ("backups", "environment", "explore", "loop", "rules", "state", "step")
+MEASURING = ("policies", "summarize")  # files that only measure; all others are of both kinds
 
 
 @dataclass(frozen=True)
-class Spec:
-    """The compile-time choices of one variant.
+class Shape:
+    """The choices of a kernel that measures, and those of every variant that its intrinsics look at.
 
-    Attributes
-    ----------
-    n_actions : int
-    dtype : {"float32", "float64"}
-        Element type of Q, of the rewards and of the rates.
-    rule : {"q_learning", "expected_sarsa", "sarsa", "double_q_learning", "article"}
-        See `qfast.kernel.rules`.
-    many_steps : bool
-        Whether updates look several steps ahead.
-    traces : {"none", "accumulating", "replacing"}
-        Eligibility traces.
-    explore : {"epsilon_greedy", "softmax", "ucb"}
-    ties : {"random", "first", "last"}
-        See `qfast.kernel.explore`.
-    outcomes : {"one", "equal", "alias"}
-        One outcome a pair; K equally likely ones; any K probabilities through an alias table.
-    small : bool
-        Whether all outcomes, at most `memory.SMALL`, fit into vector registers.
-    draws_start : bool
-        Whether an episode's start state is drawn from a distribution.
-    limited : bool
-        Whether there is an episode limit.
-    masked : bool
-        Whether some actions are not allowed.
-    schedules : tuple of str
-        The rates that change with the episode: "alpha", "explore", "temperature", "trace_decay".
-    alpha_by_visits : bool
-        Whether the step size depends on how often the pair was taken.
-    records : {"nothing", "episodes", "returns", "score"}
-        Keep each episode's return and length, its return alone, or only their sums for each agent.
-    learns : bool
-        False: act, but never change Q.
-    lanes, width : int
-        Lanes in flight (at most 64) and lanes in one vector; 0 for what is fastest.  They never change a result.
-    checked : bool
-        Check every index before it is used; for tests.
+    `lanes` are in flight (at most 64), `width` of them in one vector: they never change a result.  A `checked` variant
+    checks every index before it is used, for tests.
     """
 
     n_actions: int
-    dtype: str = "float32"
-    rule: str = "q_learning"
-    many_steps: bool = False
-    traces: str = "none"
-    explore: str = "epsilon_greedy"
-    ties: str = "random"
-    outcomes: str = "one"
-    small: bool = False
-    draws_start: bool = False
-    limited: bool = False
-    masked: bool = False
-    schedules: tuple[str, ...] = ()
-    alpha_by_visits: bool = False
-    records: str = "nothing"
-    learns: bool = True
+    dtype: str = "float64"  # of Q, of the rewards and of the rates; or float32
     lanes: int = 0
     width: int = 0
     checked: bool = False
+
+    n_tables = 1
 
     def __post_init__(self):
         """Choose the width: a row of 64 lanes should fit into half of the vector registers.
@@ -101,6 +56,32 @@ class Spec:
         """The same for a row of counts."""
         return chunk(self.n_actions, "i32")
 
+
+@dataclass(frozen=True)
+class Spec(Shape):
+    """The choices of a variant of the learner."""
+
+    dtype: str = "float32"
+    rule: str = "q_learning"  # a name in `rules.RULES`
+    many_steps: bool = False  # whether updates look several steps ahead
+    traces: str = "none"  # or accumulating, replacing
+    explore: str = "epsilon_greedy"  # or softmax, ucb
+    ties: str = "random"  # or first, last
+    outcomes: str = "one"  # one outcome a pair; K "equal"ly likely ones; any K probabilities through an "alias" table
+    small: bool = False  # all outcomes, at most `memory.SMALL`, fit into vector registers
+    draws_start: bool = False  # an episode's start state is drawn from a distribution
+    limited: bool = False  # there is an episode limit
+    masked: bool = False  # some actions are not allowed
+    schedules: tuple[str, ...] = ()  # rates that change with the episode: alpha, explore, temperature, trace_decay
+    alpha_by_visits: bool = False  # the step size depends on how often the pair was taken
+    records: str = "nothing"  # each episode's return and length ("episodes"), its "returns", or the sums ("score")
+    learns: bool = True  # False: act, but never change Q
+
+    @property
+    def has_traces(self) -> bool:
+        """Whether earlier pairs have eligibility traces."""
+        return self.traces != "none"
+
     @property
     def accumulates(self) -> bool:
         """Whether a new visit adds to a pair's trace."""
@@ -120,6 +101,11 @@ class Spec:
     def records_score(self) -> bool:
         """Whether their sums are kept."""
         return self.records == "score"
+
+    @property
+    def records_any(self) -> bool:
+        """Whether any of these is kept."""
+        return self.records != "nothing"
 
     @property
     def has_schedules(self) -> bool:
@@ -147,9 +133,19 @@ class Spec:
         return "trace_decay" in self.schedules
 
     @property
-    def n_tables(self) -> int:
+    def n_tables(self) -> int:  # type: ignore[override]
         """Tables of Q that an agent has."""
-        return 2 if self.rule == "double_q_learning" else 1
+        return 2 if self.has_two_tables else 1
+
+    @property
+    def has_two_tables(self) -> bool:
+        """Whether the agents have two tables of Q."""
+        return self.rule == "double_q_learning"
+
+    @property
+    def is_article(self) -> bool:
+        """Whether the rule is the article's, which bootstraps beyond the end, too."""
+        return self.rule == "article"
 
     @property
     def on_policy(self) -> bool:
@@ -159,17 +155,17 @@ class Spec:
     @property
     def waits(self) -> bool:
         """Whether the update of the last step alone waits for the next action: one-step SARSA."""
-        return self.on_policy and not self.many_steps and self.traces == "none"
+        return self.on_policy and not self.looks_back
 
     @property
     def looks_back(self) -> bool:
         """Whether a step may update pairs of several earlier steps."""
-        return self.many_steps or self.traces != "none"
+        return self.many_steps or self.has_traces
 
     @property
     def restarts_apart(self) -> bool:
         """Whether every new episode's row is read apart, not in place of the terminal state's."""
-        return self.draws_start or self.looks_back or self.rule == "article"
+        return self.draws_start or self.looks_back or self.is_article
 
     @property
     def counts_visits(self) -> bool:
@@ -182,56 +178,41 @@ class Spec:
         return self.limited or self.records in ("episodes", "score") or self.looks_back
 
     @property
-    def draws_outcome(self):
+    def draws_outcome(self) -> bool:
         """Whether an action has several outcomes."""
         return self.outcomes != "one"
 
     @property
     def draws_word(self) -> bool:
         """Whether the learning rule takes a random word of its own."""
-        return self.rule in ("double_q_learning", "article") and self.learns
+        return (self.has_two_tables or self.is_article) and self.learns
 
 
 @cache
-def source_digest() -> str:
-    """Digest of the kernel's sources; part of the type's name, since numba's cache looks at one file only."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+def source_digest(others: tuple[str, ...]) -> str:
+    """Digest of the kernel's sources but those of the other kind: numba's cache looks at one file only."""
+    sources = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem not in others)
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
-class SpecType(types.Type):
-    """The numba type of a `Spec`: one type for each set of choices."""
+class SpecType(Choices):
+    """The numba type of a `Shape` or `Spec`: one type for each set of choices."""
+
+    always = (*(field.name for field in fields(Shape)), "n_tables")
 
     def __init__(self, spec):
-        self.spec = spec
         choices = ",".join(str(getattr(spec, field.name)) for field in fields(spec))
-        super().__init__(name=f"Spec({choices},{source_digest()})")
+        digest = source_digest(MEASURING if isinstance(spec, Spec) else LEARNER)
+        super().__init__(spec, name=f"{type(spec).__name__}({choices},{digest})")
 
-    def __getattr__(self, name):
-        """Give what the spec says."""
-        if name in Spec.__dataclass_fields__ or isinstance(getattr(Spec, name, None), property):
-            return getattr(self.spec, name)
-        raise AttributeError(name)
+    @property
+    def mangling_args(self):
+        """A short name that no other variant has, not even one that another process left in the cache."""
+        return f"Spec{hashlib.sha256(self.name.encode()).hexdigest()[:16]}", ()
 
 
 # Kept: making the type's name takes 20 us, as long as a short call of the kernel.
 _type_of = cache(SpecType)
-typeof_impl.register(Spec)(lambda spec, context: _type_of(spec))
+typeof_impl.register(Shape)(lambda spec, context: _type_of(spec))
 register_model(SpecType)(models.OpaqueModel)
 unbox(SpecType)(lambda typ, spec, context: NativeValue(context.context.get_dummy_value()))
-
-@infer_getattr
-class _SpecAttributes(AttributeTemplate):
-    """`spec.name` inside the kernel is a constant: LLVM unrolls the loops over it and drops the branches it decides."""
-
-    key = SpecType
-
-    def generic_resolve(self, spec, name):
-        value = getattr(spec, name, None)
-        return {bool: types.boolean, int: types.intp}.get(type(value))
-
-
-@lower_getattr_generic(SpecType)
-def _lower_constant(context, builder, spec, value, name):
-    constant = getattr(spec, name)
-    return context.get_constant(types.boolean if isinstance(constant, bool) else types.intp, constant)

@@ -101,7 +101,7 @@ def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live)
         row = at * spec.n_actions
         explores = lanes_set(live & (pick(spec, lanes.row, row, a) < highest(spec, lanes.row, row)))
         while explores != uint64(0):
-            i = first_lane(explores) + uint64(at)
+            i = first_lane(explores) + at
             explores &= explores - uint64(1)
             clear_traces(spec, lanes, i)
         return live & ~live

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.kernel import greedy
-from qfast.kernel.cache import careful
 from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
-from qfast.kernel.spec import Spec
+from qfast.kernel.spec import Shape
 from qfast.model.learner import take_tied
 from qfast.model.reachability import Edges, reach
 from qfast.truth.moves import Moves, make_acting, mask_dtype, pack_actions, unpack_actions
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Behaviour", "Policies", "behave", "distinct_masks", "distinct_policies", "flat", "greedy_sets", "no_masks"]
 
-careful(greedy)
-
-_ANY: Final = Spec(n_actions=1, dtype="float64", lanes=8, width=8)
+_ANY: Final = Shape(n_actions=1, lanes=8, width=8)
 _TIES: Final = {"random": RANDOM, "first": FIRST, "last": LAST}
 _PILE: Final = 2**26  # bytes of masks that are looked at together
 

@@ -11,11 +11,9 @@ from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import settle
 from qfast.exact.model import build_model
-from qfast.kernel import chains
-from qfast.kernel.cache import careful
 from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
 from qfast.kernel.greedy import Acting, Compared, distances
-from qfast.kernel.spec import Spec
+from qfast.kernel.spec import Shape
 from qfast.model.mdp import MDP
 from qfast.model.rates import Rate, constant
 from qfast.truth.behaviour import Behaviour, behave, distinct_masks, flat, no_masks
@@ -24,13 +22,11 @@ from qfast.truth.sparse import sparse_follow, sparse_values
 
 __all__ = ["WEIGHTS", "Judge", "Verdict", "make_judge"]
 
-careful(chains)
-
 #: What the pairs of a state and an action may be weighted by.
 WEIGHTS: Final = ("all", "optimal")
 
 _WIDTH: Final = 8  # policies valued at once: a 512-bit vector of float64
-_ANY: Final = Spec(n_actions=1, dtype="float64", lanes=_WIDTH, width=_WIDTH)  # where only the width counts
+_ANY: Final = Shape(n_actions=1, lanes=_WIDTH, width=_WIDTH)  # where only the width counts
 _MOST_GAMMAS: Final = 1000
 
 Floats = NDArray[np.float64]
