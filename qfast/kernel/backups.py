@@ -7,7 +7,7 @@ episode, `close` what is left at its end.
 
 from numba import int32, int64, uint64
 
-from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.jit import inlined
 from qfast.kernel.lanes import first_lane, lanes_set, where
 from qfast.kernel.memory import fetch_one, load, scatter, store
 
@@ -139,39 +139,38 @@ def clear_traces(spec, lanes, i):
     lanes.trace_count[i] = 0
 
 
-@by_variant
+@inlined
 def close(spec, tables, agents, lanes, i, last, ahead):
     """What is left to update when an episode of lane i ends; `ahead` is gamma times the value of what follows."""
-
-    def last_step(spec, tables, agents, lanes, i, last, ahead):
+    if spec.has_traces:
+        follow_traces(spec, tables, agents, lanes, i, last, ahead)
+        clear_traces(spec, lanes, i)
+    elif spec.waits:
         # Of a terminated episode only: a truncated one has rested for its last update.
         pair, old = lanes.past_pair[i], lanes.past_old[i]
         if pair >= 0:
             change = lanes.past_alpha[i] * (lanes.past_reward[i] - old)
             agents.q[lanes.base[i] + pair] = old + change
             lanes.past_pair[i] = -1
+    else:
+        close_n_steps(spec, tables, agents, lanes, i, last, ahead)
 
-    def traces(spec, tables, agents, lanes, i, last, ahead):
-        follow_traces(spec, tables, agents, lanes, i, last, ahead)
-        clear_traces(spec, lanes, i)
 
-    def last_steps(spec, tables, agents, lanes, i, last, ahead):
-        n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
-        count = min(n, int64(lanes.length[i]))
-        at = last * spec.lanes + i
-        for _ in range(count):  # from the last pair back: the rewards become the targets
-            target = lanes.past_reward[at] + ahead
-            lanes.past_reward[at] = target
-            ahead = gamma * target
-            at = at - spec.lanes if at >= spec.lanes else at + (n - 1) * spec.lanes
-        for _ in range(count):  # and in the order in which the pairs were taken
-            at = at + spec.lanes if at < (n - 1) * spec.lanes else at - (n - 1) * spec.lanes
-            pair = lanes.past_pair[at]
-            if spec.alpha_by_visits:
-                alpha = one_step_size(spec, tables, agents, lanes, i, pair)
-            old = agents.q[base + pair]
-            agents.q[base + pair] = old + alpha * (lanes.past_reward[at] - old)
-
-    if spec.traces != "none":
-        return traces
-    return last_step if spec.waits else last_steps
+@inlined
+def close_n_steps(spec, tables, agents, lanes, i, last, ahead):
+    """The updates of the last n pairs."""
+    n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
+    count = min(n, int64(lanes.length[i]))
+    at = last * spec.lanes + i
+    for _ in range(count):  # from the last pair back: the rewards become the targets
+        target = lanes.past_reward[at] + ahead
+        lanes.past_reward[at] = target
+        ahead = gamma * target
+        at = at - spec.lanes if at >= spec.lanes else at + (n - 1) * spec.lanes
+    for _ in range(count):  # and in the order in which the pairs were taken
+        at = at + spec.lanes if at < (n - 1) * spec.lanes else at - (n - 1) * spec.lanes
+        pair = lanes.past_pair[at]
+        if spec.alpha_by_visits:
+            alpha = one_step_size(spec, tables, agents, lanes, i, pair)
+        old = agents.q[base + pair]
+        agents.q[base + pair] = old + alpha * (lanes.past_reward[at] - old)

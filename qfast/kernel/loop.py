@@ -4,10 +4,9 @@ from numba import int32, int64, uint64
 
 from qfast.kernel.backups import close
 from qfast.kernel.environment import start_state
-from qfast.kernel.flat import flatten, on_the_stack
-from qfast.kernel.jit import by_variant, inlined, kernel
+from qfast.kernel.jit import inlined, kernel
 from qfast.kernel.lanes import first_lane, lanes_set, set_lanes, where
-from qfast.kernel.memory import load, prefetch_to_write, read_now, store
+from qfast.kernel.memory import flatten, load, on_the_stack, prefetch_to_write, read_now, store
 from qfast.kernel.state import enter, leave, read_row, set_rates, vacate
 from qfast.kernel.step import step
 
@@ -16,24 +15,10 @@ from qfast.kernel.step import step
 def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     """Take every agent of a block to episode `until`, or as far as about `max_steps` steps a lane go.
 
-    Parameters
-    ----------
-    spec : Spec
-    tables : Tables
-    agents : Agents
-        Changed in place, always between two episodes: after `max_steps` steps each lane only finishes its episode.
-    lanes : Lanes
-        Scratch memory.
-    begin, until : int
-        The episodes to record, and the number of episodes that an agent has completed when it is done.
-    max_steps : int
-    stop : ndarray of int64, shape (1,)
-        Read in every step: as soon as it is not 0, the kernel returns, and the block is worthless.
-
-    Returns
-    -------
-    int
-        Agents that did not come to the end.
+    `tables`, `agents` and `lanes` are those of `qfast.kernel.state`; agents change in place, always between two
+    episodes: after `max_steps` each lane only finishes its episode.  Episodes from `begin` on are recorded.  `stop`
+    (int64, (1,)) is read in every step: as soon as it is not 0 the kernel returns, and the block is worthless.  Gives
+    the number of agents that did not come to the end.
     """
     tables, agents, lanes = flatten(spec, tables), flatten(spec, agents), flatten(spec, lanes)
     on_the_stack(spec, lanes)
@@ -110,54 +95,42 @@ def rest_no_more(spec, agents, lanes, i):
     lanes.resting[i] = 0
 
 
-@by_variant
+@inlined
 def close_episodes(spec, tables, agents, lanes, ended, truncated, slot, before):
     """The updates that an episode's end leaves to be made, where updates look back."""
-
-    def close_each(spec, tables, agents, lanes, ended, truncated, slot, before):
-        while ended != uint64(0):
-            i = first_lane(ended)
-            ended &= ended - uint64(1)
-            ahead = lanes.gamma[i] * lanes.ahead[i]
-            if (truncated >> i) & uint64(1) == uint64(0):
-                ahead = lanes.gamma[i] - lanes.gamma[i]  # terminated: nothing lies ahead, not even NaN
-            close(spec, tables, agents, lanes, i, before if lanes.resting[i] else slot, ahead)
-            rest_no_more(spec, agents, lanes, i)
-
-    def nothing(spec, tables, agents, lanes, ended, truncated, slot, before):
-        pass
-
-    if not spec.learns:
-        return nothing
-    return close_each if spec.looks_back or (spec.waits and spec.restarts_apart) else nothing
+    if not spec.learns or not (spec.looks_back or (spec.waits and spec.restarts_apart)):
+        return
+    while ended != uint64(0):
+        i = first_lane(ended)
+        ended &= ended - uint64(1)
+        ahead = lanes.gamma[i] * lanes.ahead[i]
+        if (truncated >> i) & uint64(1) == uint64(0):
+            ahead = lanes.gamma[i] - lanes.gamma[i]  # terminated: nothing lies ahead, not even NaN
+        close(spec, tables, agents, lanes, i, before if lanes.resting[i] else slot, ahead)
+        rest_no_more(spec, agents, lanes, i)
 
 
-@by_variant
+@inlined
 def record(spec, tables, agents, lanes, until, ended, succeeded):
     """Write down the episodes that ended in this step, and look up the rates of the next ones."""
-
-    def record_each(spec, tables, agents, lanes, until, ended, succeeded):
-        while ended != uint64(0):
-            i = first_lane(ended)
-            ended &= ended - uint64(1)
-            if spec.records_episodes:
-                # Each lane writes to a stretch of memory of its own, a new cache line every 16 episodes; without the
-                # prefetch those 128 streams cost 15 % on the corridor.
-                at = lanes.cursor[i] - uint64(lanes.left[i])
-                agents.returns[at] = lanes.episode_return[i]
-                prefetch_to_write(agents.returns, at + uint64(16))
-                if spec.records_lengths:
-                    agents.lengths[at] = lanes.length[i]
-                    prefetch_to_write(agents.lengths, at + uint64(16))
-            if spec.records_score:
-                agent = lanes.agent[i]
-                agents.score[agent] += lanes.episode_return[i]
-                agents.score[agents.state.size + agent] += (succeeded >> i) & uint64(1)
-                agents.score[2 * agents.state.size + agent] += lanes.length[i]
-            if spec.has_schedules:
-                set_rates(spec, tables, lanes, i, until - lanes.left[i])
-
-    def nothing(spec, tables, agents, lanes, until, ended, succeeded):
-        pass
-
-    return record_each if spec.records != "nothing" or spec.schedules else nothing
+    if not (spec.records_any or spec.has_schedules):
+        return
+    while ended != uint64(0):
+        i = first_lane(ended)
+        ended &= ended - uint64(1)
+        if spec.records_episodes:
+            # Each lane writes to a stretch of memory of its own, a new cache line every 16 episodes; without the
+            # prefetch those 128 streams cost 15 % on the corridor.
+            at = lanes.cursor[i] - uint64(lanes.left[i])
+            agents.returns[at] = lanes.episode_return[i]
+            prefetch_to_write(agents.returns, at + uint64(16))
+            if spec.records_lengths:
+                agents.lengths[at] = lanes.length[i]
+                prefetch_to_write(agents.lengths, at + uint64(16))
+        if spec.records_score:
+            agent = lanes.agent[i]
+            agents.score[agent] += lanes.episode_return[i]
+            agents.score[agents.state.size + agent] += (succeeded >> i) & uint64(1)
+            agents.score[2 * agents.state.size + agent] += lanes.length[i]
+        if spec.has_schedules:
+            set_rates(spec, tables, lanes, i, until - lanes.left[i])

@@ -183,6 +183,11 @@ class Spec(Shape):
         return self.outcomes != "one"
 
     @property
+    def outcomes_equal(self) -> bool:
+        """Whether they are equally likely."""
+        return self.outcomes == "equal"
+
+    @property
     def draws_word(self) -> bool:
         """Whether the learning rule takes a random word of its own."""
         return (self.has_two_tables or self.is_article) and self.learns

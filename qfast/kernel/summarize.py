@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float64
 
-from qfast.kernel.flat import flatten
 from qfast.kernel.jit import kernel
 from qfast.kernel.lanes import as_real, full
-from qfast.kernel.memory import load, store
+from qfast.kernel.memory import flatten, load, store
 from qfast.kernel.spec import Shape
 
 NO_SLOT = -1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
+from qfast.kernel.policies import FIRST, LAST, RANDOM, Acting, Seen, behaviours
 from qfast.kernel.spec import Shape
 from qfast.model.learner import take_tied
 from qfast.model.reachability import Edges, reach

@@ -11,8 +11,15 @@ from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import settle
 from qfast.exact.model import build_model
-from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
-from qfast.kernel.greedy import Acting, Compared, distances
+from qfast.kernel.policies import (
+    Acting,
+    Compared,
+    Policies,
+    Program,
+    distances,
+    follow_policies,
+    value_policies,
+)
 from qfast.kernel.spec import Shape
 from qfast.model.mdp import MDP
 from qfast.model.rates import Rate, constant

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.exact import success_outcomes
-from qfast.kernel.chains import Program
-from qfast.kernel.greedy import Acting
+from qfast.kernel.policies import Acting, Program
 from qfast.model.mdp import MDP
 
 __all__ = ["Moves", "make_acting", "make_program", "mask_dtype", "ordered_moves", "pack_actions", "unpack_actions"]

@@ -1,6 +1,6 @@
 """Values of many policies by SciPy's sparse solvers: for large problems, and for loops that may have no end.
 
-`qfast.kernel.chains` is a hundred times as fast where it can be used.
+`qfast.kernel.policies` is a hundred times as fast where it can be used.
 """
 
 from collections.abc import Iterator

@@ -127,9 +127,9 @@ def test_a_full_disk_only_means_that_nothing_is_cached(small, monkeypatch):
 
 
 def test_the_kernel_is_careful():
-    from qfast.kernel import alias, chains, greedy, loop, summarize
+    from qfast.kernel import environment, loop, policies, summarize
 
-    functions = [function for module in (alias, chains, greedy, loop, summarize) for function in vars(module).values()]
+    functions = [function for module in (environment, loop, policies, summarize) for function in vars(module).values()]
     caches = [function._cache for function in functions if isinstance(getattr(function, "_cache", None), FunctionCache)]
     assert len(caches) >= 9
     assert {type(cache._cache_file) for cache in caches} == {CarefulFile}

@@ -13,11 +13,10 @@ import pytest
 
 import qfast
 from oracle.functions import exp32, log32
-from qfast.kernel import functions
-from qfast.kernel.flat import flatten
-from qfast.kernel.functions import exp, log
+from qfast.kernel import lanes as functions
 from qfast.kernel.jit import kernel
-from qfast.kernel.memory import load, store
+from qfast.kernel.lanes import exp, log
+from qfast.kernel.memory import flatten, load, store
 from qfast.kernel.spec import Spec
 
 LARGEST = float(np.finfo(np.float32).max)

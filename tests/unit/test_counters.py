@@ -11,10 +11,9 @@ from numba import uint64
 
 import qfast
 from qfast.engine.tables import make_tables
-from qfast.kernel.flat import flatten
 from qfast.kernel.jit import kernel
 from qfast.kernel.lanes import set_lanes
-from qfast.kernel.memory import load
+from qfast.kernel.memory import flatten, load
 from qfast.kernel.spec import Spec
 from qfast.kernel.state import make_lanes
 from qfast.kernel.step import count_step
