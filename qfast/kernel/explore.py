@@ -157,25 +157,16 @@ def random_action(spec, tables, lanes, at, word):
 @by_variant
 def greedy(spec, values, at, uniform):
     """A maximal action of each lane's row of `values`; `uniform` in [0, 1] chooses where ties are random."""
-    return {"random": random_greedy, "first": first_greedy, "last": last_greedy}[spec.ties]
+    return random_greedy if spec.ties == "random" else outer_greedy
 
 
-def first_greedy(spec, values, at, uniform):
+def outer_greedy(spec, values, at, uniform):
+    """The first or the last one."""
     row = at * spec.n_actions
     best, action = load(spec, values, row), zero_i32(uniform)
     for x in range(1, spec.n_actions):
         value = load(spec, values, row + x * spec.width)
-        better = value > best
-        best, action = where(better, value, best), where(better, int32(x), action)
-    return action
-
-
-def last_greedy(spec, values, at, uniform):
-    row = at * spec.n_actions
-    best, action = load(spec, values, row), zero_i32(uniform)
-    for x in range(1, spec.n_actions):
-        value = load(spec, values, row + x * spec.width)
-        better = value >= best
+        better = value > best if spec.takes_first else value >= best
         best, action = where(better, value, best), where(better, int32(x), action)
     return action
 

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Any, ClassVar
 
 from numba import types
-from numba.core import analysis, cgutils, config, ir, typed_passes, typing, untyped_passes
+from numba.core import analysis, config, ir, typed_passes, typing, untyped_passes
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
@@ -26,6 +26,7 @@ from numba.core.imputils import user_function
 from numba.core.registry import CPUDispatcher
 from numba.core.typing.templates import Signature
 
+_OFF = getattr(config, "DISABLE_JIT", 0)  # NUMBA_DISABLE_JIT
 _DIGEST = 32  # bytes of SHA-256
 
 # Inside the kernel no array is made or kept, so reference counting (_nrt) is off.  No fast-math: results are bits.
@@ -91,6 +92,8 @@ class _Helpers(JITCodeLibrary):
 class _Passes(CompilerBase):
     """What of numba's passes the kernel needs."""
 
+    lowering: type = typed_passes.NativeLowering
+
     def define_pipelines(self):
         """As numba's compilers have it."""
         passes = PassManager("qfast")
@@ -102,10 +105,6 @@ class _Passes(CompilerBase):
             passes.add_pass(each, each.__name__)
         passes.finalize()
         return [passes]
-
-
-class _WholePasses(_Passes):
-    lowering = typed_passes.NativeLowering
 
 
 class _HelperPasses(_Passes):
@@ -174,7 +173,7 @@ class _Helper(CPUDispatcher):
     def _callable(self, result, args):
         libraries = [result.library, *result.library._linking_libraries]
         self.overloads[args] = result
-        self.targetctx._defns[result.fndesc].append(_call(result.fndesc, libraries), args)
+        self.targetctx._defns[result.fndesc].append(user_function(result.fndesc, libraries), args)
 
     def get_overload(self, sig):
         """What numba's lowering looks the call up by."""
@@ -198,28 +197,11 @@ class _Choice(CPUDispatcher):
         return self._chosen[sig[0]].get_overload(sig)
 
 
-def _call(descriptor, libraries):
-    """How to call a helper: without a look at whether it raised, unless it is a checked one."""
-    checked = user_function(descriptor, libraries)
-    if any(getattr(t, "checked", False) for t in descriptor.argtypes):
-        return checked
-
-    def call(context, builder, signature, args):
-        function = context.declare_function(builder.module, descriptor)
-        result = cgutils.alloca_once(builder, function.args[0].type.pointee)
-        packed = context.get_arg_packer(descriptor.argtypes).as_arguments(builder, args)
-        builder.call(function, [result, builder.function.args[1], *packed])
-        return context.get_returned_value(builder, descriptor.restype, builder.load(result))
-
-    call.signature, call.libs = checked.signature, checked.libs
-    return call
-
-
 class _Kernel(CPUDispatcher):
     """A function that Python calls; compiled code is kept on disk."""
 
     def __init__(self, function, locals_=None, options=None):
-        super().__init__(function, locals_, options or _WHOLE, _WholePasses)
+        super().__init__(function, locals_, options or _WHOLE, _Passes)
         self._cache = FunctionCache(function)
         file = self._cache._cache_file
         name = file._index_name.removesuffix(".nbi")
@@ -301,12 +283,12 @@ _helpers: dict[CodeType, Any] = {}  # functions made anew by each call of `choos
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Make a function one that Python calls."""
-    return function if config.DISABLE_JIT else _Kernel(function)
+    return function if _OFF else _Kernel(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Make a function one that kernel functions call."""
-    if config.DISABLE_JIT:
+    if _OFF:
         return function
     if function.__code__ not in _helpers:
         _helpers[function.__code__] = _Helper(function)
@@ -319,4 +301,4 @@ def by_variant(choose: Callable[..., Any]) -> Any:
     `choose` has the kernel function's parameters, runs at compile time with their types, looks at the first one, which
     is the spec, and returns the function that the variant uses.  What is not chosen is never compiled.
     """
-    return choose if config.DISABLE_JIT else _Choice(choose)
+    return choose if _OFF else _Choice(choose)

@@ -256,10 +256,10 @@ def first_lane(typing_context, bits):
     return types.intp(types.uint64), codegen
 
 
-# exp and log: the project's own, because a C library's differ from machine to machine.  Only additions, multiplications
-# and bit operations in a fixed order, each rounded, so every machine gives the same bits.  The error bounds were found by
-# trying every float32 in the domain against float64; a ulp is the distance of the true value's float32 from the next one.
-# `tests/oracle/test_functions.py` tries every 97th.
+# exp and log are the project's own, because a C library's differ from machine to machine.  Only additions,
+# multiplications and bit operations in a fixed order, each rounded, so every machine gives the same bits.  The error
+# bounds were found by trying every float32 in the domain against float64; a ulp is the distance of the true value's
+# float32 from the next one.  `tests/oracle/test_functions.py` tries every 97th.
 LOG2_E = float32(1.44269504)
 LN2_HIGH = float32(0.693359375)  # 9 bits: n * LN2_HIGH is exact for the n that occur
 LN2_LOW = float32(-2.12194440e-4)

@@ -1,7 +1,7 @@
 """How lanes meet memory: arrays as the kernel sees them, vector loads and stores, rows fetched lane by lane, scatter.
 
-An array is an address and a size, and a group of arrays (the problem's tables, the agents, the lanes) one address: numba
-hands an array from function to function as seven numbers, and guards every index against being negative.
+An array is an address and a size, and a group of arrays (the problem's tables, the agents, the lanes) one address.
+numba hands an array from function to function as seven numbers, and guards every index against being negative.
 
 Rows are fetched with one ordinary load a lane (16 bytes: a whole row of four float32) and transposed in registers.
 A hardware gather costs about 0.21 ns an element whatever the element's size (AMD Zen 5); the load and its share of the

@@ -55,17 +55,7 @@ class Seen(NamedTuple):
 
 @kernel
 def behaviours(spec, acting, seen, ties):
-    """Find what each agent does greedily in the states that it meets.
-
-    Parameters
-    ----------
-    spec : Spec
-        Of its choices, `n_actions` counts.
-    acting : Acting
-    seen : Seen
-        Its `masks`, `is_optimal` and `changed` are written.
-    ties : {RANDOM, FIRST, LAST}
-    """
+    """Find what each agent does greedily in the states that it meets; of the spec's choices, `n_actions` counts."""
     acting, seen = flatten(spec, acting), flatten(spec, seen)
     A = spec.n_actions
     words = (A + 31) // 32
@@ -302,9 +292,8 @@ class Policies(NamedTuple):
 def value_policies(spec, program, policies):
     """Compute what policies are worth from the start: their `at_start` and `flagged`.
 
-    Of the spec's choices, `width` counts alone: problems differ in the program only, and one compilation does for all
-    with as many words of actions.  Actions that a policy takes in the same state have equal
-    probability; states without an action end the episode.
+    Problems differ in the program only: of the spec's choices, `width` counts alone.  Actions that a policy takes in
+    the same state have equal probability; states without an action end the episode.
     """
     program, policies = flatten(spec, program), flatten(spec, policies)
     matrix, right = policies.matrix, policies.right

@@ -46,15 +46,9 @@ class Shape:
         if self.lanes % self.width:
             raise ValueError(f"{self.lanes} lanes are no whole number of vectors of {self.width}")
 
-    @property
-    def chunk(self) -> int:
-        """Columns of a row of Q that are fetched at once."""
-        return chunk(self.n_actions * self.n_tables, "f64" if self.dtype == "float64" else "f32")
-
-    @property
-    def row_chunk(self) -> int:
-        """The same for a row of counts."""
-        return chunk(self.n_actions, "i32")
+    # Columns of a row of Q that are fetched at once, and of a row of counts.
+    chunk = property(lambda self: chunk(self.n_actions * self.n_tables, "f64" if self.dtype == "float64" else "f32"))
+    row_chunk = property(lambda self: chunk(self.n_actions, "i32"))
 
 
 @dataclass(frozen=True)
@@ -78,119 +72,36 @@ class Spec(Shape):
     learns: bool = True  # False: act, but never change Q
 
     @property
-    def has_traces(self) -> bool:
-        """Whether earlier pairs have eligibility traces."""
-        return self.traces != "none"
-
-    @property
-    def accumulates(self) -> bool:
-        """Whether a new visit adds to a pair's trace."""
-        return self.traces == "accumulating"
-
-    @property
-    def records_episodes(self) -> bool:
-        """Whether each episode's return is kept."""
-        return self.records in ("episodes", "returns")
-
-    @property
-    def records_lengths(self) -> bool:
-        """Whether its length is kept, too."""
-        return self.records == "episodes"
-
-    @property
-    def records_score(self) -> bool:
-        """Whether their sums are kept."""
-        return self.records == "score"
-
-    @property
-    def records_any(self) -> bool:
-        """Whether any of these is kept."""
-        return self.records != "nothing"
-
-    @property
-    def has_schedules(self) -> bool:
-        """Whether a rate changes with the episode."""
-        return bool(self.schedules)
-
-    @property
-    def schedules_alpha(self) -> bool:
-        """Whether alpha does."""
-        return "alpha" in self.schedules
-
-    @property
-    def schedules_explore(self) -> bool:
-        """Whether epsilon does."""
-        return "explore" in self.schedules
-
-    @property
-    def schedules_temperature(self) -> bool:
-        """Whether the temperature does."""
-        return "temperature" in self.schedules
-
-    @property
-    def schedules_trace_decay(self) -> bool:
-        """Whether lambda does."""
-        return "trace_decay" in self.schedules
-
-    @property
     def n_tables(self) -> int:  # type: ignore[override]
         """Tables of Q that an agent has."""
         return 2 if self.has_two_tables else 1
 
-    @property
-    def has_two_tables(self) -> bool:
-        """Whether the agents have two tables of Q."""
-        return self.rule == "double_q_learning"
-
-    @property
-    def is_article(self) -> bool:
-        """Whether the rule is the article's, which bootstraps beyond the end, too."""
-        return self.rule == "article"
-
-    @property
-    def on_policy(self) -> bool:
-        """Whether an update needs the next action, so that it waits until that is chosen."""
-        return self.rule == "sarsa"
-
-    @property
-    def waits(self) -> bool:
-        """Whether the update of the last step alone waits for the next action: one-step SARSA."""
-        return self.on_policy and not self.looks_back
-
-    @property
-    def looks_back(self) -> bool:
-        """Whether a step may update pairs of several earlier steps."""
-        return self.many_steps or self.has_traces
-
-    @property
-    def restarts_apart(self) -> bool:
-        """Whether every new episode's row is read apart, not in place of the terminal state's."""
-        return self.draws_start or self.looks_back or self.is_article
-
-    @property
-    def counts_visits(self) -> bool:
-        """Whether the agents count how often they took each pair."""
-        return self.alpha_by_visits or self.explore == "ucb"
-
-    @property
-    def counts_steps(self) -> bool:
-        """Whether the number of steps in an episode matters."""
-        return self.limited or self.records in ("episodes", "score") or self.looks_back
-
-    @property
-    def draws_outcome(self) -> bool:
-        """Whether an action has several outcomes."""
-        return self.outcomes != "one"
-
-    @property
-    def outcomes_equal(self) -> bool:
-        """Whether they are equally likely."""
-        return self.outcomes == "equal"
-
-    @property
-    def draws_word(self) -> bool:
-        """Whether the learning rule takes a random word of its own."""
-        return (self.has_two_tables or self.is_article) and self.learns
+    # What follows from these, as the kernel's code asks for it.
+    has_two_tables = property(lambda self: self.rule == "double_q_learning")
+    is_article = property(lambda self: self.rule == "article")  # it bootstraps beyond the end, too
+    on_policy = property(lambda self: self.rule == "sarsa")  # an update waits until the next action is chosen
+    has_traces = property(lambda self: self.traces != "none")
+    accumulates = property(lambda self: self.traces == "accumulating")  # a new visit adds to a pair's trace
+    looks_back = property(lambda self: self.many_steps or self.has_traces)  # a step may update several earlier pairs
+    waits = property(lambda self: self.on_policy and not self.looks_back)  # one-step SARSA: only the last step's waits
+    records_any = property(lambda self: self.records != "nothing")
+    records_episodes = property(lambda self: self.records in ("episodes", "returns"))
+    records_lengths = property(lambda self: self.records == "episodes")
+    records_score = property(lambda self: self.records == "score")
+    has_schedules = property(lambda self: bool(self.schedules))
+    schedules_alpha = property(lambda self: "alpha" in self.schedules)
+    schedules_explore = property(lambda self: "explore" in self.schedules)
+    schedules_temperature = property(lambda self: "temperature" in self.schedules)
+    schedules_trace_decay = property(lambda self: "trace_decay" in self.schedules)
+    takes_first = property(lambda self: self.ties == "first")
+    # A new episode's row is read apart, not in place of the terminal state's.
+    restarts_apart = property(lambda self: self.draws_start or self.looks_back or self.is_article)
+    counts_visits = property(lambda self: self.alpha_by_visits or self.explore == "ucb")  # of each pair, by each agent
+    counts_steps = property(lambda self: self.limited or self.records in ("episodes", "score") or self.looks_back)
+    draws_outcome = property(lambda self: self.outcomes != "one")
+    outcomes_equal = property(lambda self: self.outcomes == "equal")
+    # The learning rule takes a random word of its own.
+    draws_word = property(lambda self: (self.has_two_tables or self.is_article) and self.learns)
 
 
 @cache

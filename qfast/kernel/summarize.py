@@ -88,25 +88,13 @@ SIDE_BY_SIDE = Shape(n_actions=1, lanes=16, width=16)
 
 
 class Records(NamedTuple):
-    """A block's records of a stretch of episodes, and what they are summed up into; flat arrays.
+    """A block's records of a stretch of episodes, and what they are summed up into.  All flat."""
 
-    Attributes
-    ----------
-    values : ndarray of float32 or float64, (n * episodes,)
-        A row an agent.
-    totals : ndarray of float64, (n,)
-        Sums over episodes are added to it.
-    mean, squares : ndarray of float64, (leaves * episodes,)
-        Mean and sum of squared deviations over the agents of each leaf; () where they are not wanted.
-    lanes : ndarray of float64, (spec.width,)
-        Scratch memory.
-    """
-
-    values: Any
-    totals: Any
-    mean: Any
-    squares: Any
-    lanes: Any
+    values: Any  # float32 or float64 (n * episodes)
+    totals: Any  # float64 (n): sums over episodes are added to it
+    mean: Any  # float64 (leaves * episodes): over the agents of each leaf; () where it is not wanted
+    squares: Any  # the same: sum of squared deviations
+    lanes: Any  # float64 (width): scratch memory
 
 
 @kernel
