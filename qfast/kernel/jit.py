@@ -278,7 +278,7 @@ def _find_folder(function: Callable[..., Any]) -> None:
 
 
 _find_folder(_find_folder)
-_helpers: dict[CodeType, Any] = {}  # functions made anew by each call of `choose` have the same code
+_helpers: dict[tuple[str, CodeType], Any] = {}  # functions made anew by each call of `choose` have the same code
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -290,9 +290,10 @@ def inlined(function: Callable[..., Any]) -> Any:
     """Make a function one that kernel functions call."""
     if _OFF:
         return function
-    if function.__code__ not in _helpers:
-        _helpers[function.__code__] = _Helper(function)
-    return _helpers[function.__code__]
+    key = function.__module__, function.__code__
+    if function.__closure__ or key not in _helpers:
+        _helpers[key] = _Helper(function)
+    return _helpers[key]
 
 
 def by_variant(choose: Callable[..., Any]) -> Any:
