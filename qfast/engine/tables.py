@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.kernel.alias import make_alias
+from qfast.kernel.environment import make_alias
 from qfast.kernel.memory import SMALL
 from qfast.kernel.state import Tables
 from qfast.model.learner import Learner

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from numba import njit
 
 import qfast
 from oracle.functions import exp32, log32
-from qfast.kernel import functions
-from qfast.kernel.flat import flatten
-from qfast.kernel.functions import exp, log
-from qfast.kernel.memory import load, store
+from qfast.kernel import lanes as functions
+from qfast.kernel.jit import kernel
+from qfast.kernel.lanes import exp, log
+from qfast.kernel.memory import flatten, load, store
 from qfast.kernel.spec import Spec
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -30,14 +29,14 @@ class Numbers(NamedTuple):
     y: Any
 
 
-@njit
+@kernel
 def exp_of_lanes(spec, numbers):
     numbers = flatten(spec, numbers)
     for at in range(0, numbers.x.size, spec.width):
         store(spec, numbers.y, at, exp(load(spec, numbers.x, at)))
 
 
-@njit
+@kernel
 def log_of_lanes(spec, numbers):
     numbers = flatten(spec, numbers)
     for at in range(0, numbers.x.size, spec.width):

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numba import njit, uint64
+from numba import uint64
 
 import qfast
 from qfast.engine.tables import make_tables
-from qfast.kernel.flat import flatten
+from qfast.kernel.jit import kernel
 from qfast.kernel.lanes import set_lanes
-from qfast.kernel.memory import load
+from qfast.kernel.memory import flatten, load
 from qfast.kernel.spec import Spec
 from qfast.kernel.state import make_lanes
 from qfast.kernel.step import count_step
@@ -37,7 +37,7 @@ def test_visits_stay_at_the_largest_number(explore):
     assert np.allclose(n, n.round(), atol=0.05)
 
 
-@njit
+@kernel
 def count_one_step(spec, tables, lanes):
     tables, lanes = flatten(spec, tables), flatten(spec, lanes)
     none = set_lanes(spec, uint64(0))
