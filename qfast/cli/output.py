@@ -24,8 +24,7 @@ def write(text: str) -> None:
     """Write text and a line break to standard output, in ASCII where the terminal or the locale cannot do more."""
     stream = sys.stdout
     if stream is None:
-        msg = "standard output is closed"
-        raise OSError(msg)
+        raise OSError("standard output is closed")
     encoding = stream.encoding or "utf-8"
     try:
         text.encode(encoding, stream.errors or "strict")
@@ -194,8 +193,7 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
     target = Path(path)
     try:
         if "\0" in path:
-            msg = f"--out {path!r} has a null character in it, which no file's name can have; leave it out"
-            raise UsageError(msg)
+            raise UsageError(f"--out {path!r} has a null character in it, which no file's name can have; leave it out")
         problem = None if folders and _may_be_folder(target, path) else _unfit(target, path, source)
         if problem is None:
             # Saving uses a name that is a little longer; trying it also finds names that are too long.
@@ -204,16 +202,14 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
     except OSError as error:
         problem = f"cannot be written ({error.strerror}); name a file in a folder that you may write to"
     if problem is not None:
-        msg = f"--out {path} {problem}"
-        raise UsageError(msg)
+        raise UsageError(f"--out {path} {problem}")
     return target
 
 
 def refuse_dash(path: str | None) -> None:
     """Refuse the name that means standard output elsewhere."""
     if path == "-":
-        msg = "--out - names no file, and results do not go to standard output; use a name such as run.npz"
-        raise UsageError(msg)
+        raise UsageError("--out - names no file, and results do not go to standard output; use a name such as run.npz")
 
 
 def _may_be_folder(target: Path, path: str) -> bool:

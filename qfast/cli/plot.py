@@ -73,8 +73,7 @@ def _several(options: Options, name: str, allowed: tuple[int, ...], advice: str)
     """Take what may be given several times, in one of these numbers, out of the options."""
     values: list[Any] = options.pop(name, [])
     if len(values) not in allowed:
-        msg = f"--{name} is there {len(values)} time{'s' * (len(values) > 1)}; {advice}"
-        raise UsageError(msg)
+        raise UsageError(f"--{name} is there {len(values)} time{'s' * (len(values) > 1)}; {advice}")
     return values
 
 
@@ -200,11 +199,9 @@ def _plot(arguments: Namespace) -> None:
     options = _options(arguments, kinds, thing)
     out = checked_out(arguments.out, source=arguments.file)
     if out is None or out.suffix.lower() not in _FORMATS:
-        msg = f"--out {arguments.out} has no ending of a picture; use {', '.join(_FORMATS[:3])}"
-        raise UsageError(msg)
+        raise UsageError(f"--out {arguments.out} has no ending of a picture; use {', '.join(_FORMATS[:3])}")
     if not 10 <= arguments.dpi <= 2400:
-        msg = f"--dpi {arguments.dpi} is outside [10, 2400]; use 150"
-        raise UsageError(msg)
+        raise UsageError(f"--dpi {arguments.dpi} is outside [10, 2400]; use 150")
     from qfast.plots.canvas import off_screen
     from qfast.storage.archive import replacing
 
@@ -223,8 +220,7 @@ def _plot(arguments: Namespace) -> None:
 def _report(arguments: Namespace) -> None:
     """Load and write."""
     if not is_study(arguments.file):
-        msg = f"{arguments.file} is no study; give a .nc or .zarr file, or a folder of qfast study --out"
-        raise UsageError(msg)
+        raise UsageError(f"{arguments.file} is no study; give a .nc or .zarr file, or a folder of qfast study --out")
     from qfast.plots.canvas import off_screen
     from qfast.reports import check_target
 
@@ -265,16 +261,14 @@ def _configuration(text: str) -> int | str:
 def _options(arguments: Namespace, kinds: Mapping[str, Kind], thing: str) -> Options:
     """Give the options of a kind, and refuse those of another, and kinds that there are not."""
     if arguments.kind not in kinds:
-        msg = f"--kind {arguments.kind} cannot be drawn of a {thing}; use {', '.join(kinds)}"
-        raise UsageError(msg)
+        raise UsageError(f"--kind {arguments.kind} cannot be drawn of a {thing}; use {', '.join(kinds)}")
     every = dict.fromkeys(name for kind in (*KINDS.values(), *STUDY_KINDS.values()) for name in kind.options)
     given = {name: value for name in every if (value := getattr(arguments, name)) is not None}
     for name in given:
         if name not in kinds[arguments.kind].options:
             homes = [other for other, kind in kinds.items() if name in kind.options]
             where = f"it belongs to {' and '.join(homes)}" if homes else f"a {thing} has none"
-            msg = f"--{name} has no meaning for --kind {arguments.kind}; {where}"
-            raise UsageError(msg)
+            raise UsageError(f"--{name} has no meaning for --kind {arguments.kind}; {where}")
     if given.get("band") == "none":
         given["band"] = None
     return given

@@ -57,8 +57,7 @@ def add_problems(commands: Any) -> None:
 def _show(arguments: Namespace) -> None:
     """Load and show."""
     if arguments.gamma is not None and not arguments.census:
-        msg = "--gamma has a meaning only with --census"
-        raise UsageError(msg)
+        raise UsageError("--gamma has a meaning only with --census")
     from qfast.cli import run_page as pages
     from qfast.run_files import load
 

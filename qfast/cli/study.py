@@ -86,8 +86,7 @@ def _study(arguments: Namespace) -> None:
     varied: dict[str, list[Any]] = {}
     for name, values in arguments.vary:
         if name in varied:
-            msg = f"--vary {name} is there twice; give all of its values at once, with commas between them"
-            raise UsageError(msg)
+            raise UsageError(f"--vary {name} is there twice; give all of its values at once, with commas between them")
         varied[name] = values
     try:
         found = study(
@@ -113,8 +112,7 @@ def _problems(arguments: Namespace) -> Any:
     names = arguments.problem or ["corridor"]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        msg = f"problem {twice!r} is there twice; name each once"
-        raise UsageError(msg)
+        raise UsageError(f"problem {twice!r} is there twice; name each once")
     return {name: resolve(name, max_episode_steps=arguments.max_steps) for name in names}
 
 
@@ -152,8 +150,7 @@ def _check_paths(arguments: Namespace, page: Path | None) -> None:
         # The folder of --out may not be there yet; its page has a name that is right.
         check_page(page if page.parent.is_dir() else page.name)
     if arguments.out is not None and Path(arguments.out).is_file():
-        msg = f"--out {arguments.out} is a file; name a folder"
-        raise UsageError(msg)
+        raise UsageError(f"--out {arguments.out} is a file; name a folder")
 
 
 def _tell_interrupted(interruption: KeyboardInterrupt, out: str | None) -> None:

@@ -26,8 +26,7 @@ def whole(text: str) -> int:
             return read(text)
         except (ValueError, OverflowError):
             pass
-    msg = f"{_quoted(text)} is not a whole number; give one such as 1000"
-    raise argparse.ArgumentTypeError(msg)
+    raise argparse.ArgumentTypeError(f"{_quoted(text)} is not a whole number; give one such as 1000")
 
 
 def _whole_float(text: str) -> int:
@@ -42,8 +41,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        msg = f"{_quoted(text)} is not a number; give one such as 0.9"
-        raise argparse.ArgumentTypeError(msg) from None
+        raise argparse.ArgumentTypeError(f"{_quoted(text)} is not a number; give one such as 0.9") from None
 
 
 def rate(text: str) -> "float | Shape":
@@ -86,8 +84,7 @@ def vary(text: str) -> tuple[str, list[Any]]:
     name = _NAMES.get(name, name)
     tokens = [token.strip() for token in listed.split(",")]
     if "" in tokens:
-        msg = f"{text[:60]!r} has an empty value; give for example {name}=0.05,0.1,0.5"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} has an empty value; give for example {name}=0.05,0.1,0.5")
     return name, [value for token in tokens for value in _values(name, token)]
 
 
@@ -106,11 +103,10 @@ def _values(name: str, token: str) -> list[Any]:
         if isinstance(error.__cause__, InvalidInput):
             raise
         if ":" in token or token[:1] in "0123456789.+-":
-            msg = (
+            raise argparse.ArgumentTypeError(
                 f"{token[:60]!r} is no value; give a number, START:STOP:COUNT for evenly spaced ones "
                 "(START:STOP:COUNT:log on a log scale), or START:STOP for a rate that changes over the episodes"
-            )
-            raise argparse.ArgumentTypeError(msg) from None
+            ) from None
         return [token]  # a word; `qfast.study` knows whether it may be one
     return [int(value) if name == "n" and isinstance(value, float) and value.is_integer() else value]
 

@@ -104,14 +104,12 @@ class Pulse:
     def check(self) -> None:
         """Raise what tells that an executor is gone, ConnectionError or BrokenProcessPool; called again and again."""
         if self._client is not None and self._client.status in ("closed", "closing"):
-            msg = "the connection to Dask's scheduler is closed"
-            raise ConnectionError(msg)
+            raise ConnectionError("the connection to Dask's scheduler is closed")
         manager = getattr(self._executor, "_executor_manager_thread", None)
         if manager is None:
             return
         if not manager.is_alive():
-            msg = "the thread that looks after the pool's processes has died"
-            raise BrokenProcessPool(msg)
+            raise BrokenProcessPool("the thread that looks after the pool's processes has died")
         if _any_alive(self._executor):
             self._lifeless_since, self._asked = None, False
             return
@@ -120,8 +118,7 @@ class Pulse:
             self._lifeless_since = now
         elif now - self._lifeless_since > _PATIENCE * (1 + self._asked):
             if self._asked:
-                msg = "none of the pool's processes is alive"
-                raise BrokenProcessPool(msg)
+                raise BrokenProcessPool("none of the pool's processes is alive")
             self._asked = True
             for _ in range(2 + getattr(self._executor, "_max_workers", 1)):  # each makes the pool look for a worker
                 self._executor.submit(_nothing)

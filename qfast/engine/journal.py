@@ -83,11 +83,10 @@ def _views_of(memory: AgentArrays) -> dict[str, NDArray[Any]]:
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        msg = (
+        raise InvalidInput(
             f"{folder} will take {needed / 1e9:.3g} GB more, and {free / 1e9:.3g} GB are free there; "
             "use fewer agents, keep_q=False, another record, or another disk"
         )
-        raise InvalidInput(msg)
 
 
 class Journal:

@@ -102,11 +102,10 @@ def action_values(mdp: MDP) -> NDArray[np.float64]:
     except ValueError:
         values = np.array([np.nan])
     if not np.isfinite(values).all():
-        msg = (
+        raise InvalidInput(
             f"rule='article' takes an action's name for its value, and {', '.join(mdp.action_names[:6])} are not all "
             "numbers; use qfast.corridor(), or action_names such as ['-1', '1']"
         )
-        raise InvalidInput(msg)
     return values
 
 

@@ -50,8 +50,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        msg = f"module 'qfast.plots' has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'qfast.plots' has no attribute {name!r}")
     value = getattr(import_module(f"qfast.plots.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value

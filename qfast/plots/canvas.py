@@ -34,16 +34,14 @@ def matplotlib(module: str) -> Any:
     try:
         return import_module(f"matplotlib.{module}")
     except ImportError as error:
-        msg = 'matplotlib is not installed; pictures need it: pip install "qfast[plot]"'
-        raise MissingExtra(msg) from error
+        raise MissingExtra('matplotlib is not installed; pictures need it: pip install "qfast[plot]"') from error
 
 
 def axes_of(ax: "Axes | None", size: tuple[float, float] = (6.4, 4.0)) -> "Axes":
     """Give the axes to draw on: those given, or those of a new figure (which is not shown)."""
     if ax is not None:
         if not isinstance(ax, matplotlib("axes").Axes):
-            msg = f"ax is {shown(ax)}, not matplotlib axes; use those of plt.subplots(), or leave ax out"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"ax is {shown(ax)}, not matplotlib axes; use those of plt.subplots(), or leave ax out")
         given: Axes = ax
         return given
     _, new = matplotlib("pyplot").subplots(figsize=size, layout="constrained")
@@ -88,8 +86,7 @@ def colour_of(color: Any) -> Any:
     if color is None:
         return COLOURS[0]
     if not matplotlib("colors").is_color_like(color):
-        msg = f"color is {shown(color)}, no colour of matplotlib; use for example 'tab:blue' or '#0072B2'"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"color is {shown(color)}, no colour of matplotlib; use for example 'tab:blue' or '#0072B2'")
     return color
 
 
@@ -128,12 +125,10 @@ def find_all(configurations: Any, find: Callable[[Any], int], n: int, most: int 
     if isinstance(configurations, np.ndarray):
         configurations = np.atleast_1d(configurations).tolist()
     if isinstance(configurations, str) or not isinstance(configurations, Sequence):
-        msg = f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"configurations={configurations!r:.60} is no list; use for example [0, 1] or labels")
     chosen = [find(c) for c in configurations]
     if not chosen or len(set(chosen)) < len(chosen):
-        msg = f"configurations={list(configurations)!r:.80} is empty or names one twice; name each once"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"configurations={list(configurations)!r:.80} is empty or names one twice; name each once")
     if len(chosen) > most:
         msg = f"configurations names {len(chosen)}, and {most} can be told apart in one picture; name fewer"
         raise InvalidInput(msg)

@@ -23,7 +23,7 @@ from qfast.plots.canvas import (
 from qfast.stats._check import check_count
 from qfast.studies.compare import AllComparisons
 from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
-from qfast.studies.texts import percent
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
             if np.isnan(value):
                 cell_text(ax, row, column, "?", 1.0)
                 continue
-            text = percent(value, 0).removesuffix(" %")
+            text = in_percent(value, 0).removesuffix(" %")
             cell_text(ax, row, column, text if pair.better is not None else f"({text})", value)
     # Numbers to the right, names and numbers on the left: names twice would leave no room for the cells.
     names = [f"{i}: {label}" for i, label in enumerate(comparisons.labels, 1)]
@@ -243,7 +243,7 @@ def _marks(ax: "Axes", k: Any, p: Floats, style: Look, other: Floats | None, cro
         near = crossing is not None and p[i] < 0.13 and abs(np.log10(k[i] / crossing)) < 0.35
         if p[i] < 0.015 or crowded or near or p[i] > 0.985:
             continue
-        text = percent(float(p[i]))
+        text = in_percent(float(p[i]))
         x, y = ax.transData.transform((k[i], p[i])) * 72 / ax.figure.dpi
         above = x > end[0] or abs(y - end[1]) > _LINE  # of the number to the left
         ax.annotate(

@@ -80,8 +80,7 @@ def learning_curve(
     """
     check_run(run)
     if not isinstance(quantity, str) or quantity not in ("returns", "lengths"):
-        msg = f"quantity={quantity!r:.60} is unknown; use 'returns' or 'lengths'"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"quantity={quantity!r:.60} is unknown; use 'returns' or 'lengths'")
     smooth = _check_options(band, smooth, run.episodes)
     mean, std, quantiles = _summary(run, quantity, smooth)
     single = " in single episodes" if smooth > 1 and run.returns is None else ""
@@ -144,8 +143,7 @@ def study_curves(
     data = study.dataset
     if "return_mean" not in data:
         _check_options(band, 1, 1)
-        msg = "the study has no curves; run it with curves=True"
-        raise InvalidInput(msg)
+        raise InvalidInput("the study has no curves; run it with curves=True")
     smooth = _check_options(band, smooth, data["return_mean"].sizes["episode"])
     chosen, selection = choose(study, configurations, metric_of(study))
     counts = [_n_agents(study, i) for i in chosen]
@@ -178,8 +176,7 @@ def study_curves(
 def _check_options(band: Any, smooth: Any, episodes: int) -> int:
     """Refuse an unknown band, and episodes to average over that there are not."""
     if band is not None and (not isinstance(band, str) or band not in _BANDS):
-        msg = f"band={band!r:.60} is unknown; use one of {', '.join(map(repr, _BANDS))}, or None"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"band={band!r:.60} is unknown; use one of {', '.join(map(repr, _BANDS))}, or None")
     whole = isinstance(smooth, (int, np.integer)) and not isinstance(smooth, (bool, np.bool_))
     if not whole or not 1 <= smooth <= episodes:
         msg = f"smooth={smooth!r:.60} is no number of episodes in [1, {episodes:,}]; use 1 to smooth nothing"
@@ -220,8 +217,7 @@ def _study_edges(study: "StudyData", band: str, i: int, n: int, smooth: int) -> 
     data = study.dataset
     if band == "agents":
         if "return_quantile" not in data:
-            msg = "the study kept no quantiles over agents; use band='std', 'mean' or None"
-            raise InvalidInput(msg)
+            raise InvalidInput("the study kept no quantiles over agents; use band='std', 'mean' or None")
         x, quantiles = _averaged(data["return_quantile"], smooth)
         return x, quantiles[i][0], quantiles[i][-1]
     x, mean = _averaged(data["return_mean"], smooth)
@@ -344,8 +340,7 @@ def study_share_optimal(
 
     data = study.dataset
     if "share_optimal" not in data:
-        msg = "the study has no checkpoints; run it with checkpoints=20, for example"
-        raise InvalidInput(msg)
+        raise InvalidInput("the study has no checkpoints; run it with checkpoints=20, for example")
     metric = metric_of(study, "optimal" if "optimal" in study.metrics else None)
     chosen, selection = choose(study, configurations, metric)
     at = data["checkpoint"].to_numpy()

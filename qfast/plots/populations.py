@@ -143,8 +143,7 @@ def _draw(
 ) -> "Axes":
     """Colour the cells in which agents act, and write the layout's letters into the others."""
     if mdp.layout is None:
-        msg = "the problem has no layout, so there is no map to draw on; give MDP(…, layout=[…])"
-        raise InvalidInput(msg)
+        raise InvalidInput("the problem has no layout, so there is no map to draw on; give MDP(…, layout=[…])")
     rows = cells(mdp)
     height, width = len(rows), max(map(len, rows))
     picture, wall = np.full((height, width), np.nan), np.zeros((height, width), np.bool_)
@@ -241,8 +240,7 @@ def q_distribution(
 
     mdp, number = run.mdp, _state(run, state)
     if gamma is None and run.gamma.kind != "constant":
-        msg = f"gamma={run.gamma!r}: there is no common Q*; give gamma= to mark one"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"gamma={run.gamma!r}: there is no common Q*; give gamma= to mark one")
     truth = solve(mdp, float(run.gamma.values) if gamma is None else gamma).q[number]
     allowed = [a for a in range(mdp.n_actions) if mdp.allowed is None or mdp.allowed[number, a]]
     q = run.q[:, number, allowed].astype(np.float64)
@@ -281,12 +279,10 @@ def _state(run: Run, state: int | str | None) -> int:
     number = int(state) if whole else names.index(state) if isinstance(state, str) and state in names else -1
     if not 0 <= number < mdp.n_states:
         fix = f"use a number in [0, {mdp.n_states - 1}] or a name such as {names[0]!r:.40}"
-        msg = f"state={state!r:.60} does not exist; {fix}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"state={state!r:.60} does not exist; {fix}")
     if not mdp.decision_states[number]:
         other = int(np.flatnonzero(mdp.decision_states)[0])
-        msg = f"state={state!r:.60} is one in which no agent can act; use another, such as {other}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"state={state!r:.60} is one in which no agent can act; use another, such as {other}")
     return number
 
 
@@ -324,8 +320,7 @@ def census_bars(
     '50 agents, 1 greedy policy, 100 % of the agents optimal'
     """
     if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        msg = f"top={top!r:.60} is not a whole number of at least 1; use 10"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"top={top!r:.60} is not a whole number of at least 1; use 10")
     counted = census if isinstance(census, Census) else check_run(census, "census").census(gamma=gamma)
     n = min(int(top), len(counted))
     share, fine = counted.share[:n], counted.is_optimal[:n]

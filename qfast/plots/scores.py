@@ -24,7 +24,7 @@ from qfast.plots.canvas import (
 from qfast.stats._check import check_open_unit
 from qfast.studies.select import StudyData, metric_of, restricted, scores_of
 from qfast.studies.summary import StudyProfile
-from qfast.studies.texts import percent
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,8 +78,7 @@ def score_distribution(
     'share of agents up to the score'
     """
     if not isinstance(kind, str) or kind not in ("violin", "ecdf"):
-        msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"kind={kind!r} is unknown; use 'violin' or 'ecdf'")
     asked, violins = metric_of(study, metric), kind == "violin"
     chosen, selection = choose(study, configurations, asked, _MOST_ROWS if violins else MOST_LINES)
     labels, raw = [str(study.labels[i]) for i in chosen], [scores_of(study, asked, i) for i in chosen]
@@ -106,7 +105,7 @@ def _left_out(label: str, scores: Floats) -> str:
     'alpha=0.1: 25 % infinite, 25 % undefined, not drawn'
     """
     shares = (("infinite", np.isinf(scores).mean()), ("undefined", np.isnan(scores).mean()))
-    told = [f"{percent(float(share))} {word}" for word, share in shares if share]
+    told = [f"{in_percent(float(share))} {word}" for word, share in shares if share]
     return f"{label}: {', '.join(told)}, not drawn" if told else ""
 
 

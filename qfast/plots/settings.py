@@ -92,8 +92,7 @@ def sensitivity(
     x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
     if lines is not None:
         if _known(lines, values, "lines") == x_name:
-            msg = f"lines={lines!r} is the setting on the axis; name another one"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"lines={lines!r} is the setting on the axis; name another one")
         if len(values[lines]) > MOST_LINES:
             n = len(values[lines])
             msg = f"lines={lines!r} has {n} values, and {MOST_LINES} can be told apart; use sensitivity_map"
@@ -185,8 +184,7 @@ def sensitivity_map(
     names = [_known(name, values, "settings") for name in settings] if several else [str(settings)]
     if len(names) != 2 or names[0] == names[1]:
         two = ", ".join(map(repr, values))
-        msg = f"settings={settings!r:.60} are not two that were varied; a map needs two of {two}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"settings={settings!r:.60} are not two that were varied; a map needs two of {two}")
     chosen, fixed = slice_of(study, asked, names, where)
     settings_of = full_settings(study)
     ran = [{settings_of[i][name] for i in chosen} for name in names]
@@ -281,15 +279,13 @@ def values_of(configurations: Iterable[Mapping[str, Any]]) -> dict[str, list[Any
 def _values(study: StudyData, where: Any) -> dict[str, list[Any]]:
     """Values of what was varied; `where` must be a mapping."""
     if where is not None and not isinstance(where, Mapping):
-        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}")
     return values_of(study.configurations)
 
 
 def _known(name: str, values: Mapping[str, Any], option: str) -> str:
     if not isinstance(name, str) or name not in values:
-        msg = f"{option} names {name!r:.60}, which did not vary; use {', '.join(map(repr, values))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{option} names {name!r:.60}, which did not vary; use {', '.join(map(repr, values))}")
     return name
 
 

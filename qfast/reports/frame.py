@@ -12,7 +12,8 @@ from qfast.studies.best import Winner
 from qfast.studies.misrank import StudyMisranking
 from qfast.studies.select import settings_json
 from qfast.studies.summary import ConfigurationSummary
-from qfast.studies.texts import percent, with_interval
+from qfast.studies.texts import with_interval
+from qfast.text import in_percent
 
 
 def head(context: Context, title: str, parts: Sequence[Part]) -> str:
@@ -64,11 +65,12 @@ def _findings(context: Context) -> list[str]:
     if isinstance(pair, StudyMisranking):
         found.append(f"How many seeds: {pair.sentence}")
     if best.optimal is not None and context.metric.name != "optimal":
-        share = percent(best.optimal.value)
+        share = in_percent(best.optimal.value)
         text = f"The greedy policy is optimal for {share} of the agents of {best.label}"
         shares = {row.label: row.optimal.value for row in context.summary.rows if row.optimal is not None}
         most = max(shares, key=shares.__getitem__)
-        found.append(f"{text}." if most == best.label else f"{text}; most often for {most}, {percent(shares[most])}.")
+        often = "" if most == best.label else f"; most often for {most}, {in_percent(shares[most])}"
+        found.append(f"{text}{often}.")
     return [prefix + text for text in found]
 
 

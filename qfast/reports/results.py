@@ -12,7 +12,8 @@ from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
 from qfast.studies.seeds import find_seeds
 from qfast.studies.select import full_settings, ranked, scores_of
 from qfast.studies.summary import profile_study
-from qfast.studies.texts import number, percent, with_interval
+from qfast.studies.texts import number, with_interval
+from qfast.text import in_percent
 
 
 def summaries(context: Context) -> Part:
@@ -148,7 +149,7 @@ def distributions(context: Context) -> Part:
         listed = []
         for i, x in scores.items():
             known = x[~np.isnan(x)]
-            share = percent(float((sign * known >= sign * bar).mean())) if known.size else "-"
+            share = in_percent(float((sign * known >= sign * bar).mean())) if known.size else "-"
             listed.append(f"{study.labels[i]}: {share}")
         height = number(bar, std.value / 10 if std.defined and std.value else None, time=o.is_time)
         labels = [str(study.labels[i]) for i in context.drawn]
@@ -221,7 +222,7 @@ def seeds(context: Context) -> Part | None:
             rng=context.rng,
         )  # fmt: skip
         _, [cells] = found.table()
-        rows.append([percent(power), cells[1], cells[2], cells[3] if len(cells) > 3 else "-"])
+        rows.append([in_percent(power), cells[1], cells[2], cells[3] if len(cells) > 3 else "-"])
     target = found.rows[0].needed
     test = target.target.split(" to find")[0]
     header = ["power asked for", "seeds of each", "range (the populations are finite)", "found by that many"]
@@ -246,7 +247,7 @@ def _instead_of_best(found: StudyMisranking) -> str:
     other = int(np.argmax(named))
     if named[other] <= 0:
         return ""
-    share = percent(float(named[other]))
+    share = in_percent(float(named[other]))
     return f"With {k[i]} seeds most often in its place: {found.labels[other]}, in {share} of experiments."
 
 
@@ -262,9 +263,9 @@ def optimality(context: Context) -> Part | None:
         return None
     share = data["share_optimal"].to_numpy()[:, -1].astype(float)
     top, low = max(context.chosen, key=lambda i: share[i]), min(context.chosen, key=lambda i: share[i])
-    text = f"At the last checkpoint {percent(float(share[top]))} of the agents of {study.labels[top]} are optimal"
+    text = f"At the last checkpoint {in_percent(float(share[top]))} of the agents of {study.labels[top]} are optimal"
     if top != low:
-        text += f", the most, and {percent(float(share[low]))} of those of {study.labels[low]}, the least"
+        text += f", the most, and {in_percent(float(share[low]))} of those of {study.labels[low]}, the least"
     most = sorted(context.chosen, key=lambda i: -share[i])[: len(context.drawn)]
     drawn = [i for i in context.chosen if i in most]
     picture = context.picture(

@@ -25,8 +25,8 @@ from qfast.studies.select import (
     two_configurations,
     undefined_text,
 )
-from qfast.studies.texts import UNDEFINED, Answer, joined, p_text, percent, size_of, with_interval
-from qfast.text import columns
+from qfast.studies.texts import UNDEFINED, Answer, joined, size_of, with_interval
+from qfast.text import columns, in_percent, p_text
 
 __all__ = ["AllComparisons", "PairComparison", "compare_all", "compare_pair"]
 
@@ -90,7 +90,7 @@ class PairComparison(Answer):
         first, second = (self.label_a, self.label_b) if winner == "a" else (self.label_b, self.label_a)
         chance = c.probability_of_improvement.value if winner == "a" else 1 - c.probability_of_improvement.value
         of = "on the same seed it does better" if c.paired else "one of its agents does better than one of the other's"
-        often = f"{of} in {percent(chance)} of cases (ties count half; {test})"
+        often = f"{of} in {in_percent(chance)} of cases (ties count half; {test})"
         head = f"{first} is better than {second} in {title}"
         if not c.difference.defined:
             return f"{head}: {often}; a difference of means is not defined: {self.no_mean}."

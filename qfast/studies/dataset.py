@@ -12,7 +12,7 @@ from qfast.engine.curve import LEVELS
 from qfast.errors import InvalidInput
 from qfast.studies.design import PROBLEM, Configuration, coordinate
 from qfast.studies.metrics import Metric, final_window
-from qfast.studies.totals import Totals
+from qfast.studies.reduce import Totals
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from qfast.stats.rankings import rivals_of
 from qfast.stats.scores import in_range
 from qfast.studies.seeds import check_paired, populations_of, two_best
 from qfast.studies.select import Metric, Missing, StudyData, are_paired, metric_of, select
-from qfast.studies.texts import Answer, joined, number, percent, several, with_interval
-from qfast.text import columns
+from qfast.studies.texts import Answer, joined, number, several, with_interval
+from qfast.text import columns, in_percent
 
 __all__ = ["USUAL_SEEDS", "StudyMisranking", "fine_grid", "misrank"]
 
@@ -191,11 +191,11 @@ class StudyMisranking(Answer):
         header += ["missed by the test", "± (std error)", "significantly wrong"] if pair is not None else []
         rows = []
         for i, k in enumerate(self.k.tolist()):
-            cells = [f"{k:,}", _chance(self.wrong[i], self.wrong_error[i]), percent(float(self.wrong_error[i]), 2)]
+            cells = [f"{k:,}", _chance(self.wrong[i], self.wrong_error[i]), in_percent(float(self.wrong_error[i]), 2)]
             how = self.methods[i]
             if pair is not None and self.missed_error is not None:
-                cells += [_chance(pair.missed[i], self.missed_error[i]), percent(float(self.missed_error[i]), 2)]
-                cells.append(percent(float(pair.opposite[i]), 2))
+                cells += [_chance(pair.missed[i], self.missed_error[i]), in_percent(float(self.missed_error[i]), 2)]
+                cells.append(in_percent(float(pair.opposite[i]), 2))
                 how = how if how == pair.missed_method[i] else f"{how}; {pair.missed_method[i]}"
             rows.append([*cells, f"{self.loss[i]:.3g}", how])
         return [*header, "expected loss", "computed by"], rows
@@ -232,8 +232,8 @@ def _chance(p: float, error: float, digits: int | None = 2) -> str:
     ('< 0.03 %', '0.00 %', '25 %')
     """
     if p == 0.0 and error > 0:
-        return f"< {percent(float(error), 2).removeprefix('< ')}"
-    return percent(float(p), digits)
+        return f"< {in_percent(float(error), 2).removeprefix('< ')}"
+    return in_percent(float(p), digits)
 
 
 def misrank(

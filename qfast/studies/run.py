@@ -184,8 +184,7 @@ def rerun(
     number = study.find(configuration)
     name = problem_of(study, number)
     if name not in study.problems:
-        msg = f"the study does not hold the problem {name!r}; run it again with qfast.study"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the study does not hold the problem {name!r}; run it again with qfast.study")
     count = study.n_agents if n_agents is None else n_agents
     check_count("n_agents", count)
     check_options(threads, executor, None)
@@ -231,14 +230,12 @@ def read_folder(path: Path) -> Study:
             executor=None,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError, OSError, ValueError) as error:
-        msg = f"{path} does not hold a whole study ({error}); run it again"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} does not hold a whole study ({error}); run it again") from error
     job.about["precision"] = there["precision"]
     try:
         take_pieces(path, there, job.totals, job.shapes)
     except BadFile as error:
-        msg = f"{error} (or run the study again with out={str(path)!r})"
-        raise BadFile(msg) from error
+        raise BadFile(f"{error} (or run the study again with out={str(path)!r})") from error
     left = len(job.design) - len(job.totals.finished)
     if left:
         msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
@@ -248,6 +245,5 @@ def read_folder(path: Path) -> Study:
 
 def _not_kept(block: AgentBlock) -> Any:
     """Stand for a function of the user's own, which a folder does not hold."""
-    msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured")
 

@@ -23,8 +23,8 @@ from qfast.studies.select import (
     select,
     two_configurations,
 )
-from qfast.studies.texts import Answer, percent
-from qfast.text import columns
+from qfast.studies.texts import Answer
+from qfast.text import columns, in_percent
 
 __all__ = ["SeedTable", "SeedsRow", "check_paired", "find_seeds", "populations_of", "two_best"]
 
@@ -82,7 +82,7 @@ class SeedTable(Answer):
             n, low, high = (
                 "no number" if k is None else f"{k:,}" for k in (row.needed.n, row.needed.n_low, row.needed.n_high)
             )
-            found = "-" if row.checked_power is None else percent(row.checked_power, 1)
+            found = "-" if row.checked_power is None else in_percent(row.checked_power, 1)
             rows.append([row.label, n, f"{low} to {high}", *([found] if power else [])])
         return ["", "seeds needed", "range", *(["found by that many"] if power else [])], rows
 

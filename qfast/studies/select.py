@@ -11,7 +11,8 @@ from qfast.errors import InvalidInput
 from qfast.stats import ranking
 from qfast.stats._check import Missing, check_missing
 from qfast.studies.metrics import Metric
-from qfast.studies.texts import joined, percent
+from qfast.studies.texts import joined
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
     from qfast.studies.result import Study
@@ -160,10 +161,10 @@ def infinite_text(
     (share, label), *others = sorted(found, key=lambda pair: -pair[0])
     whose = f" of {label}" if len(configurations) > 1 else ""
     if len(others) == 1:
-        whose += f" and {percent(others[0][0])} of those of {others[0][1]}"
+        whose += f" and {in_percent(others[0][0])} of those of {others[0][1]}"
     elif others:
         whose += f" and some of those of {len(others):,} others"
-    return f"{percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
+    return f"{in_percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
 
 
 def refuse_undefined(
@@ -215,11 +216,10 @@ def select(
         raise InvalidInput(f"{what}={dict(where or {})!r} leaves no configuration; name fewer settings")
     problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in names})
     if one_problem and len(problems) > 1:
-        msg = (
+        raise InvalidInput(
             f"the study has the problems {', '.join(map(repr, problems))}, whose metrics have no common scale; "
             f'name one, for example where={{"problem": {problems[0]!r}}}'
         )
-        raise InvalidInput(msg)
     return chosen
 
 

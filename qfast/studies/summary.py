@@ -27,18 +27,8 @@ from qfast.studies.select import (
     select,
     settings_json,
 )
-from qfast.studies.texts import (
-    UNDEFINED,
-    Answer,
-    about_agents,
-    joined,
-    number,
-    percent,
-    plus_minus,
-    several,
-    with_interval,
-)
-from qfast.text import columns
+from qfast.studies.texts import UNDEFINED, Answer, about_agents, joined, number, plus_minus, several, with_interval
+from qfast.text import columns, in_percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -285,7 +275,7 @@ def _share_text(share: Estimate | None) -> str:
         return "-"
     if not share.defined:
         return UNDEFINED
-    value, low, high = (percent(part, 1) for part in (share.value, share.interval.low, share.interval.high))
+    value, low, high = (in_percent(part, 1) for part in (share.value, share.interval.low, share.interval.high))
     return f"{value} [{low}, {high}]"
 
 

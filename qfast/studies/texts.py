@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qfast.stats import Estimate
-from qfast.stats.words import p_text, percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from qfast.studies.metrics import Metric
 
 __all__ = [
-    "UNDEFINED", "Answer", "about_agents", "joined", "number", "p_text", "percent", "plus_minus", "several",
+    "UNDEFINED", "Answer", "about_agents", "joined", "number", "plus_minus", "several",
     "size_of", "with_interval",
 ]  # fmt: skip
 

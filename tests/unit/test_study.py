@@ -13,7 +13,7 @@ import pytest
 import qfast
 from qfast import Metric
 from qfast.errors import InvalidInput
-from qfast.studies.totals import quantiles_of
+from qfast.studies.reduce import quantiles_of
 
 EPISODES = 300
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
