@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.runs import assert_same
 
 import qfast
 from qfast.engine import footprint
@@ -221,13 +220,6 @@ def test_a_study_says_what_would_fit(monkeypatch):
     monkeypatch.setattr("qfast.studies.job.Job", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         qfast.study(**settings, n_agents=most)
-
-
-def test_fewer_lanes_change_no_bit(monkeypatch):
-    settings = {"traces": "replacing", "lambda_": 0.9, "n_agents": 100, "episodes": 20, "seed": 3, "progress": False}
-    expected = qfast.train(**settings)
-    monkeypatch.setattr("qfast.execution._MOST_TRACES", 0)
-    assert_same(qfast.train(**settings), expected)
 
 
 def test_finished_blocks_do_not_hold_what_is_dropped():

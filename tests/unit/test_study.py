@@ -90,10 +90,19 @@ def test_curves_are_those_of_train(study, run):
 
 
 def test_paired_agents_share_their_streams(study):
-    alone = train(alpha=0.5, epsilon=qfast.linear(0.5, 0.1), n_agents=1, first_agent=140)
-    assert study.scores("steps", 3)[140] == alone.lengths.sum()
+    alone = train(alpha=0.5, n_agents=1, first_agent=140)
+    assert study.scores("steps", 2)[140] == alone.lengths.sum()
     assert study.paired
     assert "paired: agent i has the same random stream" in repr(study)
+
+
+def test_schedules_are_those_of_train():
+    settings = {"n_agents": 64, "episodes": 20, "seed": 3, "progress": False}
+    own = {"metrics": ["steps", Metric(last_return, "last", **HIGH)], "checkpoints": None}
+    made = qfast.study(vary={"epsilon": [qfast.linear(0.5, 0.1)]}, **settings, **own)
+    run = qfast.train(epsilon=qfast.linear(0.5, 0.1), record="returns", **settings)
+    np.testing.assert_array_equal(made.scores("last", 0), run.returns[:, -1])
+    np.testing.assert_array_equal(made.scores("steps", 0), run.lengths.sum(axis=1))
 
 
 def test_unpaired_agents_have_numbers_of_their_own(study):
