@@ -22,8 +22,8 @@ from qfast.engine.collector import Collector
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
-# What is complete is written down, and said so, after every 64 agents.  Before more of them than the second argument says
-# are complete, it waits to be killed: what is met under way is under way on any machine.
+# What is complete is written down, and said so, after every 64 agents.  Before more of them than the second argument
+# says are complete, it waits to be killed: what is met under way is under way on any machine.
 TRAIN = f"""
 import signal, sys, qfast, qfast.engine.journal
 from oracle.kernels import kernel_with

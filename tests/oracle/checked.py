@@ -18,8 +18,8 @@ from qfast.engine import blocks
 from qfast.model.rates import Rate
 
 # By default one of the variants, two tables with all that goes with them, and thirty problems (checks double the time
-# that compiling takes; a `long` test has all of them); a number as the first argument chooses how many variants, a second
-# one how many problems.
+# that compiling takes; a `long` test has all of them); a number as the first argument chooses how many variants, a
+# second one how many problems.
 N_VARIANTS, N_PROBLEMS = (*map(int, sys.argv[1:]), 1, 30)[:2] if __name__ == "__main__" else (1, 30)
 VARIANTS_TO_CHECK = VARIANTS[9:10] if N_VARIANTS == 1 else VARIANTS[:: -(-len(VARIANTS) // N_VARIANTS)]
 

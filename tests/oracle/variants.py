@@ -127,7 +127,8 @@ def met_in_source(row):
 
     A learner is a rule and a reach: rules know nothing of what lies further back, and `backups.py` nothing of rules.
     What both decide is when the last updates of an episode are made, which depends on its limit, and on whether the
-    rule is on-policy.  Of the number of actions only the way in which a row is read matters to others, and every number is there in both element types.
+    rule is on-policy.  Of the number of actions only the way in which a row is read matters to others, and every number
+    is there in both element types.
     """
     rule, _, reach = row["learner"].partition("-")
     row = row | {"rule": rule, "reach": reach, "on_policy": rule == "sarsa", "loads": _loads(row["n_actions"])}
@@ -240,56 +241,57 @@ def pairs_design():
     return [Variant(**row) for row in pairwise(OPTIONS)]
 
 
-#: The design of the normal run, in the order of `OPTIONS`: first the house's rows, which other tests train on as well.
-#: Where something new is to be met, ``python -m oracle.variants`` looks for other rows; add one if it finds none.
+#: The design of the normal run, in the order of `OPTIONS` (the element type by its bits, flags as 0 and 1): first the
+#: house's rows, which other tests train on as well.  Where something new is to be met, ``python -m oracle.variants``
+#: looks for other rows; add one if it finds none.
 _HOUSE = (
-    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", "summary", (64, 64), "float32", 0, 0, 0, 0, 0),
-    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", "summary", (64, 64), "float32", 0, 0, 0, 1, 0),
-    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", None, (64, 64), "float32", 0, 0, 0, 0, 0),
-    ("article", "epsilon_greedy", 2, "number", "few", "first", "returns", (64, 64), "float32", 0, 0, 0, 0, 0),
-    ("q_learning-steps", "epsilon_greedy", 2, "number", "few", "random", "returns", (64, 64), "float32", 0, 0, 0, 0, 0),
-    ("q_learning", "epsilon_greedy", 4, "number", "one", "random", "summary", (64, 64), "float32", 0, 1, 0, 0, 0),
-    ("q_learning", "epsilon_greedy", 4, "number", "alias", "random", "returns", (64, 64), "float32", 0, 1, 0, 0, 0),
-    ("q_learning", "epsilon_greedy", 5, "by_episode", "alias", "random", "returns", (32, 32), "float64", 1, 1, 1, 1, 0),
-    ("q_learning", "epsilon_greedy", 2, "by_visits", "equal", "random", "summary", (32, 32), "float64", 1, 0, 0, 0, 0),
-    ("double_q_learning", "epsilon_greedy", 3, "by_visits", "alias", "first", "returns", (32, 32), "float64", 1, 1, 1, 0, 0),
-    ("sarsa", "epsilon_greedy", 2, "by_visits", "equal", "last", "summary", (64, 64), "float32", 1, 0, 0, 1, 0),
-    ("expected_sarsa", "epsilon_greedy", 3, "by_visits", "alias", "random", "returns", (32, 32), "float64", 1, 1, 1, 0, 0),
-    ("sarsa-accumulating", "ucb", 2, "by_visits", "few", "random", "summary", (64, 64), "float32", 0, 1, 0, 0, 0),
-    ("sarsa-accumulating", "epsilon_greedy", 3, "number", "one", "random", "returns", (64, 64), "float32", 0, 1, 1, 0, 0),
-    ("q_learning", "epsilon_greedy", 2, "by_episode", "few", "last", None, (32, 32), "float64", 0, 1, 0, 1, 0),
-    ("q_learning", "softmax", 2, "number", "few", "random", "returns", (64, 64), "float32", 0, 1, 0, 1, 0),
-    ("q_learning", "epsilon_greedy", 4, "number", "one", "random", "returns", (32, 32), "float64", 0, 1, 0, 0, 0),
-    ("sarsa-steps", "epsilon_greedy", 2, "number", "few", "first", "returns", (32, 32), "float64", 0, 1, 1, 0, 0),
-    ("q_learning", "epsilon_greedy", 2, "number", "few", "first", None, (64, 64), "float32", 0, 0, 0, 0, 0),
+    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", "summary", (64, 64), 32, 0, 0, 0, 0, 0),
+    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", "summary", (64, 64), 32, 0, 0, 0, 1, 0),
+    ("q_learning", "epsilon_greedy", 2, "number", "few", "random", None, (64, 64), 32, 0, 0, 0, 0, 0),
+    ("article", "epsilon_greedy", 2, "number", "few", "first", "returns", (64, 64), 32, 0, 0, 0, 0, 0),
+    ("q_learning-steps", "epsilon_greedy", 2, "number", "few", "random", "returns", (64, 64), 32, 0, 0, 0, 0, 0),
+    ("q_learning", "epsilon_greedy", 4, "number", "one", "random", "summary", (64, 64), 32, 0, 1, 0, 0, 0),
+    ("q_learning", "epsilon_greedy", 4, "number", "alias", "random", "returns", (64, 64), 32, 0, 1, 0, 0, 0),
+    ("q_learning", "epsilon_greedy", 5, "by_episode", "alias", "random", "returns", (32, 32), 64, 1, 1, 1, 1, 0),
+    ("q_learning", "epsilon_greedy", 2, "by_visits", "equal", "random", "summary", (32, 32), 64, 1, 0, 0, 0, 0),
+    ("double_q_learning", "epsilon_greedy", 3, "by_visits", "alias", "first", "returns", (32, 32), 64, 1, 1, 1, 0, 0),
+    ("sarsa", "epsilon_greedy", 2, "by_visits", "equal", "last", "summary", (64, 64), 32, 1, 0, 0, 1, 0),
+    ("expected_sarsa", "epsilon_greedy", 3, "by_visits", "alias", "random", "returns", (32, 32), 64, 1, 1, 1, 0, 0),
+    ("sarsa-accumulating", "ucb", 2, "by_visits", "few", "random", "summary", (64, 64), 32, 0, 1, 0, 0, 0),
+    ("sarsa-accumulating", "epsilon_greedy", 3, "number", "one", "random", "returns", (64, 64), 32, 0, 1, 1, 0, 0),
+    ("q_learning", "epsilon_greedy", 2, "by_episode", "few", "last", None, (32, 32), 64, 0, 1, 0, 1, 0),
+    ("q_learning", "softmax", 2, "number", "few", "random", "returns", (64, 64), 32, 0, 1, 0, 1, 0),
+    ("q_learning", "epsilon_greedy", 4, "number", "one", "random", "returns", (32, 32), 64, 0, 1, 0, 0, 0),
+    ("sarsa-steps", "epsilon_greedy", 2, "number", "few", "first", "returns", (32, 32), 64, 0, 1, 1, 0, 0),
+    ("q_learning", "epsilon_greedy", 2, "number", "few", "first", None, (64, 64), 32, 0, 0, 0, 0, 0),
 )
 _OTHERS = (
-    ("q_learning-accumulating", "epsilon_greedy", 1, "by_episode", "one", "random", None, (32, 32), "float32", 1, 1, 1, 0, 1),
-    ("double_q_learning", "softmax", 2, "number", "alias", "random", None, (16, 48), "float32", 0, 0, 0, 1, 0),
-    ("q_learning-replacing", "ucb", 4, "by_episode", "one", "first", "summary", (16, 48), "float32", 1, 1, 1, 0, 0),
-    ("sarsa", "ucb", 5, "by_visits", "one", "last", None, (64, 64), "float64", 0, 0, 1, 0, 0),
-    ("sarsa-replacing", "epsilon_greedy", 3, "by_visits", "equal", "last", "summary", (16, 48), "float64", 0, 1, 1, 0, 1),
-    ("sarsa-replacing", "ucb", 9, "number", "equal", "last", None, (32, 32), "float64", 0, 0, 1, 0, 1),
-    ("sarsa", "ucb", 6, "number", "one", "last", None, (64, 64), "float64", 0, 0, 1, 0, 0),
-    ("q_learning-accumulating", "ucb", 3, "by_episode", "one", "last", None, (16, 48), "float32", 0, 0, 1, 0, 0),
-    ("article", "softmax", 5, "by_episode", "equal", "last", "returns", (32, 32), "float64", 0, 1, 1, 1, 0),
-    ("expected_sarsa", "softmax", 6, "number", "few", "last", None, (16, 48), "float64", 0, 0, 0, 1, 0),
-    ("sarsa", "epsilon_greedy", 1, "number", "few", "random", "returns", (32, 32), "float64", 1, 0, 1, 1, 0),
-    ("expected_sarsa", "epsilon_greedy", 9, "by_episode", "one", "first", "returns", (16, 48), "float32", 0, 1, 0, 1, 0),
-    ("double_q_learning", "ucb", 4, "by_episode", "alias", "last", None, (64, 64), "float32", 0, 0, 1, 0, 0),
-    ("article", "ucb", 6, "by_visits", "one", "random", None, (16, 48), "float32", 1, 0, 1, 0, 0),
-    ("sarsa-steps", "softmax", 6, "by_episode", "equal", "first", "summary", (32, 32), "float64", 0, 0, 0, 1, 0),
-    ("sarsa", "softmax", 6, "by_episode", "one", "last", "summary", (64, 64), "float32", 1, 1, 0, 0, 0),
-    ("expected_sarsa-steps", "softmax", 5, "by_visits", "few", "random", None, (16, 48), "float32", 1, 1, 0, 0, 0),
-    ("q_learning-replacing", "softmax", 2, "by_visits", "alias", "first", "returns", (64, 64), "float32", 0, 0, 0, 1, 1),
-    ("sarsa-accumulating", "epsilon_greedy", 6, "by_visits", "alias", "random", "returns", (16, 48), "float64", 0, 0, 0, 1, 1),
-    ("expected_sarsa", "softmax", 2, "by_visits", "few", "random", None, (64, 64), "float64", 1, 0, 1, 0, 0),
-    ("sarsa", "softmax", 2, "by_episode", "few", "last", "returns", (32, 32), "float32", 0, 1, 1, 1, 0),
+    ("q_learning-accumulating", "epsilon_greedy", 1, "by_episode", "one", "random", None, (32, 32), 32, 1, 1, 1, 0, 1),
+    ("double_q_learning", "softmax", 2, "number", "alias", "random", None, (16, 48), 32, 0, 0, 0, 1, 0),
+    ("q_learning-replacing", "ucb", 4, "by_episode", "one", "first", "summary", (16, 48), 32, 1, 1, 1, 0, 0),
+    ("sarsa", "ucb", 5, "by_visits", "one", "last", None, (64, 64), 64, 0, 0, 1, 0, 0),
+    ("sarsa-replacing", "epsilon_greedy", 3, "by_visits", "equal", "last", "summary", (16, 48), 64, 0, 1, 1, 0, 1),
+    ("sarsa-replacing", "ucb", 9, "number", "equal", "last", None, (32, 32), 64, 0, 0, 1, 0, 1),
+    ("sarsa", "ucb", 6, "number", "one", "last", None, (64, 64), 64, 0, 0, 1, 0, 0),
+    ("q_learning-accumulating", "ucb", 3, "by_episode", "one", "last", None, (16, 48), 32, 0, 0, 1, 0, 0),
+    ("article", "softmax", 5, "by_episode", "equal", "last", "returns", (32, 32), 64, 0, 1, 1, 1, 0),
+    ("expected_sarsa", "softmax", 6, "number", "few", "last", None, (16, 48), 64, 0, 0, 0, 1, 0),
+    ("sarsa", "epsilon_greedy", 1, "number", "few", "random", "returns", (32, 32), 64, 1, 0, 1, 1, 0),
+    ("expected_sarsa", "epsilon_greedy", 9, "by_episode", "one", "first", "returns", (16, 48), 32, 0, 1, 0, 1, 0),
+    ("double_q_learning", "ucb", 4, "by_episode", "alias", "last", None, (64, 64), 32, 0, 0, 1, 0, 0),
+    ("article", "ucb", 6, "by_visits", "one", "random", None, (16, 48), 32, 1, 0, 1, 0, 0),
+    ("sarsa-steps", "softmax", 6, "by_episode", "equal", "first", "summary", (32, 32), 64, 0, 0, 0, 1, 0),
+    ("sarsa", "softmax", 6, "by_episode", "one", "last", "summary", (64, 64), 32, 1, 1, 0, 0, 0),
+    ("expected_sarsa-steps", "softmax", 5, "by_visits", "few", "random", None, (16, 48), 32, 1, 1, 0, 0, 0),
+    ("q_learning-replacing", "softmax", 2, "by_visits", "alias", "first", "returns", (64, 64), 32, 0, 0, 0, 1, 1),
+    ("sarsa-accumulating", "epsilon_greedy", 6, "by_visits", "alias", "random", "returns", (16, 48), 64, 0, 0, 0, 1, 1),
+    ("expected_sarsa", "softmax", 2, "by_visits", "few", "random", None, (64, 64), 64, 1, 0, 1, 0, 0),
+    ("sarsa", "softmax", 2, "by_episode", "few", "last", "returns", (32, 32), 32, 0, 1, 1, 1, 0),
 )
 
 
 def _variants(rows):
-    return [Variant(*row[:9], *map(bool, row[9:])) for row in rows]
+    return [Variant(*row[:8], f"float{row[8]}", *map(bool, row[9:])) for row in rows]
 
 
 HOUSE, VARIANTS = _variants(_HOUSE), _variants(_HOUSE + _OTHERS)
@@ -303,7 +305,8 @@ def search(seed=0):
     begin = [asdict(variant) for variant in VARIANTS[len(HOUSE) :]]
     rows, missing = anneal(begin, wanted_in_source() - held, np.random.default_rng(seed))
     for row in rows:
-        values = [int(value) if isinstance(value, bool) else value for value in row.values()]
+        short = row | {"dtype": int(row["dtype"][-2:])}
+        values = [int(value) if isinstance(value, bool) else value for value in short.values()]
         sys.stdout.write(f"    {(*values,)!r},\n".replace("'", '"'))
     sys.stdout.write(f"missing: {missing}\n")
 

@@ -1,9 +1,9 @@
 """How often the agents do what: exploration, ties, outcomes and starts have their stated probabilities.
 
 The rewards are chosen so that the return of an episode says what happened in it.  Each assertion has a false-alarm
-rate of 1e-6 at a seed fixed beforehand (see `oracle.chance`).  All problems have five actions, unequal outcomes, several
-starts, a limit and a mask, and rates with a schedule: one variant of the kernel, the richest of `house`; `test_bits` ties
-the others to the same oracle.
+rate of 1e-6 at a seed fixed beforehand (see `oracle.chance`).  All problems have five actions, unequal outcomes,
+several starts, a limit and a mask, and rates with a schedule: one variant of the kernel, the richest of `house`;
+`test_bits` ties the others to the same oracle.
 """
 
 import numpy as np

@@ -53,7 +53,8 @@ def test_the_command_makes_the_study_again(name, tmp_path, monkeypatch):
 
 
 def test_every_rate_is_written_as_code():
-    for rate in (qfast.by_visits(), qfast.by_visits(power=0.8), qfast.by_visits([0.5, 0.25]), qfast.exponential(1, 0.1)):
+    visits = (qfast.by_visits(), qfast.by_visits(power=0.8), qfast.by_visits([0.5, 0.25]))
+    for rate in (*visits, qfast.exponential(1, 0.1)):
         made = eval(_value(json.loads(json.dumps(encode(rate)))), {"qfast": qfast})
         assert encode(made) == encode(rate)
 
