@@ -257,17 +257,12 @@ def test_unfinished_folders_are_no_runs(tmp_path, stopped_at):
 # --- workers ----------------------------------------------------------------------------------------------------------
 
 
-def test_process_pools_and_a_worker_that_is_killed(tmp_path):
+def test_process_pools_and_a_worker_that_is_killed(tmp_path, at_first):
     big = RUN | {"n_agents": 60_000}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-
-
-        def kill(event):
-            if event.agents_done:
-                next(iter(pool._processes.values())).kill()
-
+        at_first(lambda: next(iter(pool._processes.values())).kill())
         with pytest.raises(qfast.Unfinished, match=r"BrokenProcessPool: .*of 60,000 agents were complete") as caught:
-            qfast.train(**big | {"progress": kill}, executor=pool, out=tmp_path / "a.npz")
+            qfast.train(**big, executor=pool, out=tmp_path / "a.npz")
     part = caught.value.run
     assert 0 < part.n_agents < 60_000
     assert "start again with the same settings to go on from there" in str(caught.value)

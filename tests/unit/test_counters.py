@@ -1,12 +1,10 @@
 """The kernel's counters of 32 bits, put forward to their end: they stay there, and lead nowhere outside."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 from numba import njit, uint64
+from processes import run_python
 
 import qfast
 from qfast.engine.tables import make_tables
@@ -85,5 +83,4 @@ assert run.n_steps == 40 and run.state.tolist() == [0] and run.lengths.tolist() 
 
 def test_a_lane_without_an_agent_never_comes_to_the_end_of_its_count(tmp_path):
     # In a process and a cache of its own: the constant is compiled in.
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", LANES_WITHOUT_AGENTS], env=environment, check=True, timeout=300)
+    run_python("-c", LANES_WITHOUT_AGENTS, NUMBA_CACHE_DIR=tmp_path)

@@ -1,13 +1,12 @@
 """What a run is said to take of memory against what it takes, measured in a process of its own."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_python
 
 import qfast
 from qfast.engine import footprint
@@ -89,11 +88,7 @@ LONG = {
 
 
 def assert_as_said(cases):
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, json.dumps(cases)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    measured = [json.loads(line) for line in done.stdout.splitlines()]
+    measured = [json.loads(line) for line in run_python("-c", MEASURE, json.dumps(cases)).splitlines()]
     assert [name for name, *_ in measured] == list(cases)
     wrong = {name: (said / 1e6, peak / 1e6) for name, said, peak in measured if not 1 / 1.3 <= said / peak <= 1.3}
     assert not wrong, f"MB said and taken: {wrong}"

@@ -1,11 +1,8 @@
 """Rewards that are too large for Q, step sizes that are too small for it, and no compiler: said before training."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from processes import run_python
 
 import qfast
 from qfast import exact, problems
@@ -134,5 +131,4 @@ for call in calls:
 
 
 def test_a_switched_off_compiler_is_one_sentence():
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], env=environment, check=True, timeout=120)
+    run_python("-c", WITHOUT_COMPILER, NUMBA_DISABLE_JIT=1)
