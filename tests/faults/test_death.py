@@ -295,6 +295,39 @@ print(codes, any(wrong))
 """
 
 
+#: Python 3.11 has a lock around what is computed once of a problem.
+LOCKED = """
+import os, signal, threading, qfast
+from functools import cached_property
+settings = dict(n_agents=64, episodes=5, seed=1, progress=False)
+qfast.train(**settings)
+computing, gone_on = threading.Event(), threading.Event()
+found = vars(qfast.MDP)["decision_states"]
+compute = found.func
+def slowly(mdp):
+    if threading.current_thread() is not threading.main_thread():
+        computing.set()
+        gone_on.wait()
+    return compute(mdp)
+found.func = slowly
+thread = threading.Thread(target=lambda: qfast.corridor().decision_states)
+thread.start()
+computing.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    qfast.train(**settings)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+gone_on.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_thread_looks_at_a_problem(script):
+    assert script(LOCKED).stdout == "0\n"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_threads_are_training(script):
     assert script(FORK, timeout=60).stdout == "[0, 0, 0, 0] False\n"
