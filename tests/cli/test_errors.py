@@ -201,8 +201,8 @@ def test_closed_streams(command, run_file, make_environment, tmp_path):
 def test_control_characters_in_names_of_files_do_not_reach_the_terminal(command, tmp_path):
     name = "\x1b[31mred\u202e.npz"
     complains(command("show", name), r"\x1b[31mred\u202e.npz: No such file")
-    (tmp_path / "\x1b[2Jmaze").write_text("S.G\n")
-    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--out", name)
+    (tmp_path / "\x1b[2Jmaze").write_text("S...G\n")
+    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--max-steps", 50, "--out", name)
     assert done.returncode == 0, done.stderr
     assert r"Q-learning on \x1b[2Jmaze" in done.stdout
     assert r"saved in \x1b[31mred\u202e.npz" in done.stdout

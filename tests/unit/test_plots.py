@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure
 
-LAKE = frozen_lake("4x4")
+LAKE = frozen_lake("4x4", slip=0.2)
 SETTINGS = {"n_agents": 40, "episodes": 300, "gamma": 0.95, "initial_q": 0.5, "seed": 2, "progress": False}
 
 

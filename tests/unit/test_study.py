@@ -18,6 +18,7 @@ from qfast.studies.reduce import quantiles_of
 EPISODES = 300
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 VARY = {"alpha": [0.1, 0.5], "epsilon": [0.05, qfast.linear(0.5, 0.1)]}
+PLAIN = {"alpha": [0.1, 0.5], "epsilon": [0.05, 0.2]}  # without a schedule, where lengths are recorded: see `house`
 
 
 def make(**changes):
@@ -94,10 +95,19 @@ def test_curves_are_those_of_train(study, run):
 
 
 def test_paired_agents_share_their_streams(study):
-    alone = train(alpha=0.5, epsilon=qfast.linear(0.5, 0.1), n_agents=1, first_agent=140)
-    assert study.scores("steps", 3)[140] == alone.lengths.sum()
+    alone = train(alpha=0.5, n_agents=1, first_agent=140)
+    assert study.scores("steps", 2)[140] == alone.lengths.sum()
     assert study.paired
     assert "paired: agent i has the same random stream" in repr(study)
+
+
+def test_schedules_are_those_of_train():
+    settings = {"n_agents": 64, "episodes": 20, "seed": 3, "progress": False}
+    own = {"metrics": ["steps", Metric(last_return, "last", **HIGH)], "checkpoints": None}
+    made = qfast.study(vary={"epsilon": [qfast.linear(0.5, 0.1)]}, **settings, **own)
+    run = qfast.train(epsilon=qfast.linear(0.5, 0.1), record="returns", **settings)
+    np.testing.assert_array_equal(made.scores("last", 0), run.returns[:, -1])
+    np.testing.assert_array_equal(made.scores("steps", 0), run.lengths.sum(axis=1))
 
 
 def test_unpaired_agents_have_numbers_of_their_own(study):
@@ -133,11 +143,12 @@ def test_the_number_of_agents_does_not_matter(study):
 
 
 def test_metrics_of_the_users_own(run):
-    mine = make(metrics={"last_return": Metric(last_return, **HIGH), "number": Metric(n_agent, **HIGH)}, first_agent=0)
+    own = {"last_return": Metric(last_return, **HIGH), "number": Metric(n_agent, **HIGH)}
+    mine = make(vary=PLAIN, metrics=own, first_agent=0)
     np.testing.assert_array_equal(mine.scores("last_return", 0), run.returns[:, -1])
     np.testing.assert_array_equal(mine.scores("number", 3), np.arange(150))
     assert mine.dataset["last_return"].attrs["description"] == "Return of the last episode."
-    few = make(metrics=["steps", Metric(last_return, **HIGH)], checkpoints=None, curves=False)
+    few = make(vary=PLAIN, metrics=["steps", Metric(last_return, **HIGH)], checkpoints=None, curves=False)
     assert few.metrics == ["steps", "last_return"]
     assert set(few.dataset.sizes) == {"configuration", "agent"}
 
@@ -148,7 +159,7 @@ def test_metrics_of_the_users_own(run):
 )
 def test_metrics_must_be_one_number_an_agent(metric, told):
     with pytest.raises(InvalidInput, match=told):
-        make(metrics={"mine": Metric(metric, **HIGH)})
+        make(vary=PLAIN, metrics={"mine": Metric(metric, **HIGH)})
 
 
 def test_all_quantiles_and_short_studies():

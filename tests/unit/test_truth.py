@@ -1,31 +1,20 @@
 """Agents against the truth, on problems solved by hand."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_policies, evaluate_within_limit, reached_states, solve
-from qfast.model.learner import make_learner
-from qfast.model.seeding import as_seed_sequence
 from qfast.problems import frozen_lake, garnet, taxi
-from qfast.run import Run
 from qfast.truth.behaviour import pack_actions, unpack_actions
 from qfast.truth.judge import make_judge
 
-
-def run_of(mdp, q, *, gamma=0.5, ties="random", dtype="float64"):
-    """A run whose agents have the Q that a test gives them."""
-    q = np.array(q, dtype)
-    n = len(q)
-    learner = make_learner(n_agents=n, episodes=1, gamma=gamma, ties=ties, dtype=dtype)
-    return Run(
-        q=q, q_tables=None, visits=None, returns=None, lengths=None, curve=None, mdp=mdp, learner=learner,
-        seed_sequence=as_seed_sequence(0), first_agent=0, episodes=1, record=None, n_steps=0, seconds=0.0,
-        rng=np.zeros((4, n), np.uint32), state=np.zeros(n, np.int32),
-    )  # fmt: skip
+run_of = partial(made_run, gamma=0.5)
 
 
 def two_cells():
@@ -126,7 +115,7 @@ def test_the_census_of_the_corridor():
 
 
 def test_agents_that_know_nothing_walk_at_random():
-    run = run_of(frozen_lake("4x4"), np.zeros((3, 16, 4)), gamma=0.9)
+    run = run_of(frozen_lake("4x4", slip=0.2), np.zeros((3, 16, 4)), gamma=0.9)
     census = run.census()
     assert census.agents.tolist() == [3]
     assert census.actions(0)[run.mdp.decision_states].all()
@@ -273,7 +262,7 @@ def test_a_problem_too_large_for_elimination_is_measured_by_scipy():
 
 
 def test_success_is_what_many_episodes_show():
-    run = qfast.train(frozen_lake("4x4"), n_agents=64, episodes=500, seed=3, progress=False)
+    run = qfast.train(frozen_lake("4x4", slip=0.2), n_agents=64, episodes=500, seed=3, progress=False)
     census = run.census()
     shown = qfast.evaluate(run, episodes=4_000, progress=False)
     success = census.success[census.policy_of]
