@@ -262,13 +262,20 @@ def test_a_problem_too_large_for_elimination_is_measured_by_scipy():
 
 
 def test_success_is_what_many_episodes_show():
-    run = qfast.train(frozen_lake("4x4", slip=0.2), n_agents=64, episodes=500, seed=3, progress=False)
+    rng, shape = np.random.default_rng(3), (10, 3, 2)
+    ends, allowed = rng.random(shape) < 0.3, (rng.random(shape[:2]) < 0.7) | (np.arange(3) == 0)
+    mdp = qfast.MDP(
+        rng.integers(0, 10, shape), 1.0 * (ends & (rng.random(shape) < 0.5)), terminated=ends, allowed=allowed,
+        probability=np.broadcast_to([0.3, 0.7], shape), start=[0.4, 0.6, *np.zeros(8)], max_episode_steps=1_000,
+    )  # fmt: skip
+    run = made_run(mdp, np.where(allowed, rng.integers(0, 3, (64, 10, 3)), -np.inf), ties="first")
     census = run.census()
+    assert len(np.unique(census.success)) > 5
     shown = qfast.evaluate(run, episodes=4_000, progress=False)
     success = census.success[census.policy_of]
     error = np.sqrt(np.maximum(success * (1 - success), 1e-4) / 4_000)
     assert (np.abs(shown.success - success) < 5 * error).all()  # 64 agents at 5 sigma: false alarm 4e-5
-    np.testing.assert_allclose(shown.returns, shown.success, atol=1e-12)  # the lake pays 1 for success, 0 else
+    np.testing.assert_allclose(shown.returns, shown.success, atol=1e-12)  # the end pays 1 for success, 0 else
 
 
 @pytest.mark.parametrize("n_actions", [1, 2, 8, 9, 31, 32, 33, 70])
