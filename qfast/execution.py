@@ -9,7 +9,7 @@ import numpy as np
 
 from qfast.destination import Destination
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.plan import Plan
 from qfast.engine.progress import Reporter
 from qfast.engine.scheduler import WorkersFailed, ctrl_c, scheduler

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained, number
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.plan import make_plan
 from qfast.engine.progress import Reporter

@@ -8,9 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from qfast.cli.options import UsageError, add_answer, add_subcommand
+from qfast.cli.options import UsageError, add_answer, add_subcommand, number, whole
 from qfast.cli.output import checked_out, write
-from qfast.cli.values import number, whole
 from qfast.errors import InvalidInput
 from qfast.text import printable
 

@@ -3,9 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
-from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand
+from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand, number, whole
 from qfast.cli.output import Block, Facts, Line, Table, show, write, write_json
-from qfast.cli.values import number, whole
 
 _EPILOG_OF_SHOW = """\
 examples:

@@ -18,9 +18,11 @@ from qfast.cli.options import (
     add_subcommand,
     add_threads,
     learning_settings,
+    precision,
+    vary,
+    whole,
 )
 from qfast.cli.output import Block, Facts, Line, Table, refuse_dash, show, tell, write_json
-from qfast.cli.values import precision, vary, whole
 from qfast.model.settings import SETTINGS
 from qfast.text import printable
 

@@ -17,9 +17,9 @@ from qfast.cli.options import (
     add_subcommand,
     add_threads,
     learning_settings,
+    whole,
 )
 from qfast.cli.output import Line, checked_out, show, tell, write_json
-from qfast.cli.values import whole
 from qfast.model.settings import SETTINGS
 from qfast.text import printable
 

@@ -2,11 +2,10 @@
 
 import hashlib
 import pickle
-import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any, Final
@@ -19,7 +18,7 @@ __all__ = ["Pulse", "count_workers", "hand_out", "is_dask", "unpack"]
 #: Seconds without any worker after which a pool is asked for one, and again after which it is given up.
 _PATIENCE: Final = 3.0
 #: Plans that a worker remembers.
-_PLANS_KEPT: Final = 64
+_PLANS_KEPT: Final = 16
 
 
 def _dask_client(executor: Executor) -> Any:
@@ -70,22 +69,21 @@ def hand_out(executor: Executor, plan: Plan) -> tuple[str, Any]:
     return packed.key, handle
 
 
-_PLANS: OrderedDict[str, Plan] = OrderedDict()
-_PLANS_LOCK = threading.Lock()
+_PLANS: dict[str, Plan] = {}  # without a lock: a forked child would wait for one that a thread held
 
 
 def unpack(packed: _Packed | Plan) -> Plan:
     """A plan that was handed out."""
     if isinstance(packed, Plan):
         return packed
-    with _PLANS_LOCK:
-        plan = _PLANS.get(packed.key)
-        if plan is None:
-            plan = pickle.loads(packed.content)  # noqa: S301 - from this run's own main process
-            _PLANS[packed.key] = plan
-            while len(_PLANS) > _PLANS_KEPT:
-                _PLANS.popitem(last=False)
-        return plan
+    plan = _PLANS.get(packed.key)
+    if plan is None:
+        plan = pickle.loads(packed.content)  # noqa: S301 - from this run's own main process
+        with suppress(KeyError, RuntimeError, StopIteration):  # another thread did it
+            while len(_PLANS) >= _PLANS_KEPT:
+                _PLANS.pop(next(iter(_PLANS)))
+        _PLANS[packed.key] = plan
+    return plan
 
 
 class Pulse:

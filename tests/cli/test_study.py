@@ -10,7 +10,7 @@ import pytest
 
 import qfast
 from qfast.cli.app import run
-from qfast.cli.values import precision, vary
+from qfast.cli.options import precision, vary
 
 SMALL = ("study", "--vary", "alpha=0.1,0.5", "--agents", 70, "--episodes", 40, "--seed", 5)
 

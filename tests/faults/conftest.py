@@ -8,7 +8,7 @@ import time
 import pytest
 from processes import environment
 
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 
 
 def pytest_collection_modifyitems(items):

@@ -18,7 +18,7 @@ from oracle.kernels import kernel_with
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 TRAIN = f"""
 import signal, sys, qfast, qfast.engine.journal
 from oracle.kernels import kernel_with
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.journal import Journal
 take, commit = Collector.take, Journal.commit
 def take_some(collector, block):

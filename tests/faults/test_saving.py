@@ -125,7 +125,7 @@ def test_ctrl_c_between_training_and_saving(tmp_path, ctrl_c_at, expected):
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 ORPHANS = f"""
-import os, signal, sys, time, qfast, qfast.engine.collector, qfast.engine.journal
+import os, signal, sys, time, qfast, qfast.engine.journal, qfast.engine.journal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 qfast.engine.journal.COMMIT_SECONDS = 0.05
@@ -133,7 +133,7 @@ pool = ProcessPoolExecutor(2, mp_context=get_context("fork"))
 def die(*_):
     print(*pool._processes, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-qfast.engine.collector.Collector.take = die
+qfast.engine.journal.Collector.take = die
 qfast.train(**{RUN | {"n_agents": 60_000}}, executor=pool, out="run.npz")
 """
 

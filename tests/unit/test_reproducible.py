@@ -13,7 +13,7 @@ from oracle.kernels import kernel_with
 from processes import run_python
 
 import qfast
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 
 
 def rows(run, first, until):
