@@ -3,14 +3,22 @@
 And what they compile: see `house`.
 """
 
+import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 # A shell starts what runs in the background with Ctrl-C ignored, and children would inherit that.
 if threading.current_thread() is threading.main_thread():
@@ -26,11 +34,22 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """Let one of the suite's processes after the other compile a variant: the second one finds it in the cache."""
+    if fcntl is None:
+        yield
+        return
+    with path.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 class Budget:
     """Fails a test, or an example in a docstring, that trains another variant of the kernel than those of the house."""
 
-    def __init__(self):
-        self.used, self.house = set(), None
+    def __init__(self, folder):
+        self.used, self.house, self.folder = set(), None, folder
 
     def pytest_runtest_setup(self):
         """Begin to watch."""
@@ -40,11 +59,15 @@ class Budget:
 
             from qfast.engine import blocks
 
-            self.house, train_block = house.specs(), blocks.train_block
+            self.house, train_block, met = house.specs(), blocks.train_block, set()
 
             def watched(spec, *arguments):
                 self.used.add(spec)
-                return train_block(spec, *arguments)
+                if spec in met:
+                    return train_block(spec, *arguments)
+                met.add(spec)
+                with one_at_a_time(self.folder / f"qfast-{zlib.crc32(repr(spec).encode())}"):
+                    return train_block(spec, *arguments)
 
             blocks.train_block = watched
 
@@ -61,4 +84,4 @@ class Budget:
 
 def pytest_configure(config):
     """Watch all tests, those of the package's docstrings too."""
-    config.pluginmanager.register(Budget())
+    config.pluginmanager.register(Budget(Path(tempfile.gettempdir())))
