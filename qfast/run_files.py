@@ -55,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> Run:
     See `Run.save`.
     """
     path = path_of(path)
-    folder = path if path.is_dir() else None
+    folder = path if path.is_dir() and path.suffix != ".zarr" else None
     if folder is not None and not (folder / FILE).is_file():
         msg = f"{printable(folder)} is a folder without a run; name the file or the folder that train(out=…) was given"
         if holds_work(folder):
@@ -65,6 +65,8 @@ def load(path: str | os.PathLike[str]) -> Run:
             except InvalidInput as error:
                 msg = f"{printable(folder)} holds no run ({error}); qfast.load_study reads a study"
         raise BadFile(msg)
+    if path.suffix in (".nc", ".zarr"):
+        raise BadFile(f"{printable(path)} is the name of a study; qfast.load_study reads it")
     arrays = read_npz(path if folder is None else folder / FILE, KIND)
     try:
         if folder is not None:
