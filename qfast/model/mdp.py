@@ -431,6 +431,13 @@ class MDP(Saved):
         return described(self)
 
 
+# Python 3.11 computes a cached property under a lock of the class; the thread that holds it does not come along to a
+# forked child, which would wait for ever.
+for _property in vars(MDP).values():
+    if isinstance(_property, cached_property) and hasattr(_property, "lock") and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_property.lock._at_fork_reinit)
+
+
 def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
     """Refuse anything but an MDP, with what makes one out of what was given."""
     if isinstance(mdp, MDP):

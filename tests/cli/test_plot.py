@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def lake_file(tmp_path_factory):
     """A saved run: 30 agents, 80 episodes of a frozen lake, with checkpoints."""
     path = tmp_path_factory.mktemp("lakes") / "lake.npz"
-    lake = qfast.problems.frozen_lake("4x4")
+    lake = qfast.problems.frozen_lake("4x4", slip=0.2)
     qfast.train(lake, n_agents=30, episodes=80, seed=1, checkpoints=4, progress=False).save(path)
     return path
 
