@@ -56,7 +56,7 @@ WRONG_VALUES = {
     "a file of something else": ("show text.npz", ["text.npz"]),
     "half a file": ("show half.npz", ["half.npz", "truncated"]),
     "a foreign file": ("show foreign.npz", ["foreign.npz", "not written by qfast"]),
-    "a problem in place of a run": ("show mdp.npz", ["mdp.npz", "'mdp'"]),
+    "a problem in place of a run": ("rollout mdp.npz", ["mdp.npz", "'mdp'"]),
     "a run in place of a problem": ("train run.npz", ["run.npz", "'run'"]),
     "a folder in place of a run": ("show folder", ["folder", "is a folder without a run"]),
     "a bad grid": ("train bad.txt", ["bad.txt", "row"]),

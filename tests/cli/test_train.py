@@ -120,7 +120,7 @@ def test_resume_fills_no_folder(command, tmp_path):
 def test_a_grid_from_a_text_file(command, tmp_path):
     (tmp_path / "maze.txt").write_text("S.#..\n#.G..\n")
     done = command("train", "maze.txt", "--agents", 20, "--seed", 0, "--max-steps", 50)
-    assert done.stdout.startswith("Q-learning on maze.txt: 8 states, 4 actions\n")
+    assert done.stdout.startswith("Q-learning on maze: 8 states, 4 actions\n")
     assert "policy" in done.stdout
     assert "→↓#" in done.stdout
     assert "#→G" in done.stdout
