@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qfast import exact, plots, problems, stats, studies, truth
     from qfast.engine.curve import Curve, Summary
-    from qfast.engine.progress import Progress
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
     from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
+    from qfast.progress import Progress
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -44,7 +44,7 @@ _HOME = {
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
-    "qfast.engine.progress": ["Progress"],
+    "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run"],
