@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
+        HiddenState,
         Interrupted,
         InvalidInput,
         MissingExtra,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
+    from qfast.problems import arrows, corridor, from_env, from_gymnasium, from_P, grid
     from qfast.progress import Progress
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
@@ -39,11 +40,11 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning",
-        "QfastError", "Unfinished",
+        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
+        "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
+    "qfast.problems": ["arrows", "corridor", "from_env", "from_gymnasium", "from_P", "grid"],
     "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
@@ -61,6 +62,7 @@ __all__ = [
     "Curve",
     "DamagedPartWarning",
     "Evaluation",
+    "HiddenState",
     "Interrupted",
     "InvalidInput",
     "Metric",
@@ -83,6 +85,7 @@ __all__ = [
     "exact",
     "exponential",
     "from_P",
+    "from_env",
     "from_gymnasium",
     "grid",
     "linear",
