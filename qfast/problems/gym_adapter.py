@@ -8,6 +8,7 @@ import numpy as np
 
 from qfast.arguments import optional, shown
 from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
+from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
 from qfast.problems.from_table import from_P
@@ -151,7 +152,8 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
             MissingLimitWarning,
         )
     actions, layout = _printing(inner)
-    return from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
+    mdp = from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
+    return mdp.with_name(title_of(name))
 
 
 def _wrappers(env: "gymnasium.Env[Any, Any]") -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
