@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, from_env, from_gymnasium, from_P, grid
+    from qfast.problems import arrows, corridor, discretise, from_env, from_gymnasium, from_P, grid
     from qfast.progress import Progress
+    from qfast.replays import Replay, replay
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -44,9 +45,10 @@ _HOME = {
         "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "from_env", "from_gymnasium", "from_P", "grid"],
+    "qfast.problems": ["arrows", "corridor", "discretise", "from_env", "from_gymnasium", "from_P", "grid"],
     "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
+    "qfast.replays": ["Replay", "replay"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run"],
     "qfast.run_files": ["load"],
@@ -71,6 +73,7 @@ __all__ = [
     "Progress",
     "QfastError",
     "Rate",
+    "Replay",
     "Rollout",
     "Run",
     "Study",
@@ -81,6 +84,7 @@ __all__ = [
     "by_visits",
     "constant",
     "corridor",
+    "discretise",
     "evaluate",
     "exact",
     "exponential",
@@ -94,6 +98,7 @@ __all__ = [
     "per_agent",
     "plots",
     "problems",
+    "replay",
     "resume",
     "rollout",
     "stats",

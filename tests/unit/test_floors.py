@@ -20,7 +20,7 @@ FLOORS = [
     {"engine"},
     {"run", "run_argument", "run_files", "describe"},
     {"truth"},
-    {"training", "training_checks", "execution", "destination", "rollouts"},
+    {"training", "training_checks", "execution", "destination", "replays", "rollouts"},
     {"studies"},
     {"plots"},
     {"reports"},
