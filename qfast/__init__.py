@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qfast import exact, plots, problems, stats, studies, truth
     from qfast.engine.curve import Curve, Summary
-    from qfast.engine.progress import Progress
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
+        HiddenState,
         Interrupted,
         InvalidInput,
         LeftOutWarning,
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
+    from qfast.problems import arrows, corridor, discretise, from_env, from_gymnasium, from_P, grid
+    from qfast.progress import Progress
+    from qfast.replays import Replay, replay
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -40,13 +42,14 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
+        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
         "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
-    "qfast.engine.progress": ["Progress"],
+    "qfast.problems": ["arrows", "corridor", "discretise", "from_env", "from_gymnasium", "from_P", "grid"],
+    "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
+    "qfast.replays": ["Replay", "replay"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run"],
     "qfast.run_files": ["load"],
@@ -62,6 +65,7 @@ __all__ = [
     "Curve",
     "DamagedPartWarning",
     "Evaluation",
+    "HiddenState",
     "Interrupted",
     "InvalidInput",
     "LeftOutWarning",
@@ -71,6 +75,7 @@ __all__ = [
     "Progress",
     "QfastError",
     "Rate",
+    "Replay",
     "Rollout",
     "Run",
     "Study",
@@ -81,10 +86,12 @@ __all__ = [
     "by_visits",
     "constant",
     "corridor",
+    "discretise",
     "evaluate",
     "exact",
     "exponential",
     "from_P",
+    "from_env",
     "from_gymnasium",
     "grid",
     "linear",
@@ -93,6 +100,7 @@ __all__ = [
     "per_agent",
     "plots",
     "problems",
+    "replay",
     "resume",
     "rollout",
     "stats",

@@ -449,7 +449,7 @@ def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
         call = "MDP.load" if text.endswith(".npz") else "from_gymnasium" if is_id else "problems.resolve"
         fix = f"use qfast.{call}({text!r:.60})"
     elif hasattr(mdp, "unwrapped") and hasattr(mdp, "step"):
-        fix = "use qfast.from_gymnasium(env), which reads its table"
+        fix = "use qfast.from_gymnasium(env), which reads its table, or qfast.from_env(env), which needs none"
     elif isinstance(getattr(mdp, "mdp", None), MDP):
         fix = "use its .mdp"
     elif isinstance(mdp, (dict, list)):

@@ -6,6 +6,8 @@ Every builder returns a `qfast.MDP`, a value made of lookup arrays, and refuses 
 """
 
 from qfast.problems.catalogue import GYMNASIUM_IDS, names, resolve
+from qfast.problems.discretise import discretise
+from qfast.problems.environments import from_env
 from qfast.problems.from_table import from_P
 from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
@@ -25,8 +27,8 @@ from qfast.problems.textbook_grids import (
 from qfast.problems.writers import to_P, write_drn
 
 __all__ = [
-    "GYMNASIUM_IDS", "arrows", "blocking_maze", "chain", "cliff_walking", "corridor", "dyna_maze", "equally_likely",
-    "four_rooms", "from_P", "from_gymnasium", "frozen_lake", "garnet", "grid", "maximisation_bias", "names",
-    "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi", "to_P",
+    "GYMNASIUM_IDS", "arrows", "blocking_maze", "chain", "cliff_walking", "corridor", "discretise", "dyna_maze",
+    "equally_likely", "four_rooms", "from_P", "from_env", "from_gymnasium", "frozen_lake", "garnet", "grid",
+    "maximisation_bias", "names", "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi", "to_P",
     "windy_gridworld", "write_drn",
 ]  # fmt: skip

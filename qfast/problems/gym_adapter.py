@@ -182,7 +182,7 @@ def _check_table(inner: Any, name: str) -> None:
         reason = "it has no table P of its transitions, which qfast learns from"
         if "blackjack" in type(inner).__name__.lower():
             reason = "Gymnasium's Blackjack draws cards as it goes and has no table P of its transitions"
-        msg = f"{name} cannot be used: {reason}; use one with a table, such as FrozenLake-v1, or write an MDP"
+        msg = f"{name} cannot be used: {reason}; qfast.from_env needs no table, and finds one by acting"
         raise InvalidInput(msg)
     if getattr(inner, "fickle_passenger", False):
         raise InvalidInput(

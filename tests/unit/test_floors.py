@@ -12,14 +12,14 @@ ROOT = Path(qfast.__file__).parent
 
 # The picture in qfast/README.md, from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors", "text", "arguments"},
+    {"kernel", "errors", "text", "arguments", "progress"},
     {"storage"},
     {"model"},
     {"problems", "exact", "stats"},
     {"engine"},
     {"run", "run_files", "describe"},
     {"truth"},
-    {"training", "training_checks", "execution", "destination", "rollouts"},
+    {"training", "training_checks", "execution", "destination", "replays", "rollouts"},
     {"studies"},
     {"plots"},
     {"reports"},
