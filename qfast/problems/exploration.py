@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Exploration", "Outcome"]
 
 _LONGEST_WALK: Final = 64  # so that ways stay short
-_TRIES_ON_BOTH_WAYS: Final = (8, 24)  # after the first ones alike, the second ones decide
+_TRIES_ON_BOTH_WAYS: Final = 32
+_ENOUGH_ALIKE: Final = 8  # of them, on both ways
 _LONGEST_CHECK: Final = 1_000
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
@@ -230,7 +231,8 @@ class Exploration:
             seen = step(env, action)
             way = Way(way, seed, action)
             seed = None
-            self._see_length(seen, way)
+            if seen.truncated or way.length > self._longest:
+                self._see_length(seen, way)
             if wanted:
                 idle = patience
                 self._tries[state] = tries + 1
@@ -297,27 +299,25 @@ class Exploration:
             return
         ways = first.before, way.before
         both: tuple[set[Seen], set[Seen]] = (set(), set())
-        for tries in _TRIES_ON_BOTH_WAYS:
+        for n in range(_TRIES_ON_BOTH_WAYS):
             for tried, at in zip(both, ways, strict=True):
-                tried.update(self._again(at, state, action, tries))
-            if len(both[0]) > 1 or len(both[1]) > 1 or both[0] == both[1]:
+                tried.add(self._again(at, state, action))
+            alike = n >= _ENOUGH_ALIKE and both[0] == both[1]
+            if len(both[0]) > 1 or len(both[1]) > 1 or alike:
                 self.random.add((state, action))
                 if self._samples is None:
                     raise InvalidInput(self._is_random(state, action, both[0] | both[1] | {seen}))
                 return
         for tried, at in zip(both, ways, strict=True):
-            if self.returns.may_blame_copies and self._again(at, state, action, 1, from_start=True) != tried:
+            if self.returns.may_blame_copies and self._again(at, state, action, from_start=True) not in tried:
                 self.returns.blame_copies()
         raise self._hides(state, action, ways, (next(iter(both[0])), next(iter(both[1]))))
 
-    def _again(self, way: Way, state: int, action: int, tries: int, *, from_start: bool = False) -> set[Seen]:
-        """Outcomes of an action after one way, with random streams set anew each time; masks do not count."""
-        outcomes = set()
-        for _ in range(tries):
-            env = self._arrive(way, state, from_start=from_start)
-            self.returns.reseed(env)
-            outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
-        return outcomes
+    def _again(self, way: Way, state: int, action: int, *, from_start: bool = False) -> Seen:
+        """Give the outcome of an action after one way, with random streams set anew; masks do not count."""
+        env = self._arrive(way, state, from_start=from_start)
+        self.returns.reseed(env)
+        return self.simulator.step(env, action)._replace(truncated=False, allowed=None)
 
     def _is_random(self, state: int, action: int, outcomes: set[Seen]) -> str:
         seen = sorted({_outcome(outcome) for outcome in outcomes})
