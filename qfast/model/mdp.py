@@ -14,11 +14,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 from qfast.arguments import path_of, shown
 from qfast.errors import BadFile, InvalidInput
 from qfast.model import mdp_checks
+from qfast.model.labels import Label, checked_labels, checked_title, decoded, encoded, label_of, names_of
+from qfast.model.mdp_text import described
 from qfast.model.reachability import Edges, reach, terminal_starts
 from qfast.storage.archive import read_npz, write_npz
 from qfast.text import printable
@@ -34,11 +36,7 @@ __all__ = ["MDP", "check_mdp"]
 
 _TABLES = ("next_state", "reward", "terminated", "probability", "start")
 _OPTIONS = ("max_episode_steps", "allowed", "state_names", "action_names", "layout")
-
-# Of the map and the names that are shown.
-_MAX_ROWS: Final = 15
-_MAX_COLUMNS: Final = 76
-_MAX_NAMES: Final = 12
+_LATER = ("states", "actions", "name", "counts")  # older files and pickles have none of these
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -46,7 +44,8 @@ class MDP:
     """A finite Markov decision process: a frozen, validated value made of lookup tables.
 
     Tables are copied, checked and made read-only. Nothing is rounded or renormalised. Two MDPs are equal when
-    everything in them is, names and layout included; they can be dictionary keys, be pickled and be saved.
+    everything in them is but their `name`, names of states and layout included; they can be dictionary keys, be
+    pickled and be saved.
 
     Parameters
     ----------
@@ -66,10 +65,19 @@ class MDP:
     allowed : array_like of bool, shape (S, A), optional
         True where an action may be taken. By default every action may.
     state_names, action_names : sequence of str, optional
-        Unique names for printing, one each. By default "0", "1", ….
+        Unique names for printing, one each. By default the labels as text (`states`, `actions`), else "0", "1", ….
     layout : str or sequence of str, optional
         A map for printing: rows of equal length, one character a cell. The cells other than walls (``#``) are the
         states 0, 1, … in reading order.
+    states, actions : sequence, optional
+        Unique labels: what you call the states and actions yourself, in the order of the tables. A label is a text,
+        a number, a bool, None, or a tuple of labels; NumPy's scalars become Python's, and lists and arrays tuples.
+        Labels are kept in files. By default 0, 1, ….
+    name : str, optional
+        A short title of the problem, which does not count for equality.
+    counts : array_like of int, shape (S, A), optional
+        The number of samples that the probabilities of a pair of state and action come from; 0 where they are exact.
+        By default all are.
 
     Attributes
     ----------
@@ -77,15 +85,20 @@ class MDP:
     start : ndarray of float64, shape (S,)
     allowed : ndarray of bool, shape (S, A), or None
         None where every action is allowed.
-    max_episode_steps, state_names, action_names, layout
-        As given, the last three as tuples of str.
+    max_episode_steps, state_names, action_names, layout, name
+        As given, the middle three as tuples of str.
+    states, actions : tuple
+        The labels; numbers where none were given.
+    counts : ndarray of int64, shape (S, A), or None
+        None where every probability is exact.
 
     Raises
     ------
     InvalidInput
         For a wrong shape or dtype; a next state or start out of range; a reward that is not finite; probabilities
         that do not sum to 1; a terminal start; a reachable state without an allowed action; a limit below 1; names
-        that are too few or not unique; a layout with another number of cells.
+        or labels that are too few or not unique; a label that files cannot keep; a layout with another number of
+        cells.
 
     Notes
     -----
@@ -121,6 +134,10 @@ class MDP:
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     layout: tuple[str, ...] | None
+    name: str | None
+    counts: NDArray[np.int64] | None
+    _states: tuple[Label, ...] | None
+    _actions: tuple[Label, ...] | None
 
     def __init__(
         self,
@@ -135,10 +152,19 @@ class MDP:
         state_names: Sequence[str] | None = None,
         action_names: Sequence[str] | None = None,
         layout: str | Sequence[str] | None = None,
+        states: Iterable[Any] | None = None,
+        actions: Iterable[Any] | None = None,
+        name: str | None = None,
+        counts: ArrayLike | None = None,
     ) -> None:
         """Check and freeze the tables; see the class."""
         tables = mdp_checks.outcome_tables(next_state, reward, terminated, probability)
         n_states, n_actions, _ = tables[0].shape
+        labels = checked_labels("states", states, n_states), checked_labels("actions", actions, n_actions)
+        if state_names is None and labels[0] is not None:
+            state_names = names_of(labels[0])
+        if action_names is None and labels[1] is not None:
+            action_names = names_of(labels[1])
         self.__setstate__(
             {
                 **dict(zip(_TABLES, tables, strict=False)),
@@ -148,6 +174,10 @@ class MDP:
                 "state_names": mdp_checks.checked_names("state_names", state_names, n_states),
                 "action_names": mdp_checks.checked_names("action_names", action_names, n_actions),
                 "layout": mdp_checks.layout_rows(layout, n_states),
+                "states": labels[0],
+                "actions": labels[1],
+                "name": checked_title(name),
+                "counts": mdp_checks.sample_counts(counts, (n_states, n_actions)),
             }
         )
         self._check_start()
@@ -155,14 +185,15 @@ class MDP:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the fields alone, so that pickles carry nothing that can be computed again."""
-        return {name: getattr(self, name) for name in _TABLES + _OPTIONS}
+        fields = {name: getattr(self, name) for name in (*_TABLES, *_OPTIONS, "name", "counts")}
+        return fields | {"states": self._states, "actions": self._actions}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the fields and make the arrays read-only, which a pickle of an array does not remember."""
-        for name, value in state.items():
+        for name, value in {**dict.fromkeys(_LATER), **state}.items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, f"_{name}" if name in ("states", "actions") else name, value)
 
     @property
     def n_states(self) -> int:
@@ -183,6 +214,50 @@ class MDP:
     def is_deterministic(self) -> bool:
         """Whether there is one outcome for each state and action (K = 1); the start may still be random."""
         return self.n_outcomes == 1
+
+    @cached_property
+    def states(self) -> tuple[Any, ...]:
+        """What the user calls the states, in the order of the tables; their numbers where no labels were given."""
+        return tuple(range(self.n_states)) if self._states is None else self._states
+
+    @cached_property
+    def actions(self) -> tuple[Any, ...]:
+        """What the user calls the actions, in the order of the tables; their numbers where no labels were given."""
+        return tuple(range(self.n_actions)) if self._actions is None else self._actions
+
+    @cached_property
+    def _number_of(self) -> dict[Label, int]:
+        return {label: number for number, label in enumerate(self.states)}
+
+    def index(self, state: Any) -> int:
+        """Give the number of a state, its row in every table, by its label.
+
+        Parameters
+        ----------
+        state : label
+            One of `states`; lists and arrays count as tuples, and NumPy's scalars as Python's.
+
+        Returns
+        -------
+        int
+            In [0, S).
+
+        Raises
+        ------
+        InvalidInput
+            If no state is called so.
+
+        Examples
+        --------
+        >>> mdp = MDP([[1], [1]], [[1.0], [0.0]], terminated=[[True], [True]], states=[(0, 0), (0, 1)])
+        >>> mdp.states, mdp.state_names, mdp.index((0, 1))
+        (((0, 0), (0, 1)), ('(0, 0)', '(0, 1)'), 1)
+        """
+        label = label_of(state, "the state")
+        if label not in self._number_of:
+            first = ", ".join(map(repr, self.states[:3])) + (", …" if self.n_states > 3 else "")
+            raise InvalidInput(f"{label!r:.60} is none of the {self.n_states:,} states ({first:.120}); see mdp.states")
+        return self._number_of[label]
 
     @property
     def start_state(self) -> int | None:
@@ -212,7 +287,7 @@ class MDP:
 
     @property
     def _possible(self) -> NDArray[np.bool_]:
-        """Outcomes of positive probability of allowed actions, shape (S, A, K)."""
+        """Outcomes of positive probability of allowed actions, shape (S, A, K), bool."""
         possible = self.probability > 0
         return possible if self.allowed is None else possible & self.allowed[:, :, None]
 
@@ -295,22 +370,24 @@ class MDP:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything in the MDP, 64 hexadecimal digits; the same on every machine."""
+        """SHA-256 of everything in the MDP but its `name`, 64 hexadecimal digits; the same on every machine."""
         total = hashlib.sha256()
         fields = self.__getstate__()
-        for name in (*_TABLES, "allowed"):
-            table = fields.pop(name)
+        # A title changes nothing; and without labels and counts the digest is that of files which know of none.
+        later = {name: value for name in _LATER if (value := fields.pop(name)) is not None and name != "name"}
+        for name in (*_TABLES, "allowed", *(["counts"] if "counts" in later else [])):
+            table = later.pop(name) if name in later else fields.pop(name)
             if table is None:
                 total.update(f"{name} none;".encode())
                 continue
             portable = np.ascontiguousarray(table, dtype=table.dtype.newbyteorder("<"))
             total.update(f"{name} {portable.dtype.str} {portable.shape};".encode())
             total.update(portable.data)
-        total.update(json.dumps(fields, sort_keys=True).encode())
+        total.update(json.dumps(fields | later, sort_keys=True).encode())
         return total.hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        """Compare everything, by digest."""
+        """Compare everything but the name, by digest."""
         return self.digest == other.digest if isinstance(other, MDP) else NotImplemented
 
     def __hash__(self) -> int:
@@ -380,10 +457,12 @@ class MDP:
         Returns
         -------
         dict of str to ndarray
-            Numbers, booleans and text; `from_arrays` makes an equal MDP from it.
+            Numbers, booleans and text; `from_arrays` makes an equal MDP from it. Labels of states and actions are
+            texts of JSON.
         """
-        fields = self.__getstate__()
-        return {name: np.asarray(value) for name, value in fields.items() if value is not None}
+        fields = {name: value for name, value in self.__getstate__().items() if value is not None}
+        texts = {name: encoded(fields.pop(name)) for name in ("states", "actions") if name in fields}
+        return {name: np.asarray(value) for name, value in fields.items()} | texts
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MDP":
@@ -409,19 +488,21 @@ class MDP:
         True
         """
         missing = set(_TABLES) - set(arrays)
-        unknown = set(arrays) - set(_TABLES + _OPTIONS)
+        unknown = set(arrays) - set(_TABLES + _OPTIONS + _LATER)
         if missing or unknown:
             msg = f"arrays of an MDP: missing {sorted(missing)}, unknown {sorted(unknown)}; use MDP.to_arrays()"
             raise InvalidInput(msg)
         texts = {
             name: arrays[name].tolist() if name in arrays else None
-            for name in ("max_episode_steps", "state_names", "action_names", "layout")
+            for name in ("max_episode_steps", "state_names", "action_names", "layout", "name")
         }
-        return cls(**{name: arrays.get(name) for name in (*_TABLES, "allowed")}, **texts)  # type: ignore[arg-type]
+        labels = {name: decoded(name, arrays[name]) for name in ("states", "actions") if name in arrays}
+        tables = {name: arrays.get(name) for name in (*_TABLES, "allowed", "counts")}
+        return cls(**tables, **texts, **labels)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         """Describe the problem on one screen."""
-        return _described(self)
+        return described(self)
 
 
 def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
@@ -446,33 +527,3 @@ def check_mdp(mdp: Any, name: str = "mdp") -> MDP:
 def _read_only(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     marks.setflags(write=False)
     return marks
-
-
-def _described(mdp: MDP) -> str:
-    """Describe an MDP on one screen: sizes, start, rewards, limit, names and the top of its layout."""
-    outcomes = "1 outcome each (deterministic)" if mdp.is_deterministic else f"up to {mdp.n_outcomes} outcomes each"
-    start = f"one of {np.count_nonzero(mdp.start)} states"
-    if mdp.start_state is not None:
-        start = f"state {mdp.state_names[mdp.start_state]}"
-    used = mdp.reward[mdp._possible & mdp.decision_states[:, None, None]]
-    limit = "none" if mdp.max_episode_steps is None else f"{mdp.max_episode_steps} steps an episode"
-    names = ", ".join(mdp.action_names[:_MAX_NAMES]) + (", …" if mdp.n_actions > _MAX_NAMES else "")
-    lines = [
-        f"MDP with {_count(mdp.n_states, 'state')}, {_count(mdp.n_actions, 'action')}, {outcomes}",
-        f"  start     {start}",
-        f"  states    {int(mdp.decision_states.sum())} to act in, {int(mdp.terminal_states.sum())} terminal",
-        f"  rewards   {used.min():.6g} to {used.max():.6g}",
-        f"  limit     {limit}",
-        f"  actions   {names}",
-    ]
-    if mdp.allowed is not None:
-        lines.append(f"  allowed   {int(mdp.allowed.sum())} of {mdp.allowed.size} actions")
-    if mdp.layout is not None:
-        top = mdp.layout[:_MAX_ROWS]
-        lines += [f"  {row[:_MAX_COLUMNS]}{'…' if len(row) > _MAX_COLUMNS else ''}" for row in top]
-        lines += [f"  … {len(mdp.layout) - _MAX_ROWS} more rows"] if len(mdp.layout) > _MAX_ROWS else []
-    return "\n".join(lines)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -16,11 +16,13 @@ from qfast.text import check_printable
 
 __all__ = [
     "SUM_TOLERANCE", "WALL", "action_mask", "checked_names", "episode_limit", "layout_rows", "outcome_tables",
-    "start_distribution",
+    "sample_counts", "start_distribution",
 ]  # fmt: skip
 
 #: Wide enough for probabilities typed with seven digits, narrow enough to catch a forgotten outcome.
 SUM_TOLERANCE: Final = 1e-6
+#: Of a pair of state and action.
+MOST_SAMPLES: Final = 2**53
 #: Cells of a layout with this character are no states.
 WALL: Final = "#"
 
@@ -147,6 +149,19 @@ def action_mask(allowed: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np
     if mask.shape != shape:
         raise InvalidInput(f"allowed has shape {mask.shape}; it must be (n_states, n_actions) = {shape}")
     return None if mask.all() else mask.astype(np.bool_, order="C")
+
+
+def sample_counts(counts: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.int64] | None:
+    """Check the number of samples behind each pair (S, A), 0 for exact; None where all are exact."""
+    if counts is None:
+        return None
+    given = array_of("counts", counts, "iu", "give whole numbers of samples, and 0 where probabilities are exact")
+    if given.shape != shape:
+        raise InvalidInput(f"counts has shape {given.shape}; it must be (n_states, n_actions) = {shape}")
+    if (given < 0).any() or (given > MOST_SAMPLES).any():
+        index = first_at((given < 0) | (given > MOST_SAMPLES))
+        raise InvalidInput(f"{_at('counts', index)}={given[index]} is no number of samples; give 0 for exact")
+    return given.astype(np.int64, order="C") if given.any() else None
 
 
 def episode_limit(max_episode_steps: int | None) -> int | None:

@@ -192,6 +192,13 @@ def _written(mdp: MDP) -> str:
     for name, count in (("state_names", mdp.n_states), ("action_names", mdp.n_actions)):
         if getattr(mdp, name) != tuple(map(str, range(count))):
             parts.append(f"{name}={list(getattr(mdp, name))!r}")
+    for name in ("states", "actions"):
+        if name in arrays:
+            parts.append(f"{name}={list(getattr(mdp, name))!r}")
+    if mdp.counts is not None:
+        parts.append(f"counts={mdp.counts.tolist()}")
+    if mdp.name is not None:
+        parts.append(f"name={mdp.name!r}")
     if mdp.layout is not None:
         parts.append(f"layout={list(mdp.layout)!r}")
     return f"qfast.MDP({', '.join(parts)})"
