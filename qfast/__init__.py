@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, from_gymnasium, from_P, grid
+    from qfast.problems import (
+        arrows,
+        corridor,
+        from_graph,
+        from_gymnasium,
+        from_matrices,
+        from_P,
+        from_step,
+        grid,
+        read_mdp,
+    )
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -43,7 +53,9 @@ _HOME = {
         "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "from_gymnasium", "from_P", "grid"],
+    "qfast.problems": [
+        "arrows", "corridor", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step", "grid", "read_mdp",
+    ],
     "qfast.engine.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
@@ -83,7 +95,10 @@ __all__ = [
     "exact",
     "exponential",
     "from_P",
+    "from_graph",
     "from_gymnasium",
+    "from_matrices",
+    "from_step",
     "grid",
     "linear",
     "load",
@@ -91,6 +106,7 @@ __all__ = [
     "per_agent",
     "plots",
     "problems",
+    "read_mdp",
     "resume",
     "rollout",
     "stats",

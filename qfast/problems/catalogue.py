@@ -11,6 +11,7 @@ from qfast.model.mdp import MDP
 from qfast.problems import lines, random_problems, textbook_grids
 from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
+from qfast.problems.read_mdp import MODEL_SUFFIXES, read_mdp
 
 __all__ = ["GYMNASIUM_IDS", "names", "resolve"]
 
@@ -52,7 +53,7 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
     ----------
     name : str
         A name of `names` (capitals do not matter, ``-`` counts as ``_``); else a path to an ``.npz`` that
-        `MDP.save` wrote, or to a text file that `grid` reads with its defaults; else an id such as ``FrozenLake-v1``.
+        `MDP.save` wrote, to a model that `read_mdp` reads, or to a text file that `grid` reads with its defaults; else an id such as ``FrozenLake-v1``.
         A file called like a problem is reached as ``./corridor``.
     max_episode_steps : int, optional
         Steps after which an episode is truncated, in place of the problem's own limit.
@@ -90,6 +91,8 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
         mdp = build()
     elif path.suffix == ".npz" and path.is_file():
         mdp = MDP.load(path)
+    elif path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
+        mdp = read_mdp(path)
     elif path.is_file():
         mdp = _grid_file(path, max_episode_steps)
     elif _ID.fullmatch(name):

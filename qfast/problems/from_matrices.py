@@ -13,7 +13,7 @@ from qfast.model.mdp_checks import SUM_TOLERANCE
 from qfast.problems.naming import start_of, terminal_marks
 from qfast.problems.outcomes import Outcomes
 
-__all__ = ["finished", "from_matrices"]
+__all__ = ["absorbing", "finished", "from_matrices"]
 
 _AXES: Final = {"ASS": "(A, S, S)", "SAS": "(S, A, S)"}
 _SAY: Final = "say axes='ASS' or axes='SAS'"
@@ -38,7 +38,7 @@ def from_matrices(
     a_indices: ArrayLike | None = None,
     axes: str | None = None,
     terminal: Any = None,
-    start: Any = 0,
+    start: Any = None,
     max_episode_steps: int | None = None,
     states: Sequence[Hashable] | None = None,
     actions: Sequence[Hashable] | None = None,
@@ -66,8 +66,8 @@ def from_matrices(
     terminal : "absorbing", state, sequence of states, or array of bool of shape (S,), optional
         States that end the episode on entering; their own rows are not read. ``"absorbing"``: all that every action
         leaves as they are, for no reward. By default only states without an action.
-    start : state, dict of state to float, or array_like of float, shape (S,), default 0
-        The state in which episodes begin, or the probability of each.
+    start : state, dict of state to float, or array_like of float, shape (S,), optional
+        The state in which episodes begin, or the probability of each. By default the first state.
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default there is no limit.
     states, actions : sequence of hashable, optional
@@ -121,13 +121,14 @@ def from_matrices(
     ends = ~possible.any(axis=1)
     index = dict(zip(range(shape[0]) if states is None else states, range(shape[0]), strict=False))
     if isinstance(terminal, str) and terminal == "absorbing" and terminal not in index:
-        ends |= _absorbing(outcomes, shape)
+        ends |= absorbing(outcomes, shape)
     else:
         ends |= terminal_marks(terminal, index, shape[0])
     if per_entry is None:
         _check_paid(table, ends)
     return finished(
-        outcomes, possible, ends, start=start_of(start, index, shape[0]), max_episode_steps=max_episode_steps,
+        outcomes, possible, ends, start=0 if start is None else start_of(start, index, shape[0]),
+        max_episode_steps=max_episode_steps,
         states=states, actions=actions, layout=layout, name=name,
     )  # fmt: skip
 
@@ -337,7 +338,7 @@ def _check_sums(entries: _Entries, pair: NDArray[np.int64], possible: NDArray[np
         )
 
 
-def _absorbing(outcomes: Outcomes, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def absorbing(outcomes: Outcomes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Mark the states (S,) that every possible action leaves as they are, for no reward."""
     state = outcomes.pair // shape[1]
     moving = (outcomes.next_state != state) | (outcomes.reward != 0)

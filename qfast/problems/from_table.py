@@ -11,7 +11,7 @@ from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE
 from qfast.problems.from_matrices import finished
-from qfast.problems.naming import is_name, known, numbered, start_of, terminal_marks
+from qfast.problems.naming import is_name, known, label_for, start_of, terminal_marks
 from qfast.problems.outcomes import Outcomes
 
 __all__ = ["Found", "check_sum", "from_P", "in_order", "outcome_parts", "truth_value"]
@@ -61,7 +61,7 @@ class Found:
         self._check_ends(outcomes, possible, ends, names)
         return finished(
             outcomes, possible, ends | ~possible.any(axis=1), start=start_of(start, self.state_of, n_states),
-            states=numbered(names), actions=numbered(list(self.action_of)), **options,
+            states=list(map(label_for, names)), actions=list(map(label_for, self.action_of)), **options,
         )  # fmt: skip
 
     def _check_ends(self, outcomes: Outcomes, possible: Any, ends: Any, names: list[Hashable]) -> None:
@@ -133,7 +133,7 @@ def from_P(  # noqa: N802 - P is the name of the table in Gymnasium
     array([[[0.5, 0.5]],
     <BLANKLINE>
            [[0.5, 0.5]]])
-    >>> from_P({"hall": {"wait": [(1.0, "hall", -1.0, False)], "go": [(1.0, "out", 0.0, True)]}}).state_names
+    >>> from_P({"hall": {"wait": [(1.0, "hall", -1.0, False)], "go": [(1.0, "out", 0.0, True)]}}).states
     ('hall', 'out')
     """
     reader = _Reader(_levels(P), R)

@@ -1,23 +1,45 @@
 """States that the user names: their numbers, where episodes begin, and which of them are ends."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import dataclasses
+import enum
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qfast.arguments import is_number, is_whole, shown
+from qfast.arguments import is_number, shown
 from qfast.errors import InvalidInput
+from qfast.model.labels import label_of
 from qfast.model.mdp_checks import start_distribution
 
-__all__ = ["is_name", "known", "numbered", "plain", "start_of", "terminal_marks"]
+__all__ = ["is_name", "known", "label_for", "start_of", "terminal_marks"]
 
 
-def plain(name: Any) -> Any:
-    """Give a NumPy number as Python's, also inside tuples, so that names print and compare as written."""
-    if isinstance(name, np.generic):
-        return name.item()
-    return tuple(map(plain, name)) if type(name) is tuple else name
+def label_for(value: Any) -> Any:
+    """Give what a user calls a state or an action as a label that files can keep; see `qfast.model.labels`.
+
+    Members of an enumeration become their names, data classes the tuples of their fields, sets sorted tuples.
+
+    >>> label_for((frozenset({3, 1}), True))
+    ((1, 3), True)
+    """
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is tuple:
+        return tuple([label_for(part) for part in value])
+    if isinstance(value, enum.Enum):
+        return value.name
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return tuple(label_for(getattr(value, field.name)) for field in dataclasses.fields(value))
+    if isinstance(value, frozenset):
+        parts = [label_for(part) for part in value]
+        try:
+            return tuple(sorted(parts))
+        except TypeError:
+            return tuple(sorted(parts, key=repr))
+    return label_of(value)
 
 
 def is_name(value: object) -> bool:
@@ -29,16 +51,10 @@ def is_name(value: object) -> bool:
     return True
 
 
-def numbered(names: Sequence[Hashable]) -> tuple[Hashable, ...] | None:
-    """Give the names of states or actions, or None where they are the numbers 0, 1, … anyhow."""
-    own = tuple(map(plain, names))
-    return None if own == tuple(range(len(own))) and all(map(is_whole, own)) else own
-
-
 def known(names: Iterable[Hashable]) -> str:
     """List the first few names, for messages."""
     listed = list(names)
-    return ", ".join(f"{plain(name)!r:.40}" for name in listed[:5]) + (", …" if len(listed) > 5 else "")
+    return ", ".join(f"{name!r:.40}" for name in listed[:5]) + (", …" if len(listed) > 5 else "")
 
 
 def start_of(start: Any, index: Mapping[Hashable, int], n_states: int) -> NDArray[np.float64]:
