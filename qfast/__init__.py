@@ -54,7 +54,8 @@ _HOME = {
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": [
-        "arrows", "corridor", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step", "grid", "read_mdp",
+        "arrows", "corridor", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step", "grid",
+        "read_mdp",
     ],
     "qfast.engine.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],

@@ -63,7 +63,7 @@ class _Reader:
         if self.at >= len(self.words):
             self.fail("the file ends within an entry; it is cut off")
         self.at += 1
-        return self.words[self.at - 1][0]
+        return str(self.words[self.at - 1][0])
 
     def colon(self) -> None:
         if self.take() != ":":
@@ -200,10 +200,8 @@ class _Reader:
             share = self._probability()
             for a in self.each("actions", action):
                 for s in self.each("states", state):
-                    row = self.rows.setdefault((s, a), {})
                     self.row_line[s, a] = self.words[first][1]
-                    for target in self.each("states", entered):
-                        row[target] = share
+                    self.rows.setdefault((s, a), {}).update(dict.fromkeys(self.each("states", entered), share))
             return
         if self.peek() == "reset":
             self.take()

@@ -119,8 +119,8 @@ def jacks_car_rental(
     most, far = whole("max_cars", max_cars), whole("max_moved", max_moved, 0)
     cost, storage = number("move_cost", move_cost), number("parking_cost", parking_cost)
     free, price = flag("free_move", free_move), number("rent", rent)
-    days = [_rental_day(most, *means) for means in zip(_means("requests", requests), _means("returns", returns))]
-    (share_1, rented_1), (share_2, rented_2) = days
+    asked, back = _means("requests", requests), _means("returns", returns)
+    (share_1, rented_1), (share_2, rented_2) = (_rental_day(most, asked[i], back[i]) for i in (0, 1))
     side = most + 1
     first, second = np.divmod(np.arange(side * side), side)
     moves = np.arange(-far, far + 1)
@@ -256,7 +256,7 @@ def machine_replacement(*, max_episode_steps: int | None = 100) -> MDP:
     Notes
     -----
     Source: Hillier & Lieberman, "Introduction to Operations Research", chapter on Markov decision processes, the
-    prototype example. It is best to run up to minor wear, overhaul at major wear and replace an inoperable machine. With
+    prototype example. It is best to run up to minor wear, overhaul at major wear and replace what is inoperable. With
     discount 0.9 the costs from the four states on are 14,949, 16,262, 18,635 and 19,454; the mean cost a week of this
     policy is 1,667.
 
@@ -267,7 +267,7 @@ def machine_replacement(*, max_episode_steps: int | None = 100) -> MDP:
     >>> mdp.states[2], mdp.actions, mdp.reward[2, :, 0].tolist()
     ('major wear', ('run', 'overhaul', 'replace'), [-3000.0, -4000.0, -6000.0])
     """
-    run = [[0, 7 / 8, 1 / 16, 1 / 16], [0, 3 / 4, 1 / 8, 1 / 8], [0, 0, 1 / 2, 1 / 2], [0, 0, 0, 1]]
+    run: Any = [[0, 7 / 8, 1 / 16, 1 / 16], [0, 3 / 4, 1 / 8, 1 / 8], [0, 0, 1 / 2, 1 / 2], [0, 0, 0, 1]]
     none = -np.inf
     to_minor, to_new = np.tile(np.eye(4)[1], (4, 1)), np.tile(np.eye(4)[0], (4, 1))
     cost = [[0, none, none], [-1000, none, -6000], [-3000, -4000, -6000], [none, none, -6000]]

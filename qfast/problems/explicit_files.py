@@ -47,7 +47,6 @@ class _Drn:
         self.state = -1
         self.paid = 0.0  # for acting in the state
         self.number = 0  # of choices in the state
-        self.place: int | None = None
         self.gain = 0.0  # of the choice
 
     def read(self, line: int, text: str) -> None:
@@ -96,14 +95,14 @@ class _Drn:
             target, colon, share = text.partition(":")
             if not colon or self.state < 0:
                 self.source.fail(line, f"{text!r:.60} is no state, action or transition; write: STATE : PROBABILITY")
-            if self.place is None:
+            if self.number == 0:  # a chain's transitions may stand right below its state
                 self._choose(line, None)
             entered = self.source.whole(target.strip(), line, "the state", self.n_states)
-            assert self.place is not None
-            self.choices.outcome(self.place, self.source.probability(share.strip(), line), entered, self.paid + self.gain)
+            probability = self.source.probability(share.strip(), line)
+            self.choices.outcome(len(self.choices.choices) - 1, probability, entered, self.paid + self.gain)
 
     def _choose(self, line: int, name: str | None) -> None:
-        self.place = self.choices.choice(self.state, self.number, name, line)
+        self.choices.choice(self.state, self.number, name, line)
         self.number += 1
         self.gain = 0.0
 
@@ -116,7 +115,7 @@ class _Drn:
         number = self.source.whole(found[1], line, "the state", self.n_states)
         if number != self.state + 1:
             self.source.fail(line, f"state {number} follows state {self.state}; states come in order, none left out")
-        self.state, self.number, self.place = number, 0, None
+        self.state, self.number, self.gain = number, 0, 0.0
         self.paid = self._gain(line, found[4])
         for quoted, plain in _LABEL.findall(found[5] or ""):
             self.marked.setdefault(quoted or plain, []).append(number)
@@ -135,9 +134,8 @@ class _Drn:
         if self.n_states is None:
             raise BadFile(f"{printable(self.source.path)} has no @model; it is cut off, or no .drn file")
         if self.state + 1 != self.n_states:
-            raise BadFile(
-                f"{printable(self.source.path)} announces {self.n_states} states and ends after {self.state + 1}; it is cut off"
-            )
+            path = printable(self.source.path)
+            raise BadFile(f"{path} announces {self.n_states} states and ends after {self.state + 1}; it is cut off")
         start = _initial(self.marked, self.n_states)
         return self.choices.model(self.n_states, start=start, marked=self.marked, pays=self.reward is not None)
 
@@ -172,9 +170,8 @@ def read_prism(path: Path, reward: str | None) -> FileModel:
         chain, n_states, announced = len(sizes) == 2, sizes[0], sizes[-1]
     transitions = [entry for row in _rows(rows[1:]) for entry in _entries(source, *row, chain=chain, below=n_states)]
     if announced is not None and len(transitions) != announced:
-        raise BadFile(
-            f"{printable(path)} announces {announced} transitions and holds {len(transitions)}; it is cut off or was edited"
-        )
+        held = len(transitions)
+        raise BadFile(f"{printable(path)} announces {announced} transitions and holds {held}; export it anew")
     if n_states is None:
         n_states = 1 + max((max(entry[1], entry[3]) for entry in transitions), default=0)
     paid, gain, pays = _prism_rewards(path, reward, n_states, chain=chain, bare=bare)
@@ -188,8 +185,8 @@ def read_prism(path: Path, reward: str | None) -> FileModel:
         worth = paid.get(state, 0.0) + gain.get((state, number, entered), 0.0)
         choices.outcome(places[state, number], value, entered, worth)
     marked = _labels(path.with_suffix(".lab"), n_states)
-    start = _initial(marked, n_states)
-    return choices.model(n_states, start=start, marked=marked, pays=pays, states=_valuations(path.with_suffix(".sta"), n_states))
+    states = _valuations(path.with_suffix(".sta"), n_states)
+    return choices.model(n_states, start=_initial(marked, n_states), marked=marked, pays=pays, states=states)
 
 
 _Entry = tuple[int, int, int, int, float, str | None]
@@ -208,7 +205,9 @@ def _rows(rows: list[tuple[int, str]]) -> list[tuple[int, list[str], int]]:
     return result
 
 
-def _entries(source: Source, line: int, words: list[str], before: int, *, chain: bool, below: int | None) -> list[_Entry]:
+def _entries(
+    source: Source, line: int, words: list[str], before: int, *, chain: bool, below: int | None
+) -> list[_Entry]:
     """Read a line: one transition, or in row form a whole choice as ``state value:next value:next … [action]``."""
     state = source.whole(words[0], line, "the state", below)
     if any(":" in word for word in words[1:]):
@@ -255,12 +254,13 @@ def _prism_rewards(
                 words = text.split()
                 if len(words) != 2:
                     source.fail(line, f"{text!r:.60} is no reward of a state; write: state reward")
-                paid[source.whole(words[0], line, "the state", n_states)] = source.number(words[1], line, "the reward")
+                place = source.whole(words[0], line, "the state", n_states)
+                paid[place] = source.number(words[1], line, "the reward")
             continue
         for row in _rows(rows):
             if len(row[1]) > 1:  # in row form a choice without rewards is its state alone
-                for _, state, number, entered, value, _ in _entries(source, *row, chain=chain, below=n_states):
-                    gain[state, number, entered] = value
+                for _, state, choice, entered, value, _ in _entries(source, *row, chain=chain, below=n_states):
+                    gain[state, choice, entered] = value
     return paid, gain, True
 
 

@@ -1,4 +1,4 @@
-"""What the readers of MDP files share: lines with their numbers, numbers as they are written, and a model as it is read."""
+"""What the readers of MDP files share: lines with their numbers, numbers in them, and a model as it is read."""
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
@@ -27,7 +27,8 @@ class Source:
         try:
             self.text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise BadFile(f"{printable(path)} is no text file ({error.reason}); give the text that was exported") from error
+            msg = f"{printable(path)} is no text file ({error.reason}); give the text that was exported"
+            raise BadFile(msg) from error
 
     def lines(self, comment: str) -> Iterator[tuple[int, str]]:
         """Give the lines that say something, with their numbers, without comments and white space around."""

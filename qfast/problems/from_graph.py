@@ -49,9 +49,9 @@ def from_graph(
     Parameters
     ----------
     graph : networkx graph, mapping, or array_like of shape (S, S)
-        A graph of networkx, directed or not; ``{node: [neighbour, …]}`` or ``{node: {neighbour: weight}}``; or a matrix,
-        which may be SciPy's sparse one. A matrix that holds ``-1`` is one of rewards, where -1 means that there is no
-        way; any other is one of weights, where 0 and infinity mean that.
+        A graph of networkx, directed or not; ``{node: [neighbour, …]}`` or ``{node: {neighbour: weight}}``; or a
+        matrix. A matrix that holds ``-1`` is one of rewards, where -1 means that there is no way; any other, also
+        SciPy's sparse ones, is one of weights, where 0 and infinity mean that.
     goal : node, sequence of nodes, or None
         Where walks end. None: nowhere but at dead ends, so that a limit is needed.
     start : node, dict of node to float, or array_like of float, shape (S,), optional
@@ -116,10 +116,8 @@ def from_graph(
     reward = ways.reward + number("goal_reward", goal_reward) * ends[ways.target]
     size = ways.source.size
     outcomes = Outcomes.of(ways.source * n_actions + column, np.ones(size), ways.target, reward, np.zeros(size))
-    if start is None:
-        begins = _beginnings(ways, ends, first, given=goal is not None)
-    else:
-        begins = start_of(start, index, n)
+    given = goal is not None
+    begins = _beginnings(ways, ends, first, given=given) if start is None else start_of(start, index, n)
     return finished(
         outcomes, possible, ends | (first == 0), start=begins, max_episode_steps=max_episode_steps,
         states=[label_for(node) for node in ways.nodes], actions=labels, name=name,
@@ -182,11 +180,10 @@ def _matrix(graph: Any) -> _Ways:
     if hasattr(graph, "tocoo"):
         coo = graph.tocoo()
         shape, source, target, value = coo.shape, coo.row, coo.col, np.asarray(coo.data, dtype=np.float64)
-        kept = (value != 0) | (value == -1)
-        source, target, value = source[kept], target[kept], value[kept]
+        source, target, value = (array[value != 0] for array in (source, target, value))
         by_reward = False
     else:
-        array = array_of("graph", graph, "biuf", "give a graph of networkx, a dict of neighbours, or a matrix of numbers")
+        array = array_of("graph", graph, "biuf", "give a graph of networkx, a dict of neighbours, or a matrix")
         shape = array.shape
         if array.ndim != 2:
             raise InvalidInput(f"graph has shape {shape}; a matrix is (S, S), with a row for each node")

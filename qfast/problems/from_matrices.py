@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import array_of, choice, first_at, shown
+from qfast.arguments import array_of, choice, first_at
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE
@@ -141,7 +141,7 @@ def finished(outcomes: Outcomes, possible: NDArray[np.bool_], ends: NDArray[np.b
     outcomes = outcomes._replace(terminated=outcomes.terminated | ends[outcomes.next_state])
     holes = np.flatnonzero(~filled.ravel())  # rows that are never read, but a table has no holes
     filler = Outcomes.of(holes, np.ones(holes.size), holes // n_actions, np.zeros(holes.size), np.ones(holes.size))
-    whole = Outcomes(*map(np.concatenate, zip(outcomes, filler, strict=True)))
+    whole = outcomes.followed_by(filler)
     allowed = possible | ends[:, None]
     named = {key: value for key, value in options.items() if value is not None}
     return whole.tables(n_states, n_actions).mdp(allowed=allowed, **named)
@@ -201,7 +201,8 @@ def _layout(what: str, shape: tuple[int, ...], axes: str | None) -> str:
         return fits[0]
     if len(fits) == 2:
         raise InvalidInput(f"{what} has shape {shape}, which fits (A, S, S) and (S, A, S); {_SAY}")
-    raise InvalidInput(f"{what} has shape {shape}, which does not fit {_AXES[axes] if axes else ' or '.join(_AXES.values())}")
+    wanted = _AXES[axes] if axes else " or ".join(_AXES.values())
+    raise InvalidInput(f"{what} has shape {shape}, which does not fit {wanted}")
 
 
 def _positive(what: str, matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
@@ -342,7 +343,8 @@ def absorbing(outcomes: Outcomes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Mark the states (S,) that every possible action leaves as they are, for no reward."""
     state = outcomes.pair // shape[1]
     moving = (outcomes.next_state != state) | (outcomes.reward != 0)
-    return np.bincount(state[moving], minlength=shape[0]) == 0
+    marks: NDArray[np.bool_] = np.bincount(state[moving], minlength=shape[0]) == 0
+    return marks
 
 
 def _check_paid(table: NDArray[np.float64], ends: NDArray[np.bool_]) -> None:

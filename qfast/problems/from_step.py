@@ -76,7 +76,7 @@ def from_step(
     """
     most = whole("max_states", max_states)
     if not callable(step):
-        raise InvalidInput(f"step is {shown(step)}, not a function; give one of state and action, which returns {_FORMS}")
+        raise InvalidInput(f"step is {shown(step)}, not a function; give one of state and action that returns {_FORMS}")
     possible = _possible(actions)
     found = Found((), () if callable(actions) else possible(None))
     starts = _starts(start)
@@ -110,7 +110,8 @@ def from_step(
                 f"set max_states higher, or let step say less in its states"
             )
     if not found.action_of:
-        raise InvalidInput(f"no action is possible in {starts[0]!r:.60}, where episodes begin; let actions give some")
+        begin = next(iter(starts), None)
+        raise InvalidInput(f"no action is possible in {begin!r:.60}, where episodes begin; let actions give some")
     return found.mdp(None, starts, max_episode_steps=max_episode_steps, name=name)
 
 

@@ -225,7 +225,7 @@ class _Reader:
                 found.append((state, action, outcomes))
         return found
 
-    def _outcomes(self, state: Hashable, action: Hashable, row: Any, name: str) -> list[_Named]:
+    def _outcomes(self, state: Hashable, _action: Hashable, row: Any, name: str) -> list[_Named]:
         """Read a row of outcomes, or one that is a single outcome."""
         if isinstance(row, Mapping):
             raise InvalidInput(f"{name} is a dict, as {{next state: probability}}; give the rewards too: from_P(P, R)")
@@ -236,7 +236,8 @@ class _Reader:
         outcomes = []
         for k, outcome in enumerate(row):
             probability, entered, reward, terminated = outcome_parts(outcome, f"{name}[{k}]")
-            outcomes.append((probability, self._entered(entered, state, terminated, f"{name}[{k}]"), reward, terminated))
+            named = self._entered(entered, state, terminated, f"{name}[{k}]")
+            outcomes.append((probability, named, reward, terminated))
         return outcomes
 
     def _entered(self, entered: Any, state: Hashable, terminated: bool, name: str) -> Hashable:
@@ -262,16 +263,18 @@ class _Reader:
         else:
             values = array_of(name, row)
             if values.shape != (len(self.table),):
-                msg = f"{name} has shape {values.shape}; with R give {{next state: probability}} or all {len(self.table)}"
+                n = len(self.table)
+                msg = f"{name} has shape {values.shape}; with R give {{next state: probability}}, or all {n} of them"
                 raise InvalidInput(msg)
             shares = list(zip(self._states, values.tolist(), strict=True))
         outcomes = []
         for entered, share in shares:
             probability = _checked(f"{name}[{entered!r}]", "probability", share)
             if probability > 0:
-                ended = is_name(entered) and not self.table.get(entered)
-                entered = self._entered(entered, state, ended and entered in self.table, f"{name}[{entered!r}]")
-                outcomes.append((probability, entered, self._reward(state, action, entered), ended))
+                if entered not in self.table:
+                    msg = f"{name} leads to {entered!r:.60}, which is no state of P (they are {known(self._states)})"
+                    raise InvalidInput(f"{msg}; give P that state, with {{}} if it is terminal")
+                outcomes.append((probability, entered, self._reward(state, action, entered), not self.table[entered]))
         return outcomes
 
     def _reward(self, state: Hashable, action: Hashable, entered: Hashable) -> float:
@@ -292,10 +295,11 @@ class _Reader:
         """Refuse rewards of states and actions that P does not have."""
         for state, by_action in self.rewards.items() if isinstance(self.rewards, Mapping) else ():
             if state not in self.table:
-                raise InvalidInput(f"R names the state {state!r:.60}, which P does not have; it has {known(self.table)}")
+                msg = f"R names the state {state!r:.60}, which P does not have; it has {known(self.table)}"
+                raise InvalidInput(msg)
             for action in by_action if isinstance(by_action, Mapping) else ():
                 if action not in self._actions:
-                    msg = f"R[{state!r:.40}] names {action!r:.60}, which is no action of P; it has {known(self._actions)}"
+                    msg = f"R[{state!r:.40}] names {action!r:.60}, which is no action; P has {known(self._actions)}"
                     raise InvalidInput(msg)
 
 

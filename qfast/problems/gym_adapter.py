@@ -29,7 +29,11 @@ _LAKE: Final = frozenset("SFHG")
 
 
 def from_gymnasium(
-    env: "str | gymnasium.Env[Any, Any]", *, start: Any = None, max_episode_steps: int | None = None, **env_kwargs: object
+    env: "str | gymnasium.Env[Any, Any]",
+    *,
+    start: Any = None,
+    max_episode_steps: int | None = None,
+    **env_kwargs: object,
 ) -> MDP:
     """Make an MDP from a Gymnasium environment that holds its table, such as those of toy_text.
 

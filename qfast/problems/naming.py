@@ -91,7 +91,8 @@ def terminal_marks(terminal: Any, index: Mapping[Hashable, int], n_states: int) 
     if is_name(terminal) and terminal in index:
         marks[index[terminal]] = True
         return marks
-    several = list(terminal) if isinstance(terminal, Iterable) and not isinstance(terminal, (str, bytes)) else [terminal]
+    alone = not isinstance(terminal, Iterable) or isinstance(terminal, (str, bytes))
+    several = [terminal] if alone else list(terminal)
     if len(several) == n_states and all(isinstance(mark, (bool, np.bool_)) for mark in several):
         return np.array(several, dtype=np.bool_)
     for state in several:

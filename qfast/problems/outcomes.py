@@ -78,20 +78,30 @@ class Outcomes(NamedTuple):
         """Choose outcomes by their numbers or by marks."""
         return Outcomes(*(array[index] for array in self))
 
+    def followed_by(self, other: "Outcomes") -> "Outcomes":
+        """Put others behind."""
+        return Outcomes.of(*(np.concatenate(both) for both in zip(self, other, strict=True)))
+
     def merged(self) -> "Outcomes":
         """Add up outcomes of a row that agree in next state, reward and flag, each where the first one stood."""
+        place = self.pair * (1 + self.next_state.max(initial=0)) + self.next_state
+        if np.all(place[1:] > place[:-1]):  # each next state but once and in order, as matrices give them
+            return self._certain()
         order = np.lexsort((self.terminated, self.reward, self.next_state, self.pair))
         keys = [array[order] for array in (self.pair, self.next_state, self.reward, self.terminated)]
         fresh = np.ones(order.size, dtype=np.bool_)
         fresh[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
         group = np.empty(order.size, dtype=np.int64)
         group[order] = np.cumsum(fresh) - 1
-        total = np.bincount(group, weights=self.probability)  # adds in the order of the outcomes
+        total = np.bincount(group, weights=self.probability).astype(np.float64)  # adds in the order of the outcomes
         first = order[fresh]  # sorting is stable, so the first of a group is its first one
         by_place = np.argsort(first, kind="stable")
-        kept = self.taken(first[by_place])._replace(probability=total[by_place])
-        alone = np.bincount(kept.pair)[kept.pair] == 1  # certain, whatever rounding did to the sum
-        return kept._replace(probability=np.where(alone, 1.0, kept.probability))
+        return self.taken(first[by_place])._replace(probability=total[by_place])._certain()
+
+    def _certain(self) -> "Outcomes":
+        """Give what is alone in its row the probability 1, whatever rounding did to the sum."""
+        alone = np.bincount(self.pair)[self.pair] == 1
+        return self._replace(probability=np.where(alone, 1.0, self.probability))
 
     def tables(self, n_states: int, n_actions: int) -> Tables:
         """Make the tables by the rules above; every row must hold an outcome of positive probability."""

@@ -1,7 +1,6 @@
 """Files that hold an MDP, of whatever format: one way in."""
 
 import os
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -34,11 +33,11 @@ def read_mdp(
 ) -> MDP:
     """Read an MDP from a file; its suffix says what it is.
 
-    - ``.MDP``, ``.POMDP``: Cassandra's format; of a POMDP the process under the observations, with the mean reward where
-      one depends on what is observed.
+    - ``.MDP``, ``.POMDP``: Cassandra's format; of a POMDP the process under the observations, with the mean reward
+      where one depends on what is observed.
     - ``.drn``: Storm's explicit format (MDP, DTMC, POMDP).
-    - ``.tra``: PRISM's explicit transitions, also in row form and as Storm has them; beside it and called alike ``.sta``
-      (states), ``.lab`` (labels), ``.srew`` and ``.trew`` (rewards of states and transitions).
+    - ``.tra``: PRISM's explicit transitions, also in row form and as Storm has them; beside it and called alike
+      ``.sta`` (states), ``.lab`` (labels), ``.srew`` and ``.trew`` (rewards of states and transitions).
     - ``.npz``: what `MDP.save` wrote.
 
     Parameters
@@ -48,11 +47,11 @@ def read_mdp(
     reward : str, optional
         Which reward model counts, if there are several.
     goal : label, state, or sequence of states, optional
-        States that pay 1 more on entering, and end the episode: with a file without rewards, the value undiscounted is
-        the probability of reaching them.
+        States that pay 1 more on entering, and end the episode: with a file without rewards, the value undiscounted
+        is the probability of reaching them.
     terminal : "absorbing", label, state, sequence of states, or None, default "absorbing"
         States that end the episode on entering. ``"absorbing"``: those that every action leaves as they are, for no
-        reward, and in which no episode begins; their value is 0 in any case. None: only states without an action.
+        reward, and in which no episode begins; they are worth 0 in any case. None: only states without an action.
     start : state, dict of state to float, or array_like of float, shape (S,), optional
         Where episodes begin, in place of what the file says: the starting belief; the states labelled ``init``, equally
         likely. If it says nothing: all states that are not terminal, equally likely (Cassandra's), or state 0.
@@ -65,15 +64,16 @@ def read_mdp(
     Returns
     -------
     MDP
-        `states` and `actions` are called as in the file. Where a state has two choices of one name, actions are numbers.
+        `states` and `actions` are called as in the file; where a state has two choices of one name, actions are
+        numbers.
 
     Raises
     ------
     BadFile
         If the file is damaged or not what its suffix says: the message names the line.
     InvalidInput
-        If the suffix is unknown, a name is not in the file, there are several reward models or none and no goal; and as
-        `qfast.MDP` does.
+        If the suffix is unknown, a name is not in the file, there are several reward models or none and no goal; and
+        as `qfast.MDP` does.
     OSError
         If the file does not exist or may not be read.
 
@@ -104,9 +104,8 @@ def read_mdp(
         mdp = MDP.load(path)
         return mdp if max_episode_steps is None else mdp.with_limit(max_episode_steps)
     if suffix not in MODEL_SUFFIXES:
-        raise InvalidInput(
-            f"{printable(path)} has the suffix {suffix!r}; models are read from {', '.join(MODEL_SUFFIXES)} and .npz files"
-        )
+        known = ", ".join(MODEL_SUFFIXES)
+        raise InvalidInput(f"{printable(path)} has the suffix {suffix!r}; models are read from {known} and .npz files")
     if suffix in (".mdp", ".pomdp"):
         model = read_cassandra(path)
     else:
@@ -167,4 +166,5 @@ def _marks(given: Any, model: FileModel, index: dict[Any, int]) -> Any:
     try:
         return terminal_marks(given, index, len(index))
     except InvalidInput as error:
-        raise InvalidInput(f"{str(error).removeprefix('terminal names ')}; labels are{_listed(model) or ' none'}") from error
+        problem = str(error).removeprefix("terminal names ")
+        raise InvalidInput(f"{problem}; labels are{_listed(model) or ' none'}") from error

@@ -21,10 +21,11 @@ FULL = rng.normal(size=(A, S, S))
 
 def expected(reward):
     """The same problem, written out row for row."""
-    rows = [
-        [[(P[a, s, k], k, reward(a, s, k), False) for k in range(S) if P[a, s, k] > 0] for a in range(A)] for s in range(S)
-    ]
-    return from_P(rows, start=0)
+
+    def row(a, s):
+        return [(P[a, s, k], k, reward(a, s, k), False) for k in range(S) if P[a, s, k] > 0]
+
+    return from_P([[row(a, s) for a in range(A)] for s in range(S)])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_the_product_form(kind):
 
 def test_as_many_actions_as_states_need_a_word():
     square = rng.dirichlet(np.ones(3), size=(3, 3))
-    with pytest.raises(InvalidInput, match=r"P has shape \(3, 3, 3\), which fits \(A, S, S\) and \(S, A, S\); say axes"):
+    with pytest.raises(InvalidInput, match=r"P has shape \(3, 3, 3\), which fits \(A, S, S\) and \(S, A, S\); say"):
         from_matrices(square, np.zeros((3, 3)))
     one = from_matrices(square, np.zeros((3, 3)), axes="ASS")
     other = from_matrices(square.transpose(1, 0, 2), np.zeros((3, 3)), axes="SAS")
@@ -124,7 +125,7 @@ def test_ends():
 def test_rewards_that_nobody_would_get_are_refused():
     chain = np.array([[[0.5, 0.5], [0, 1]], [[1, 0], [0, 1]]])
     with pytest.raises(InvalidInput, match=r"R pays 1 for acting in state 1, which is terminal.*broadcast_to"):
-        from_matrices(chain, [0, 1], terminal=1)
+        from_matrices(list(chain), [0, 1], terminal=1)
     mdp = from_matrices(chain, np.broadcast_to([0, 1], (2, 2, 2)), terminal=1, axes="ASS")
     assert solve(mdp, 1.0).v[0] == pytest.approx(1)
 

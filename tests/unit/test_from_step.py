@@ -58,8 +58,8 @@ def test_chance_as_a_list():
     lake = frozen_lake(max_episode_steps=None)
 
     def step(state, action):
-        rows = zip(*(table[state, action].tolist() for table in (lake.next_state, lake.reward, lake.terminated)), strict=True)
-        return [(1 / 3, *row) for row in rows]
+        tables = (lake.next_state, lake.reward, lake.terminated)
+        return [(1 / 3, *row) for row in zip(*(table[state, action].tolist() for table in tables), strict=True)]
 
     mdp = from_step(step, 0, range(4), name="ice")
     assert (mdp.name, mdp.n_outcomes) == ("ice", 3)
@@ -87,7 +87,7 @@ def test_starts():
     assert from_step(step, [0, 2, 2, 1], ["on"]).start[:3].tolist() == [0.25, 0.5, 0.25]
     mdp = from_step(step, {2: 0.75, 0: 0.25}, ["on"])
     assert {state: p for state, p in zip(mdp.states, mdp.start.tolist(), strict=True) if p} == {2: 0.75, 0: 0.25}
-    with pytest.raises(InvalidInput, match="start sums to 0.9"):
+    with pytest.raises(InvalidInput, match=r"start sums to 0\.9"):
         from_step(step, {0: 0.5, 1: 0.4}, ["on"])
 
 
@@ -180,7 +180,7 @@ def test_what_a_step_may_not_give(result, message):
         ((walk, [], ["a"]), "start is an empty list"),
         ((walk, np.zeros(2), ["a"]), "start is an array .* not hashable"),
         ((walk, (0, 0), lambda s: []), "no action is possible"),
-        ((lambda s, a: (s + 1, 0.0, False), 0, ["on"]), "more than max_states=50 states can be reached, such as 50"),
+        ((lambda s, a: (s + 1, 0.0, False), 0, ["on"]), "more than max_states=50 states can be reached, such as 49"),
         ((lambda s, a: (1, 0.0, False), 0, lambda s: ["on"] * (s == 0)), "lead to 1 with terminated=False"),
     ],
 )

@@ -191,7 +191,7 @@ def test_drn(tmp_path):
 def test_a_drn_without_rewards_needs_a_goal(tmp_path):
     bare = re.sub(r" \[[^]]*\]", "", DRN).replace("@reward_models\ncoins steps\n", "@reward_models\n\n")
     path = written(tmp_path, "coin.drn", bare)
-    with pytest.raises(InvalidInput, match=r"no rewards; say what counts, goal=… with a label \('init', 'not yet', 'done'\)"):
+    with pytest.raises(InvalidInput, match=r"no rewards; say what counts, goal=… .*\('init', 'not yet', 'done'\)"):
         read_mdp(path)
     mdp = read_mdp(path, goal="not yet")
     assert solve(mdp, 1.0).v[0] == pytest.approx(0.5)  # the probability of coming there
@@ -202,7 +202,8 @@ def test_drn_of_a_pomdp_and_of_a_chain(tmp_path):
     assert read_mdp(written(tmp_path, "a.drn", pomdp), reward="coins") == read_mdp(
         written(tmp_path, "b.drn", DRN), reward="coins"
     )
-    chain = "@type: DTMC\n@reward_models\nr\n@nr_states\n2\n@model\nstate 0 [3] init\n 0 : 0.5\n 1 : 0.5\nstate 1\n 1 : 1\n"
+    chain = "@type: DTMC\n@reward_models\nr\n@nr_states\n2\n@model\nstate 0 [3] init\n 0 : 0.5\n 1 : 0.5\n"
+    chain += "state 1\n 1 : 1\n"
     assert solve(read_mdp(written(tmp_path, "c.drn", chain)), 1.0).v[0] == pytest.approx(6)
 
 
@@ -294,7 +295,8 @@ def test_prism_in_rows_and_storms_way_are_the_same(tmp_path):
 def test_several_reward_structures(tmp_path):
     path = prism(tmp_path)
     for number, structure in enumerate(("time", "money"), 1):
-        written(tmp_path, f"robot{number}.srew", f'# Reward structure: "{structure}"\n# State rewards\n4 1\n0 {number}\n')
+        text = f'# Reward structure: "{structure}"\n# State rewards\n4 1\n0 {number}\n'
+        written(tmp_path, f"robot{number}.srew", text)
     with pytest.raises(InvalidInput, match="the reward structures 'time', 'money'; choose one"):
         read_mdp(path)
     assert read_mdp(path, reward="money").reward[0, 0, 0] == 2

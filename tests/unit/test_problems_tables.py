@@ -107,7 +107,7 @@ def test_gymnasium_tables_are_equally_likely(name: str, n_outcomes: int) -> None
 
 
 def test_a_step_of_the_environment_is_an_outcome_of_the_table() -> None:
-    for name in GYMNASIUM_IDS:
+    for name in set(GYMNASIUM_IDS) - {"Blackjack-v1"}:
         env = gymnasium.make(name, max_episode_steps=50)
         mdp = from_gymnasium(name, max_episode_steps=50)
         env.action_space.seed(3)
@@ -148,8 +148,7 @@ def test_a_missing_limit_is_warned_about() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("Blackjack-v1", {}, "Blackjack draws cards as it goes and has no table P"),
-        ("CartPole-v1", {}, "CartPole-v1 cannot be used: it has no table P"),
+        ("CartPole-v1", {}, "CartPole-v1 cannot be used here: it has no table P"),
         ("Taxi-v4", {"fickle_passenger": True}, "fickle_passenger=True cannot be used"),
         ("Taxi-v3", {}, "cannot make 'Taxi-v3': .*deprecated.*Taxi-v4"),
         ("CliffWalking-v0", {}, "cannot make 'CliffWalking-v0'"),
@@ -174,7 +173,8 @@ def test_environments_are_read_but_not_through_wrappers_that_change_them() -> No
     with pytest.raises(InvalidInput, match="is_slippery cannot change an environment"):
         from_gymnasium(env, is_slippery=True)
     del env.unwrapped.initial_state_distrib  # type: ignore[attr-defined]
-    with pytest.raises(InvalidInput, match="no initial_state_distrib; use from_P"):
+    assert from_gymnasium(env, start=0) == from_gymnasium("FrozenLake-v1", is_slippery=False)
+    with pytest.raises(InvalidInput, match="no initial_state_distrib and no isd; say where episodes begin: start="):
         from_gymnasium(env)
     env.close()
 
