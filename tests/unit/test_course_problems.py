@@ -216,9 +216,9 @@ def counted(policy, natural, sab):
         if policy(mine, card):
             return sum(p * play((*hand, c), card) for c, p in deck.items())
         value = 0.0
-        for (shown, score, nat), p in pooled.items():
+        for (shown, final, nat), p in pooled.items():
             if shown == card:
-                score = 0 if score > 21 else score
+                score = 0 if final > 21 else final
                 reward = float(mine > score) - float(mine < score)
                 if sorted(hand) == [1, 10]:
                     if sab and not nat:
@@ -241,7 +241,8 @@ def test_blackjack_is_exact(natural, sab):
         return total < (13 if card < 7 else 16)
 
     policy = [int(len(s) == 3 and hits(s[0], s[1])) if isinstance(s, tuple) else 0 for s in mdp.states]
-    assert evaluate_policy(mdp, np.array(policy), 1.0).start_value == pytest.approx(counted(hits, natural, sab), abs=1e-12)
+    value = evaluate_policy(mdp, np.array(policy), 1.0).start_value
+    assert value == pytest.approx(counted(hits, natural, sab), abs=1e-12)
 
 
 def test_blackjack_of_gymnasium():

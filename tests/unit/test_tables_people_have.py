@@ -162,7 +162,7 @@ def test_environments_of_gym():
     assert from_gymnasium(old, max_episode_steps=100).max_episode_steps == 100
     assert from_P(inner.P, start=old.isd).start_state == 0
     wrapped = types.SimpleNamespace(unwrapped=old)
-    with pytest.raises(InvalidInput, match="is wrapped, .* give env.unwrapped"):
+    with pytest.raises(InvalidInput, match=r"is wrapped, .* give env\.unwrapped"):
         from_gymnasium(wrapped, max_episode_steps=5)
     del old.isd
     with pytest.raises(InvalidInput, match="no isd; say where episodes begin: start="):
