@@ -47,9 +47,10 @@ def describe_run(run: Run, agents: NDArray[np.int64] | None) -> str:
     kept = not isinstance(run.q, NotKept)
     shape = run.q.shape if kept else "not kept"
     seed = seed_in_words(seed_to_json(run.seed_sequence))
+    name = f"{mdp.name}, " if mdp.name else ""
     lines = [
         f"Run of {run.n_agents:,} agents, {run.episodes:,} episodes each",
-        f"  problem    {mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
+        f"  problem    {name}{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}",
         f"  learner    {learner_in_words(run)}",
         f"  rates      {', '.join(f'{name}={getattr(run.learner, name)!r}' for name in run.learner.shown)}",
         f"  Q          {run.dtype.name} {shape}, started at {run.initial_q!r}, ties {run.ties}",

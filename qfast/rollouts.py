@@ -318,7 +318,7 @@ def evaluate(
     goal = best_ending(mdp) if goal_reward is None else number("goal_reward", goal_reward)
     learner = make_learner(
         n_agents=run.n_agents, episodes=episodes, rule="q_learning", explore="greedy", alpha=0.0,
-        gamma=run.learner.gamma, initial_q=run.learner.initial_q, ties=run.ties, dtype=run.dtype,
+        gamma=run.learner.gamma, ties=run.ties, dtype=run.dtype,
     )  # fmt: skip
     plan = make_plan(
         mdp, learner, _child(run.seed_sequence, _EVALUATE), first_agent=run.first_agent, episodes=episodes,

@@ -163,7 +163,7 @@ class Run:
 
     @property
     def initial_q(self) -> Rate:
-        """The value that Q started with."""
+        """What Q started with."""
         return self.learner.initial_q
 
     @property
@@ -221,17 +221,53 @@ class Run:
         >>> run.policy()[0, :4].tolist()
         [1, 1, 1, 1]
         """
+        return self._greedy(self.q)
+
+    def _greedy(self, q: NDArray[Any]) -> NDArray[np.int64]:
         # One pass over each action's column: NumPy's argmax over a short last axis is ten times slower.
-        best, action = self.q[:, :, 0], np.zeros(self.q.shape[:2], np.int64)
+        best, action = q[:, :, 0], np.zeros(q.shape[:2], np.int64)
         beats = np.greater_equal if self.ties == "last" else np.greater
         for a in range(1, self.mdp.n_actions):
-            better = beats(self.q[:, :, a], best)
-            best = np.where(better, self.q[:, :, a], best)
+            better = beats(q[:, :, a], best)
+            best = np.where(better, q[:, :, a], best)
             action[better] = a
         if self.mdp.allowed is not None:  # where Q has diverged, no allowed action may exceed -inf
             first = self.mdp.allowed.argmax(axis=1)
             action = np.where(self.mdp.allowed[np.arange(self.mdp.n_states), action], action, first)
         return action
+
+    def policy_of(self, agent: int = 0) -> dict[Any, Any]:
+        """One agent's greedy policy as a dict from your states to your actions, to act on in your own environment.
+
+        Parameters
+        ----------
+        agent : int
+            Position in ``q``, from 0; negative ones count from the end.
+
+        Returns
+        -------
+        dict
+            Action by state, as ``mdp.actions`` and ``mdp.states`` call them.  Of several greedy actions it is the one
+            that `policy` gives: the first, or the last one with ``ties="last"``; an agent with ``ties="random"`` takes
+            any of them.  Only states in which an agent can act are there: terminal ones and those that no episode can
+            reach are left out.  A state where the agent has never been has an action all the same, by its first Q.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such agent, or Q was not kept.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> run = qfast.train(n_agents=3, episodes=200, seed=0, progress=False)
+        >>> run.policy_of(0)
+        {0: 1, 1: 1, 2: 1, 3: 1}
+        """
+        position = self.position(agent)
+        actions = self._greedy(self.q[position : position + 1])[0].tolist()
+        states = np.flatnonzero(self.mdp.decision_states).tolist()
+        return {self.mdp.states[state]: self.mdp.actions[actions[state]] for state in states}
 
     def policies(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Tell the distinct greedy policies apart: those of `census`, in its order, without what they are worth.

@@ -92,7 +92,7 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Run:
     _check_about(about)
     n_agents, episodes = about["n_agents"], about["episodes"]
     rates = {name: Rate(kind, arrays[name], text) for name, (kind, text) in about["rates"].items() if name in RATES}
-    learner = _check_learner(about["learner"], rates, n_agents, episodes)
+    learner = _check_learner(mdp, about["learner"], rates, n_agents, episodes)
     _check_arrays(mdp, learner, episodes, n_agents, arrays)
     kept, none = "q" in arrays, NotKept(n_agents)
     q: Any = arrays.get("q", none)
@@ -142,12 +142,14 @@ def _check_about(about: dict[str, Any]) -> None:
         raise TypeError(msg)
 
 
-def _check_learner(options: dict[str, Any], rates: dict[str, Rate], n_agents: int, episodes: int) -> Learner:
+def _check_learner(
+    mdp: MDP, options: dict[str, Any], rates: dict[str, Rate], n_agents: int, episodes: int
+) -> Learner:
     """Make a learner out of what a file says, checked like a new one."""
     # A schedule belongs to the run's last stretch of episodes, which may be shorter than all of them.
     lengths = {rate.values.size for rate in rates.values() if rate.kind == "episode"}
     used = {name: rates[name] for name in RATES if SETTINGS[name].is_used(options)}
-    return make_learner(n_agents=n_agents, episodes=min(lengths, default=episodes), **options, **used)
+    return make_learner(n_agents=n_agents, episodes=min(lengths, default=episodes), mdp=mdp, **options, **used)
 
 
 def _check_arrays(mdp: MDP, learner: Learner, episodes: int, n_agents: int, arrays: dict[str, NDArray[Any]]) -> None:

@@ -96,7 +96,9 @@ def train(
     epsilon : float, array_like or schedule, default 0.1
         Probability of a random action, the greedy one among them, in [0, 1]; given like alpha.  Rounded to 24 bits.
     initial_q : float or array_like, default 0.0
-        What Q starts with, in units of reward: a number or one value an agent.
+        What Q starts with, in units of reward: a number, one value an agent, one for each state and action (shape
+        ``(S, A)``), or for each agent, state and action (``(n_agents, S, A)``).  Values of actions that are not allowed
+        are ignored, so that another run's Q or `qfast.exact`'s will do.
     ties : {"random", "first", "last"}, default "random"
         Which of several greedy actions is taken.
     dtype : {"float32", "float64"}, default "float32"
@@ -190,7 +192,7 @@ def train(
     episodes = check_count("episodes", episodes, most=MOST_EPISODES)
     first_agent = check_count("first_agent", first_agent, least=0, most=MOST_AGENTS)
     check_options(threads, executor, record)
-    learner = make_learner(n_agents=n_agents, episodes=episodes, **settings)
+    learner = make_learner(n_agents=n_agents, episodes=episodes, mdp=problem, **settings)
     check_problem(problem, learner, record)
     warn_of_lost_updates(problem, learner)
     check_keep_q(keep_q, checkpoint_q)
@@ -272,7 +274,7 @@ def resume(
                 f"give {name}= for the further episodes"
             )
             raise InvalidInput(msg)
-    learner = make_learner(n_agents=run.n_agents, episodes=episodes, **old.given() | given)
+    learner = make_learner(n_agents=run.n_agents, episodes=episodes, mdp=run.mdp, **old.given() | given)
     check_problem(run.mdp, learner, run.record)
     warn_of_lost_updates(run.mdp, learner)
     keep_q = run.checkpoints is not None and run.checkpoints.q is not None

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["problems", "corridor"])  # doctest: +ELLIPSIS
-    MDP with 5 states, 2 actions, ...
+    corridor: MDP with 5 states, 2 actions, ...
     0
     """
     from qfast.cli.signals import die_of_sigint

@@ -74,7 +74,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> run(["problems", "corridor"])  # doctest: +ELLIPSIS
-    MDP with 5 states, 2 actions, ...
+    corridor: MDP with 5 states, 2 actions, ...
     0
     """
     arrived: list[int] = []

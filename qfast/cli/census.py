@@ -36,7 +36,7 @@ def census_page(census: "Census") -> list[Block]:
     ends = "without an episode limit" if limit is None else f"within {limit:,} steps"
     within = [("an episode", f"return and probability of success {ends}")]
     blocks: list[Block] = [
-        Line(census.sentence(), strong=True),
+        Line(f"{census.mdp.name}: {census.sentence()}" if census.mdp.name else census.sentence(), strong=True),
         Facts(
             [
                 ("judged by", best),
@@ -64,6 +64,9 @@ def census_page(census: "Census") -> list[Block]:
         plain = not prints_unicode()
         maps = [(f"policy {i}", census.arrows(i, ascii_only=plain)) for i in range(min(_MAPS, shown))]
         blocks.append(Line(side_by_side(maps, _COLUMNS)))
+    elif shown:
+        names = [(f"policy {i}", census.in_names(i, _COLUMNS - 14)) for i in range(min(_MAPS, shown))]
+        blocks.append(Facts(names))
     return blocks
 
 

@@ -91,15 +91,17 @@ def agent_page(run: "Run", agent: int) -> list[Block]:
     if drawn:
         facts.append(("policy", drawn))
     number = run.first_agent + position
+    on = f" on {printable(run.mdp.name)}" if run.mdp.name else ""
     return [
-        Line(f"Agent {number:,} of seed {seed_text(run)}", strong=True),
+        Line(f"Agent {number:,} of seed {seed_text(run)}{on}", strong=True),
         Facts(facts),
         q_table(run.mdp, q, policy, corner="Q"),
     ]
 
 
 def problem_title(mdp: "MDP", name: str | None = None) -> str:
-    """Head a page: how many states and actions, and the problem's name where it is known."""
+    """Head a page: how many states and actions, and the problem's name, as it was given or its own, if it has one."""
+    name = name or mdp.name
     size = f"{mdp.n_states:,} states, {mdp.n_actions} action{'' if mdp.n_actions == 1 else 's'}"
     return f"Q-learning on {printable(name)}: {size}" if name else f"Q-learning on a problem of {size}"
 

@@ -158,11 +158,14 @@ def agent_json(run: "Run", agent: int) -> dict[str, Any]:
 def problem_json(mdp: "MDP") -> dict[str, Any]:
     """Say what the problem is: its sizes and its names, which the tables below are in the order of."""
     return {
+        "name": mdp.name,
         "n_states": mdp.n_states,
         "n_actions": mdp.n_actions,
         "max_episode_steps": mdp.max_episode_steps,
         "state_names": mdp.state_names,
         "action_names": mdp.action_names,
+        "states": mdp.states,
+        "actions": mdp.actions,
         "digest": mdp.digest,
     }
 

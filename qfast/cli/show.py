@@ -1,6 +1,7 @@
-"""``qfast show``: what a saved run holds."""
+"""``qfast show``: what a saved run, or a saved problem, holds."""
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand, number, whole
@@ -13,6 +14,7 @@ examples:
   qfast show run.npz --agent 0          one agent's Q-table and policy
   qfast show run.npz --agent 0 --json   the same for a program
   qfast show run.npz --census           all policies and their exact values
+  qfast show lake.npz                   a problem that MDP.save wrote
 """
 
 
@@ -40,6 +42,9 @@ def run(arguments: Namespace) -> None:
     from qfast.cli.screen import show
     from qfast.run_files import load
 
+    if _is_problem(arguments.file):
+        _show_problem(arguments)
+        return
     loaded = load(arguments.file)
     if arguments.agent is not None:
         if arguments.json:
@@ -61,3 +66,26 @@ def run(arguments: Namespace) -> None:
         write_json(people.to_json())
     else:
         show(population_page(people, title=problem_title(loaded.mdp), whole=True))
+
+
+def _is_problem(file: str) -> bool:
+    from qfast.storage.archive import kind_of
+
+    path = Path(file)
+    return path.is_file() and kind_of(path) == "mdp"
+
+
+def _show_problem(arguments: Namespace) -> None:
+    """Show a problem's file, of which there is one page alone."""
+    from qfast.cli.output import write, write_json
+    from qfast.cli.population import problem_json
+    from qfast.model.mdp import MDP
+
+    if arguments.agent is not None or arguments.census:
+        msg = f"{arguments.file} holds a problem and no agents; qfast train {arguments.file} trains some"
+        raise UsageError(msg)
+    mdp = MDP.load(arguments.file)
+    if arguments.json:
+        write_json(problem_json(mdp))
+    else:
+        write(repr(mdp))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qfast.cli.screen import Block, Facts, Line, Table
-from qfast.studies.describe import as_code, streams_in_words, values_in_words
+from qfast.studies.describe import as_code, problems_in_words, streams_in_words, values_in_words
 from qfast.studies.settings import decode
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def study_page(study: "Study", *, rows: int) -> list[Block]:
     list of Block
     """
     attributes = study.dataset.attrs
-    problems = json.loads(attributes["problems"])
     many = f"{len(study):,} configuration{'s' * (len(study) > 1)}"
     facts = [
-        ("problem", "\n".join(f"{name}: {text}" for name, text in problems.items())),
+        ("problem", "\n".join(problems_in_words(study))),
         ("varied", "\n".join(values_in_words(study, name) for name in study.varied) or "nothing"),
         ("fixed", _fixed(json.loads(attributes["settings"]))),
         ("streams", f"seed {study.seed}; {streams_in_words(study)}"),

@@ -80,9 +80,9 @@ def compile_plan(plan: Plan) -> None:
 
 
 def _begin(plan: Plan, first: int, arrays: AgentArrays, initial: NDArray[Any]) -> None:
-    """Put new agents, whose Q begins with `initial` (n,), at the beginning of their first episode."""
+    """Put new agents, whose Q begins with `initial` (n,) or (n, S, A), at the beginning of their first episode."""
     count = len(arrays.state)
-    arrays.q[...] = initial.reshape(count, *(1,) * (arrays.q.ndim - 1))
+    arrays.q[...] = initial.reshape(*initial.shape, *(1,) * (arrays.q.ndim - initial.ndim))
     arrays.visits[...] = 0
     if plan.forbidden is not None:
         arrays.q[:, plan.forbidden] = -np.inf

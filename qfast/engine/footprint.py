@@ -74,6 +74,8 @@ def worker_bytes(plan: Plan, n_agents: int, size: int) -> int:
     pairs, n_step = math.prod(plan.shape), plan.learner.n
     steps = plan.tables.limit if plan.spec.limited else None
     need = _WORKER + 200 * size + lanes_bytes(plan.spec, n_step, pairs, size, plan.episodes, steps)
+    if plan.learner.initial_q.values.ndim == 3:
+        need += size * table_bytes(plan)  # its part, in the element type
     if plan.record == "summary":
         longest = max(end - begin for begin, end in plan.stretches)
         need += size * longest * (plan.learner.dtype.itemsize + 4 * plan.spec.records_lengths)

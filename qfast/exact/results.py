@@ -7,24 +7,25 @@ import numpy as np
 from qfast.exact.chains import Bools, Floats, Ints
 from qfast.model.mdp import MDP
 
-__all__ = ["FiniteHorizon", "PolicyValue", "PolicyValues", "Solution", "WithinLimit"]
+__all__ = ["FiniteHorizon", "PolicyValue", "PolicyValues", "Result", "Solution", "WithinLimit", "start_value"]
 
 # Tables up to this size are printed in full.
 _MAX_STATES = 16
 _MAX_ACTIONS = 8
 
 
-class _Result:
+class Result:
     """What all have in common: their arrays are read-only."""
 
     def __post_init__(self) -> None:
+        """Freeze them."""
         for value in vars(self).values():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(_Result):
+class Solution(Result):
     """Optimal action values, or with ``epsilon`` above 0 the epsilon-greedy-optimal ones.
 
     Attributes
@@ -105,7 +106,7 @@ class Solution(_Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PolicyValue(_Result):
+class PolicyValue(Result):
     """Exact value of one policy.
 
     Attributes
@@ -144,7 +145,7 @@ class PolicyValue(_Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PolicyValues(_Result):
+class PolicyValues(Result):
     """Exact values of many deterministic policies.
 
     Attributes
@@ -177,7 +178,7 @@ class PolicyValues(_Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WithinLimit(_Result):
+class WithinLimit(Result):
     """What stationary policies reach within an episode limit, from the start.
 
     Attributes
@@ -206,7 +207,7 @@ class WithinLimit(_Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteHorizon(_Result):
+class FiniteHorizon(Result):
     """The best that can be reached within an episode limit, and what one stationary policy reaches.
 
     The two bests belong to different policies in general, and both may choose by the steps that are left.

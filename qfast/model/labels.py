@@ -1,8 +1,8 @@
 """Labels: what a user calls the states and actions of a problem, as plain values that files can keep.
 
-A label is a text, a whole number, a float, True, False, None, or a tuple of labels: what JSON can hold, so that nothing
-of the user's own code has to be found again when a file is read or a worker starts. Equal labels are one label, as they
-are in a dict: 1, 1.0 and True are the same.
+A label is a text, a whole number, a finite float, True, False, None, or a tuple of labels: what JSON can hold, so that
+nothing of the user's own code has to be found again when a file is read or a worker starts. Equal labels are one label,
+as they are in a dict: 1, 1.0 and True are the same.
 """
 
 import enum
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from qfast.arguments import shown
 from qfast.errors import InvalidInput
+from qfast.storage.archive import read_json
 from qfast.text import check_printable, printable
 
-__all__ = ["Label", "checked_labels", "checked_title", "decoded", "encoded", "label_of", "names_of"]
+__all__ = ["Label", "checked_labels", "checked_title", "decoded", "encoded", "label_of", "names_of", "title_of"]
 
 Label: TypeAlias = "str | int | float | bool | tuple[Label, ...] | None"
 
@@ -58,8 +59,8 @@ def label_of(value: Any, what: str = "a state") -> Label:
     for kind, plain in _PLAIN.items():
         if isinstance(value, kind):
             label = plain(value)
-            if kind is float and math.isnan(label):
-                raise InvalidInput(f"{what} is or holds nan, which is not equal to itself; use None instead")
+            if kind is float and not math.isfinite(label):
+                raise InvalidInput(f"{what} is or holds {label}, which JSON cannot hold; use a text such as '{label}'")
             return label  # type: ignore[no-any-return]
     fix = next((fix for kind, fix in _INSTEAD.items() if isinstance(value, kind)), "a tuple of the numbers in it")
     text = printable(f"{value!r:.80}")
@@ -120,6 +121,12 @@ def checked_title(name: str | None) -> str | None:
     return str(check_printable("name", name))
 
 
+def title_of(text: str) -> str | None:
+    """Make a name of a text from elsewhere, such as a file's: printable and short; None where nothing is left."""
+    text = printable(text).strip()
+    return (text if len(text) <= _LONGEST_TITLE else f"{text[: _LONGEST_TITLE - 1]}…") or None
+
+
 def encoded(labels: Sequence[Label]) -> NDArray[np.str_]:
     """Write labels as an array of texts, each of them JSON, for files."""
     return np.array([json.dumps(label) for label in labels])
@@ -128,6 +135,6 @@ def encoded(labels: Sequence[Label]) -> NDArray[np.str_]:
 def decoded(what: str, texts: NDArray[Any]) -> list[Any]:
     """Read what `encoded` wrote; lists are made tuples when they are checked."""
     try:
-        return [json.loads(text) for text in texts.tolist()]
+        return [read_json(text) for text in texts.tolist()]
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{what} holds what is no JSON ({error})") from error

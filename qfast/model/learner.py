@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import choice, number, whole
 from qfast.errors import InvalidInput
+from qfast.model.mdp import MDP
 from qfast.model.rates import Rate, as_rate, constant
 from qfast.model.settings import DEFAULTS, RATES, SETTINGS, Setting
 
@@ -137,8 +138,10 @@ def _check_combination(settings: dict[str, Any]) -> None:
     )
 
 
-def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
+def make_learner(*, n_agents: int, episodes: int, mdp: MDP | None = None, **given: Any) -> Learner:
     """Check the settings of a run's agents, as `qfast.train` takes them; those left out have their defaults.
+
+    Tables, with a value for each state and action, need the problem that they are for.
 
     >>> make_learner(n_agents=2, episodes=3, epsilon=[0.3, 0.2, 0.1]).epsilon
     by_episode(3 values from 0.3 to 0.1)
@@ -160,6 +163,10 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
     element = np.dtype(settings["dtype"])
     largest = float(np.finfo(element).max) / 4  # so that a difference of two values is a number, too
 
+    pairs = None if mdp is None else np.ones((mdp.n_states, mdp.n_actions), np.bool_)
+    if mdp is not None and mdp.allowed is not None:
+        pairs = mdp.allowed | ~mdp.allowed.any(axis=1, keepdims=True)  # nobody acts where nothing is allowed
+
     def rate(setting: Setting) -> Rate:
         value = settings[setting.name]
         if not setting.is_used(settings):
@@ -169,7 +176,7 @@ def make_learner(*, n_agents: int, episodes: int, **given: Any) -> Learner:
         low, high = max(setting.low, -largest), min(setting.high, largest)
         return as_rate(
             value, setting.name, n_agents=n_agents, episodes=episodes, low=low, high=high,
-            schedule=setting.schedule, visits=setting.by_visits,
+            schedule=setting.schedule, visits=setting.by_visits, pairs=pairs if setting.by_pair else None,
         )  # fmt: skip
 
     rates = {name: rate(SETTINGS[name]) for name in RATES}

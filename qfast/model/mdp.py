@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,9 @@ from qfast.model.mdp_text import described
 from qfast.model.reachability import Edges, reach, terminal_starts
 from qfast.storage.archive import read_npz, write_npz
 from qfast.text import printable
+
+if TYPE_CHECKING:
+    from qfast.exact.sampling import SamplingError
 
 __all__ = ["MDP", "check_mdp"]
 
@@ -371,10 +374,39 @@ class MDP:
         >>> MDP([[0]], [[1.0]], terminated=[[True]]).with_limit(7).max_episode_steps
         7
         """
-        limit = mdp_checks.episode_limit(max_episode_steps)
+        return self._with(max_episode_steps=mdp_checks.episode_limit(max_episode_steps))
+
+    def with_name(self, name: str | None) -> "MDP":
+        """Give the same problem another name; None for none.
+
+        Parameters
+        ----------
+        name : str or None
+            A short text on one line, which repr, tables and `qfast show` print.
+
+        Returns
+        -------
+        MDP
+            Equal to this one: the name makes no difference.
+
+        Examples
+        --------
+        >>> MDP([[0]], [[1.0]], terminated=[[True]]).with_name("coin").name
+        'coin'
+        """
+        return self._with(name=checked_title(name))
+
+    def _with(self, **changes: Any) -> "MDP":
+        """Give a copy with some fields, already checked, changed."""
         changed = object.__new__(type(self))
-        changed.__setstate__({**self.__getstate__(), "max_episode_steps": limit})
+        changed.__setstate__(self.__getstate__() | changes)
         return changed
+
+    def sampling_error(self, gamma: float, policy: ArrayLike | None = None) -> "SamplingError":
+        """Estimate how wrong a value may be since probabilities come from samples; see `qfast.exact.sampling_error`."""
+        from qfast.exact.sampling import sampling_error
+
+        return sampling_error(self, gamma, policy)
 
     @cached_property
     def digest(self) -> str:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qfast.arguments import first_at
 from qfast.errors import InvalidInput
 
-__all__ = ["Rate", "as_rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"]
+__all__ = ["Rate", "as_rate", "by_episode", "by_visits", "constant", "exponential", "linear", "of_pairs", "per_agent"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +21,9 @@ class Rate:
 
     Attributes
     ----------
-    kind : {"constant", "agent", "episode", "visit"}
-        What the values are for.
-    values : ndarray of float64, shape (), (agents,), (episodes,) or (visits,)
+    kind : {"constant", "agent", "episode", "visit", "pair"}
+        What the values are for; "pair", of state and action, is for ``initial_q`` alone.
+    values : ndarray of float64, shape (), (agents,), (episodes,), (visits,) or (S, A); or (agents, S, A)
     text : str
         The rate in words, as its ``repr`` shows it.
     """
@@ -50,12 +51,16 @@ class Rate:
 
     def first(self, count: int) -> "Rate":
         """Make the same rate for the first ``count`` agents."""
-        return per_agent(self.values[:count]) if self.kind == "agent" else self
+        if self.kind != "agent":
+            return self
+        return per_agent(self.values[:count]) if self.values.ndim == 1 else of_pairs(self.values[:count])
 
     def for_agents(self, first: int, count: int, dtype: Any) -> NDArray[Any]:
-        """Values for ``count`` agents from the run's ``first`` on, at the first episode; shape (count,)."""
+        """Values for ``count`` agents from the run's ``first`` on, at the first episode; (count,) or (count, S, A)."""
         if self.kind == "agent":
             return self.values[first : first + count].astype(dtype)
+        if self.kind == "pair":
+            return np.broadcast_to(self.values.astype(dtype), (count, *self.values.shape))
         return np.full(count, self.values.reshape(-1)[0], dtype)
 
 
@@ -112,6 +117,15 @@ def per_agent(values: ArrayLike) -> Rate:
     """
     array = _line(values, "values per agent")
     return Rate("agent", array, f"per_agent({array.size:,} values from {array.min():.6g} to {array.max():.6g})")
+
+
+def of_pairs(values: NDArray[Any]) -> Rate:
+    """Make a rate with a value for each pair (S, A), or for each agent and pair (n_agents, S, A)."""
+    array = _frozen(values)
+    ends = f"from {array.min(initial=np.inf):.6g} to {array.max(initial=-np.inf):.6g}"
+    if array.ndim == 3:
+        return Rate("agent", array, f"per_agent({array.shape[0]:,} tables {ends})")
+    return Rate("pair", array, f"table({array.shape[0]:,} x {array.shape[1]:,} values {ends})")
 
 
 def by_episode(values: ArrayLike) -> Rate:
@@ -257,40 +271,60 @@ def as_rate(
     high: float,
     schedule: bool,
     visits: bool = False,
+    pairs: NDArray[np.bool_] | None = None,
 ) -> Rate:
-    """Turn what the user gave into a rate, and check it; `schedule` and `visits`: whether it may change with them."""
-    rate = _make_rate(value, name, n_agents, episodes, schedule=schedule)
+    """Turn what the user gave into a rate, and check it; `schedule` and `visits`: whether it may change with them.
+
+    Where it may be a table, `pairs` (S, A) marks the pairs whose values count.
+    """
+    rate = _make_rate(value, name, n_agents, episodes, schedule=schedule, pairs=pairs)
     expected = {"agent": n_agents, "episode": episodes}.get(rate.kind)
     if rate.kind == "visit" and not visits:
         raise InvalidInput(f"{name}={rate!r} cannot change with visits; only alpha can")
     if rate.kind == "episode" and not schedule:
         raise InvalidInput(f"{name} cannot change with the episode; give a number or one value an agent")
-    if expected is not None and rate.values.size != expected:
+    if expected is not None and rate.values.shape[:1] != (expected,):
         what = "agent" if rate.kind == "agent" else "episode"
-        msg = f"{name} has {rate.values.size:,} values for {expected:,} {what}s; give exactly one for each {what}"
+        msg = f"{name} has {rate.values.shape[0]:,} values for {expected:,} {what}s; give exactly one for each {what}"
         raise InvalidInput(msg)
     outside = ~((rate.values >= low) & (rate.values <= high))  # written so that NaN is outside
     if outside.any():
-        at = int(np.flatnonzero(outside.reshape(-1))[0])
-        value = float(rate.values.reshape(-1)[at])
-        where = {"constant": "", "agent": f" for agent {at}", "episode": f" in episode {at}"}.get(
-            rate.kind, f" at visit {at + 1}"
-        )
+        index = first_at(outside)
+        value = float(rate.values[index])
         example = _EXAMPLES.get(name, min(max(0.1, low), high))
         raise InvalidInput(
-            f"{name}={value!r:.60}{where} is outside [{low:g}, {high:g}]; use a value such as {example:g}"
+            f"{name}={value!r:.60}{_where(rate.kind, index)} is outside [{low:g}, {high:g}]; "
+            f"use a value such as {example:g}"
         )
     return rate
 
 
-def _make_rate(value: Any, name: str, n_agents: int, episodes: int, *, schedule: bool) -> Rate:
-    if isinstance(value, Rate):
+def _where(kind: str, index: tuple[int, ...]) -> str:
+    """Say which of the values of a rate it is."""
+    if len(index) > 1:
+        agent = f" for agent {index[0]}" if len(index) == 3 else ""
+        return f"{agent} in state {index[-2]} for action {index[-1]}"
+    number = sum(index)
+    return {"constant": "", "agent": f" for agent {number}", "episode": f" in episode {number}"}.get(
+        kind, f" at visit {number + 1}"
+    )
+
+
+def _make_rate(
+    value: Any, name: str, n_agents: int, episodes: int, *, schedule: bool, pairs: NDArray[np.bool_] | None
+) -> Rate:
+    tables = {} if pairs is None else {"pair": pairs.shape, "agent": (n_agents, *pairs.shape)}
+    if isinstance(value, Rate) and (
+        value.values.shape == tables.get(value.kind) or (value.values.ndim < 2 and value.kind != "pair")
+    ):
         return value
     if isinstance(value, Shape):
         return value.over(episodes)
-    array = _numbers(value, name)
+    array = _numbers(value.values if isinstance(value, Rate) else value, name)
     if array.ndim == 0:
         return constant(float(array))
+    if pairs is not None and array.shape in tables.values():
+        return of_pairs(np.where(pairs, array, 0.0))  # what no agent can take may be anything, such as -inf
     lengths = {"agent": n_agents, "episode": episodes} if schedule else {"agent": n_agents}
     fits = [kind for kind, length in lengths.items() if array.shape == (length,)]
     if len(fits) == 1:
@@ -300,5 +334,8 @@ def _make_rate(value: Any, name: str, n_agents: int, episodes: int, *, schedule:
             f"{name} has {array.size:,} values, and there are as many agents as episodes; "
             "say which it is with qfast.per_agent(…) or qfast.by_episode(…)"
         )
-    choices = " or ".join(f"({length:,},) for one value an {kind}" for kind, length in lengths.items())
+    shapes = [f"({length:,},) for one value an {kind}" for kind, length in lengths.items()]
+    if tables:
+        shapes += [f"{tables['pair']} for one each state and action", f"{tables['agent']} for a table an agent"]
+    choices = ", ".join(shapes[:-1]) + " or " * (len(shapes) > 1) + shapes[-1]
     raise InvalidInput(f"{name} has shape {array.shape}; give a number, or an array of shape {choices}")

@@ -29,6 +29,7 @@ class Setting:
     high: float = 1.0
     schedule: bool = False  # whether a rate may change with the episode
     by_visits: bool = False  # or with the visits to a pair
+    by_pair: bool = False  # whether it may be a table, with a value for each state and action
     goes_with: tuple[str, tuple[str, ...]] | None = None  # the setting, and its values, beside which it has a meaning
     own_default: float | None = None  # what it is where it has a meaning and nothing is given; None if it must be given
     neutral: float = 0.0  # what the kernel gets of a rate where it has no meaning
@@ -61,7 +62,7 @@ _TABLE: Final = (
         "epsilon", DEFAULT_EPSILON, "rate", "exploration rate", schedule=True,
         goes_with=("explore", ("epsilon_greedy",)), own_default=0.1, resumable=True,
     ),
-    Setting("initial_q", 0.0, "rate", "value Q starts with", low=-math.inf, high=math.inf),
+    Setting("initial_q", 0.0, "rate", "value Q starts with", low=-math.inf, high=math.inf, by_pair=True),
     Setting(
         "rule", "q_learning", "choice", "learning rule",
         ("q_learning", "sarsa", "expected_sarsa", "double_q_learning", "article"),

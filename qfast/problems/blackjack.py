@@ -6,8 +6,9 @@ from typing import Any, Final
 from qfast.arguments import flag
 from qfast.model.mdp import MDP
 from qfast.problems.from_table import Found
+from qfast.problems.titles import titled
 
-__all__ = ["blackjack", "blackjack_table"]
+__all__ = ["blackjack"]
 
 #: Cards and their probabilities: ace (1), 2 to 9, and ten, jack, queen and king as 10.
 _DECK: Final = {card: (4 if card == 10 else 1) / 13 for card in range(1, 11)}
@@ -16,6 +17,7 @@ _ENDS: Final = {-1: "lost", 0: "draw", 1: "won"}
 _Hand = tuple[int, int]  # the sum, and whether an ace counts 11 in it
 
 
+@titled
 def blackjack(
     *, natural: bool = False, sab: bool = True, start: Any = None, max_episode_steps: int | None = None
 ) -> MDP:
@@ -52,16 +54,7 @@ def blackjack(
     >>> mdp.n_states, mdp.action_names, mdp.states[0]
     (293, ('stick', 'hit'), (4, 1, 0))
     """
-    return blackjack_table(
-        natural=flag("natural", natural), sab=flag("sab", sab), start=start, max_episode_steps=max_episode_steps,
-        name="blackjack",
-    )  # fmt: skip
-
-
-def blackjack_table(
-    *, natural: bool, sab: bool, start: Any, max_episode_steps: int | None, name: str
-) -> MDP:
-    """Make the problem under a name."""
+    natural, sab = flag("natural", natural), flag("sab", sab)
     hands: list[_Hand | None] = [(total, ace) for ace in (0, 1) for total in range(12 if ace else 4, 22)]
     if natural or sab:
         hands.append(None)
@@ -79,7 +72,7 @@ def blackjack_table(
                 dealt[state] = dealt.get(state, 0.0) + p * q * r
     return found.mdp(
         None, dealt if start is None else start, max_episode_steps=max_episode_steps,
-        action_names=("stick", "hit"), name=name,
+        action_names=("stick", "hit"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from qfast.errors import BadFile, InvalidInput
+from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.problems import course_problems, lines, random_problems, textbook_grids
 from qfast.problems.blackjack import blackjack
@@ -96,16 +97,18 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
     """
     if not isinstance(name, str):
         raise InvalidInput(f"the problem {name!r} is no text; give its name, a path or a Gymnasium id")
-    build = _BUILDERS.get(name.lower().replace("-", "_"))
+    known = name.lower().replace("-", "_")
+    build = _BUILDERS.get(known)
     path = Path(name)
     if build is not None:
-        mdp = build()
+        mdp = build().with_name(known)
     elif path.suffix == ".npz" and path.is_file():
         mdp = MDP.load(path)
+        mdp = mdp.with_name(mdp.name or title_of(path.stem))
     elif path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
         mdp = read_mdp(path)
     elif path.is_file():
-        mdp = _grid_file(path, max_episode_steps)
+        mdp = _grid_file(path, max_episode_steps).with_name(title_of(path.stem))
     elif _ID.fullmatch(name):
         return from_gymnasium(name, max_episode_steps=max_episode_steps)
     else:

@@ -15,6 +15,7 @@ from qfast.problems.from_matrices import finished, from_matrices
 from qfast.problems.grids import PROBABILITY
 from qfast.problems.outcomes import Outcomes
 from qfast.problems.random_problems import equally_likely, normal
+from qfast.problems.titles import titled
 
 __all__ = [
     "bandit", "forest", "gamblers_problem", "inventory", "jacks_car_rental", "machine_replacement", "ten_armed_testbed",
@@ -23,6 +24,7 @@ __all__ = [
 _NOT_NEGATIVE: Final = "[0, inf)"
 
 
+@titled
 def gamblers_problem(goal: int = 100, *, p_heads: float = 0.4, max_episode_steps: int | None = None) -> MDP:
     """Make the gambler's problem: stakes on a coin until the capital is 0 or the goal.
 
@@ -63,10 +65,11 @@ def gamblers_problem(goal: int = 100, *, p_heads: float = 0.4, max_episode_steps
     outcomes = Outcomes.of(pair, np.tile([p, 1.0 - p], s.size), after, after == goal, ends[after])
     return finished(
         outcomes, possible, ends, start=np.where(ends, 0.0, 1.0 / (goal - 1)), max_episode_steps=max_episode_steps,
-        actions=stake.tolist(), name="gambler's problem",
+        actions=stake.tolist(),
     )  # fmt: skip
 
 
+@titled
 def jacks_car_rental(
     max_cars: int = 20,
     *,
@@ -139,7 +142,6 @@ def jacks_car_rental(
     return finished(
         outcomes, possible, np.zeros(side * side, dtype=np.bool_), start=np.full(side * side, 1.0 / side**2),
         max_episode_steps=max_episode_steps, states=list(product(range(side), repeat=2)), actions=moves.tolist(),
-        name="Jack's car rental",
     )  # fmt: skip
 
 
@@ -177,6 +179,7 @@ def _capped(shares: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     return capped
 
 
+@titled
 def inventory(
     capacity: int = 3,
     demand: Sequence[float] = (0.25, 0.5, 0.25),
@@ -236,10 +239,11 @@ def inventory(
         P[stock, order, left[held, d]] += share
     return from_matrices(
         P, np.where(possible, reward, -np.inf), axes="SAS", start=np.full(size, 1.0 / size),
-        max_episode_steps=max_episode_steps, name="inventory",
+        max_episode_steps=max_episode_steps,
     )  # fmt: skip
 
 
+@titled
 def machine_replacement(*, max_episode_steps: int | None = 100) -> MDP:
     """Make a machine that wears out: run it, overhaul it, or replace it, at what it costs a week.
 
@@ -274,10 +278,10 @@ def machine_replacement(*, max_episode_steps: int | None = 100) -> MDP:
     return from_matrices(
         np.stack([run, to_minor, to_new]), cost, max_episode_steps=max_episode_steps,
         states=("as good as new", "minor wear", "major wear", "inoperable"), actions=("run", "overhaul", "replace"),
-        name="machine replacement",
     )  # fmt: skip
 
 
+@titled
 def forest(
     n_ages: int = 3,
     *,
@@ -323,7 +327,7 @@ def forest(
     R[1:, 1] = 1.0
     R[-1] = number("old_reward", old_reward), number("cut_reward", cut_reward)
     return from_matrices(
-        P, R, axes="ASS", max_episode_steps=max_episode_steps, actions=("wait", "cut"), name="forest management"
+        P, R, axes="ASS", max_episode_steps=max_episode_steps, actions=("wait", "cut")
     )
 
 

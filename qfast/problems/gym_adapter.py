@@ -8,9 +8,10 @@ import numpy as np
 
 from qfast.arguments import optional, shown
 from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
+from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
-from qfast.problems.blackjack import blackjack_table
+from qfast.problems.blackjack import blackjack
 from qfast.problems.from_table import from_P
 from qfast.problems.textbook_grids import TAXI_ACTIONS
 
@@ -154,9 +155,8 @@ def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -
     inner: Any = getattr(env, "unwrapped", env)
     limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
     if type(inner) is BlackjackEnv:
-        return blackjack_table(
-            natural=bool(inner.natural), sab=bool(inner.sab), start=start, max_episode_steps=limit, name=name[:80]
-        )
+        made = blackjack(natural=bool(inner.natural), sab=bool(inner.sab), start=start, max_episode_steps=limit)
+        return made.with_name(title_of(name))
     _check_table(inner, name)
     if isinstance(inner, FrozenLakeEnv):
         _check_lake(name, getattr(inner, "desc", None))
@@ -171,9 +171,8 @@ def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -
             MissingLimitWarning,
         )
     actions, layout = _printing(inner)
-    return from_P(
-        inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout, name=name[:80]
-    )
+    mdp = from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
+    return mdp.with_name(title_of(name))
 
 
 def _wrappers(env: Any) -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:

@@ -6,10 +6,12 @@ from qfast.arguments import number, whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.problems.grids import PROBABILITY
+from qfast.problems.titles import titled
 
 __all__ = ["chain", "corridor", "random_walk", "river_swim"]
 
 
+@titled
 def corridor(
     length: int = 5,
     *,
@@ -63,6 +65,7 @@ def corridor(
     )
 
 
+@titled
 def random_walk(
     n_states: int = 5, *, left: float = 0.0, right: float = 1.0, max_episode_steps: int | None = None
 ) -> MDP:
@@ -112,6 +115,7 @@ def random_walk(
     )
 
 
+@titled
 def chain(
     n_states: int = 5,
     *,
@@ -171,6 +175,7 @@ def chain(
     )
 
 
+@titled
 def river_swim(
     n_states: int = 6, *, left_reward: float = 5.0, right_reward: float = 10_000.0, max_episode_steps: int | None = 20
 ) -> MDP:

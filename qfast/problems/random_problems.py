@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from qfast.arguments import number, whole
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
+from qfast.problems.titles import titled
 
 __all__ = ["equally_likely", "garnet", "maximisation_bias", "normal"]
 
@@ -116,6 +117,7 @@ def _by_quantiles(distribution: Any, k: int) -> NDArray[np.float64]:
     return k * np.diff(integral)
 
 
+@titled
 def maximisation_bias(
     n_actions: int = 10,
     *,
@@ -176,6 +178,7 @@ def maximisation_bias(
     )
 
 
+@titled
 def garnet(
     n_states: int = 30,
     n_actions: int = 4,

@@ -7,6 +7,7 @@ import numpy as np
 
 from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
+from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.problems.cassandra import read_cassandra
 from qfast.problems.explicit_files import read_drn, read_prism
@@ -118,7 +119,7 @@ def read_mdp(
     if name is None:
         name = path.name if model.discount is None else f"{path.name} (discount {model.discount:g})"
     try:
-        return _problem(model, goal, terminal, start, max_episode_steps=max_episode_steps, name=printable(name)[:80])
+        return _problem(model, goal, terminal, start, max_episode_steps=max_episode_steps, name=title_of(name))
     except InvalidInput as error:
         raise InvalidInput(f"{printable(path)}: {error}") from error
 

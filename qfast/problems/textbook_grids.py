@@ -13,6 +13,7 @@ from qfast.model.mdp import MDP
 from qfast.problems.from_table import from_P
 from qfast.problems.grids import FOUR_MOVES, PROBABILITY, Cells, grid, grid_mdp, slip_shares, slippery_grid
 from qfast.problems.outcomes import Outcome
+from qfast.problems.titles import titled
 
 __all__ = [
     "TAXI_ACTIONS", "blocking_maze", "cliff_walking", "dyna_maze", "four_rooms", "frozen_lake", "shortcut_maze", "taxi",
@@ -71,6 +72,7 @@ _ROOMS: Final = (
 )
 
 
+@titled
 def frozen_lake(
     desc: str | Sequence[str] = "4x4",
     *,
@@ -114,6 +116,7 @@ def frozen_lake(
     return slippery_grid(desc, rewards=rewards, slip=slip, max_episode_steps=max_episode_steps, named=False)
 
 
+@titled
 def cliff_walking(*, slippery: bool = False, max_episode_steps: int | None = None) -> MDP:
     """Make the cliff walk; it equals Gymnasium's ``CliffWalking-v1`` (or ``CliffWalkingSlippery-v1``).
 
@@ -152,6 +155,7 @@ def cliff_walking(*, slippery: bool = False, max_episode_steps: int | None = Non
     )
 
 
+@titled
 def windy_gridworld(*, moves: str = "four", stochastic_wind: bool = False, max_episode_steps: int | None = None) -> MDP:
     """Make the windy gridworld: a crosswind blows upward in the middle of a 7 x 10 grid.
 
@@ -207,6 +211,7 @@ def windy_gridworld(*, moves: str = "four", stochastic_wind: bool = False, max_e
     )
 
 
+@titled
 def dyna_maze(*, max_episode_steps: int | None = None) -> MDP:
     """Make the Dyna maze: 6 x 9 cells, 7 of them walls.
 
@@ -232,6 +237,7 @@ def dyna_maze(*, max_episode_steps: int | None = None) -> MDP:
     return grid(_DYNA, max_episode_steps=max_episode_steps)
 
 
+@titled
 def blocking_maze(*, after: bool = False, max_episode_steps: int | None = None) -> MDP:
     """Make the blocking maze, a 6 x 9 grid with one barrier, before or after its way through has moved.
 
@@ -259,6 +265,7 @@ def blocking_maze(*, after: bool = False, max_episode_steps: int | None = None) 
     return grid(_BARRIER.format(barrier=".########" if after else "########."), max_episode_steps=max_episode_steps)
 
 
+@titled
 def shortcut_maze(*, after: bool = False, max_episode_steps: int | None = None) -> MDP:
     """Make the shortcut maze, a 6 x 9 grid with one barrier, before or after a shorter way has opened.
 
@@ -286,6 +293,7 @@ def shortcut_maze(*, after: bool = False, max_episode_steps: int | None = None) 
     return grid(_BARRIER.format(barrier=".#######." if after else ".########"), max_episode_steps=max_episode_steps)
 
 
+@titled
 def four_rooms(
     *,
     slip: float = 1 / 3,
@@ -369,6 +377,7 @@ _HEADINGS: Final = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _SIDES: Final = (((0, 1), (0, -1)), ((0, -1), (0, 1)), ((-1, 0), (1, 0)), ((1, 0), (-1, 0)))
 
 
+@titled
 def taxi(*, rainy: bool = False, max_episode_steps: int | None = 200) -> MDP:
     """Make the taxi problem; it equals Gymnasium's ``Taxi-v4`` (or that with ``is_rainy=True``).
 

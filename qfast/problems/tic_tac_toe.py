@@ -8,6 +8,7 @@ from qfast.arguments import flag, is_whole, number
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
 from qfast.problems.from_step import from_step
+from qfast.problems.titles import titled
 
 __all__ = ["tic_tac_toe"]
 
@@ -16,6 +17,7 @@ _FREE: Final = "."
 _EMPTY: Final = _FREE * 9
 
 
+@titled
 def tic_tac_toe(
     opponent: str | Callable[[str], int | Mapping[int, float]] = "random",
     *,
@@ -72,8 +74,7 @@ def tic_tac_toe(
     start: Any = _EMPTY
     if not first:
         start = {_put(_EMPTY, cell, theirs): share for cell, share in answer(_EMPTY).items()}
-    title = opponent if isinstance(opponent, str) else getattr(opponent, "__name__", "an own opponent")
-    return from_step(step, start, _free, name=f"tic-tac-toe against {title}"[:80])
+    return from_step(step, start, _free)
 
 
 def _free(board: str) -> list[int]:

@@ -178,7 +178,9 @@ class Context:
         """The question that the study was made to answer."""
         names = [name for name in full_settings(self.study)[0] if name != "problem"]
         fixed = settings_json(self.study, "problems")
-        problems = " and ".join(name if name != "problem" else "the problem" for name in fixed) or "the problem"
+        alone = getattr(self.study, "problems", {}).get("problem")
+        unnamed = (alone is not None and alone.name) or "the problem"
+        problems = " and ".join(name if name != "problem" else unnamed for name in fixed) or unnamed
         if not names:
             return f"How does learning vary over seeds on {problems}?"
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -36,7 +36,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "FileLock", "check_file", "read_json", "read_npz", "replacing",
+    "DAMAGE", "FORMAT_VERSION", "TEMPORARY", "FileLock", "check_file", "kind_of", "read_json", "read_npz", "replacing",
     "scratch_folder", "write_npz",
 ]  # fmt: skip
 
@@ -224,6 +224,15 @@ def read_npz(path: str | os.PathLike[str], kind: str) -> dict[str, NDArray[Any]]
         raise BadFile(f"{source} was not written by qfast (it has no {_HEADER!r}); give a file that holds a {kind}")
     _check_header(source, kind, arrays)
     return {name: array for name, array in arrays.items() if name != _HEADER}
+
+
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """What kind of thing a file says that it holds; None for what is no archive of ours.  Nothing else is checked."""
+    try:
+        with zipfile.ZipFile(path_of(path)) as archive:
+            return str(read_json(str(_array(archive, f"{_HEADER}.npy")))["kind"])
+    except DAMAGE:
+        return None
 
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> None:

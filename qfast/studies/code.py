@@ -117,7 +117,7 @@ def _value(encoded: Any) -> str:
     value = decode(encoded)
     if isinstance(value, Shape):
         return f"qfast.{value.name}({value.start!r}, {value.stop!r})"
-    if isinstance(value, np.ndarray) and value.size <= _MOST_WRITTEN:
+    if isinstance(value, np.ndarray) and value.size <= _MOST_WRITTEN and np.isfinite(value).all():
         return repr(value.tolist())
     return f"qfast.studies.settings.decode({encoded!r})"
 
@@ -192,9 +192,7 @@ def _written(mdp: MDP) -> str:
     for name, count in (("state_names", mdp.n_states), ("action_names", mdp.n_actions)):
         if getattr(mdp, name) != tuple(map(str, range(count))):
             parts.append(f"{name}={list(getattr(mdp, name))!r}")
-    for name in ("states", "actions"):
-        if name in arrays:
-            parts.append(f"{name}={list(getattr(mdp, name))!r}")
+    parts += [f"{name}={list(getattr(mdp, name))!r}" for name in ("states", "actions") if name in arrays]
     if mdp.counts is not None:
         parts.append(f"counts={mdp.counts.tolist()}")
     if mdp.name is not None:

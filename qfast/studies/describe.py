@@ -11,7 +11,7 @@ from qfast.studies.settings import value_in_words
 if TYPE_CHECKING:
     from qfast.studies.result import Study
 
-__all__ = ["as_code", "describe_study", "streams_in_words", "table", "values_in_words"]
+__all__ = ["as_code", "describe_study", "problems_in_words", "streams_in_words", "table", "values_in_words"]
 
 _ROWS = 12  # configurations that are shown
 _WIDTH = 56  # of a label
@@ -23,6 +23,12 @@ def streams_in_words(study: "Study") -> str:
         within = " of a problem" if "problem" in study.varied else ""
         return f"paired: agent i has the same random stream in every configuration{within}"
     return "unpaired: every configuration has random streams of its own"
+
+
+def problems_in_words(study: "Study") -> list[str]:
+    """Each problem, by the name that the study has for it if it was given one, and its sizes."""
+    problems = json.loads(study.dataset.attrs["problems"])
+    return [text if name == "problem" else f"{name}: {text}" for name, text in problems.items()]
 
 
 def table(study: "Study", *, rows: int = _ROWS) -> list[tuple[str, ...]]:
@@ -56,7 +62,6 @@ def describe_study(study: "Study") -> str:
     attributes, n = study.dataset.attrs, len(study)
     steps, seconds = int(attributes["n_steps"]), float(attributes["seconds"])
     speed = f", {steps / seconds / 1e6:,.0f} million a second" if seconds > 0 else ""
-    problems = json.loads(attributes["problems"])
     run = study.dataset["agents_run"].to_numpy()
     agents = f"{study.n_agents:,} agents each"
     if (run < study.n_agents).any():
@@ -64,7 +69,7 @@ def describe_study(study: "Study") -> str:
         agents = f"{several} of at most {study.n_agents:,} agents each"
     lines = [
         f"Study of {n:,} configuration{'s' * (n > 1)}, {agents}, {study.episodes:,} episodes",
-        *(f"  problem    {name}: {text}" for name, text in problems.items()),
+        *(f"  problem    {line}" for line in problems_in_words(study)),
         f"  varied     {', '.join(values_in_words(study, name) for name in study.varied) or 'nothing'}",
         f"  streams    seed {study.seed}; {streams_in_words(study)}",
         f"  steps      {steps:,} in {seconds:.3g} s{speed}",

@@ -76,7 +76,7 @@ def make_design(
             }
             label = ", ".join(f"{name}={_in_words(value)}" for name, value in shown.items()) or problem
             try:
-                learner = make_learner(n_agents=n_agents, episodes=episodes, **arguments)
+                learner = make_learner(n_agents=n_agents, episodes=episodes, mdp=problems[problem], **arguments)
             except InvalidInput as error:
                 raise InvalidInput(f"{error} (in the configuration {label})" if shown else str(error)) from error
             made.append(Configuration(len(made), shown, label, arguments, problem, problems[problem], learner))
@@ -85,7 +85,7 @@ def make_design(
     kept = {name: encode(plain[name]) for name in plain if name not in names and name in used}
     described = [{name: [encode(value) for value in values] for name, values in grid.items()} for grid in grids]
     dimensions = ((PROBLEM,) if len(problems) > 1 else ()) + names
-    return Design(_with_unique_labels(made), dimensions, described, kept, problems)
+    return Design(_with_unique_labels(_with_distinct_values(made)), dimensions, described, kept, problems)
 
 
 def _problems(mdp: Any) -> dict[str, MDP]:
@@ -181,6 +181,34 @@ def _in_words(value: Any) -> str:
     return repr(value) if isinstance(value, Shape) else value_in_words(value)
 
 
+def _distinct_words(values: Sequence[Any]) -> list[str]:
+    """The values of a setting in words; those that differ and look alike, as rows of numbers may, are numbered."""
+    texts = [_in_words(value) for value in values]
+    keys: dict[str, list[str]] = {}
+    for text, value in zip(texts, values, strict=True):
+        alike = keys.setdefault(text, [])
+        if (key := as_key(value)) not in alike:
+            alike.append(key)
+    return [
+        f"{text} (no. {keys[text].index(as_key(value)) + 1})" if len(keys[text]) > 1 else text
+        for text, value in zip(texts, values, strict=True)
+    ]
+
+
+def _with_distinct_values(made: Sequence[Configuration]) -> list[Configuration]:
+    """Number values that look alike in the labels, too."""
+    labels: list[list[str]] = [[] for _ in made]
+    for name in dict.fromkeys(itertools.chain.from_iterable(configuration.values for configuration in made)):
+        having = [i for i, configuration in enumerate(made) if name in configuration.values]
+        words = _distinct_words([made[i].values[name] for i in having])
+        for i, text in zip(having, words, strict=True):
+            labels[i].append(f"{name}={text}")
+    return [
+        replace(configuration, label=", ".join(parts) or configuration.label)
+        for configuration, parts in zip(made, labels, strict=True)
+    ]
+
+
 def _with_unique_labels(made: Sequence[Configuration]) -> tuple[Configuration, ...]:
     """Rows of numbers may look alike in words: number the labels that are there more than once."""
     labels = [configuration.label for configuration in made]
@@ -201,4 +229,5 @@ def coordinate(configurations: Sequence[Configuration], name: str) -> Any:
     values = [configuration.values.get(name, missing) for configuration in configurations]
     if all(value is missing or is_number(value) for value in values):
         return np.array([np.nan if value is missing else value for value in values], np.float64)
-    return np.array(["" if value is missing else _in_words(value) for value in values])
+    words = iter(_distinct_words([value for value in values if value is not missing]))
+    return np.array(["" if value is missing else next(words) for value in values])

@@ -459,7 +459,7 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
         "n_steps": totals.n_steps,
         "seconds": float(totals.seconds),
         "settings": as_json(about["settings"]),
-        "problems": as_json({name: _in_words(mdp) for name, mdp in design.problems.items()}),
+        "problems": as_json({name: _in_words(mdp, name) for name, mdp in design.problems.items()}),
         "vary": as_json(design.vary[0] if len(design.vary) == 1 else design.vary),
         "configurations": as_json([
             {name: encode(value) for name, value in one.values.items() if name != PROBLEM}
@@ -475,6 +475,7 @@ def _attributes(design: Design, totals: Totals, about: dict[str, Any]) -> dict[s
     }
 
 
-def _in_words(mdp: MDP) -> str:
+def _in_words(mdp: MDP, known: str) -> str:
     limit = "no limit" if mdp.max_episode_steps is None else f"limit {mdp.max_episode_steps:,} steps"
-    return f"{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}"
+    name = f"{mdp.name}, " if mdp.name and mdp.name != known else ""
+    return f"{name}{mdp.n_states:,} states, {mdp.n_actions} actions, {limit}"

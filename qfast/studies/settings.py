@@ -71,7 +71,8 @@ def value_in_words(value: Any) -> str:
         short = f"{value:.6g}"
         return short if float(short) == value else repr(value)
     if isinstance(value, np.ndarray):
-        return f"{value.size:,} values" if value.size else "no values"
+        size = " x ".join(f"{length:,}" for length in value.shape)
+        return f"{size} values" if value.size else "no values"
     return str(value)
 
 
@@ -103,7 +104,7 @@ def _numbers(values: Any) -> Any:
     array = np.asarray(values)
     if array.dtype.kind not in "iuf":
         return repr(values)[:200]  # no numbers: it will be refused where it is used
-    if array.size < _MANY:
+    if array.size < _MANY and np.isfinite(array).all():  # JSON has no infinities
         return array.astype(np.float64).tolist()
     packed = zlib.compress(np.ascontiguousarray(array, "<f8").tobytes(), 9)
     return {"shape": list(array.shape), "zlib": base64.b64encode(packed).decode("ascii")}

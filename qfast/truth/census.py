@@ -117,6 +117,48 @@ class Census:
         chosen[self.states] = unpack_actions(self.masks[self._number(policy)], self.mdp.n_actions)
         return chosen
 
+    def policy(self, policy: int) -> dict[Any, tuple[Any, ...]]:
+        """Give what a policy does, in your own words.
+
+        Parameters
+        ----------
+        policy : int
+            Its number, from 0.
+
+        Returns
+        -------
+        dict
+            The greedy actions, several where they tie at random, of each state that the policy meets, as
+            ``mdp.actions`` and ``mdp.states`` call them.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such policy.
+
+        Examples
+        --------
+        >>> import qfast
+        >>> qfast.train(n_agents=9, episodes=99, seed=0, progress=False).census().policy(0)
+        {0: (1,), 1: (1,), 2: (1,), 3: (1,)}
+        """
+        actions, states = self.mdp.actions, self.mdp.states
+        chosen = self.actions(policy)
+        return {
+            states[s]: tuple(actions[a] for a in np.flatnonzero(chosen[s]).tolist())
+            for s in np.flatnonzero(chosen.any(axis=1)).tolist()
+        }
+
+    def in_names(self, policy: int, columns: int = _COLUMNS) -> str:
+        """Give what a policy does as text, state by state, by the names that are printed, cut to some columns."""
+        chosen, names = self.actions(policy), self.mdp.action_names
+        parts = [
+            f"{self.mdp.state_names[s]}: {'/'.join(names[a] for a in np.flatnonzero(chosen[s]))}"
+            for s in np.flatnonzero(chosen.any(axis=1))
+        ]
+        text = ", ".join(parts)
+        return text if len(text) <= columns else f"{text[: columns - 1]}…"
+
     def arrows(self, policy: int, *, ascii_only: bool = False) -> str:
         """Draw a policy, by its number, on the layout of the problem; cells that it does not meet show the layout.
 
@@ -185,7 +227,7 @@ class Census:
         limit = "without an episode limit" if self.limit is None else f"within {self.limit:,} steps"
         within = f"; return and success {limit}"
         lines = [
-            f"Census: {self.sentence()}",
+            f"Census{f' of {self.mdp.name}' if self.mdp.name else ''}: {self.sentence()}",
             f"  gamma {self.gamma:g}, best value {self.best_value:.6g}; * is optimal{within}",
             self.table(),
         ]
@@ -194,6 +236,9 @@ class Census:
 
             maps = [(f"policy {i}", self.arrows(i)) for i in range(min(_MAPS, len(self)))]
             lines += ["", side_by_side(maps, _COLUMNS)]
+        else:
+            shown = range(min(_MAPS, len(self)))
+            lines += ["", *(f"  policy {i}  {self.in_names(i, _COLUMNS - 12)}" for i in shown)]
         return "\n".join(lines)
 
 
@@ -223,7 +268,7 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
     >>> import qfast
     >>> run = qfast.train(n_agents=1000, episodes=20, seed=0, progress=False)
     >>> run.census()
-    Census: 1,000 agents, 1 greedy policy, 100 % of the agents optimal
+    Census of corridor: 1,000 agents, 1 greedy policy, 100 % of the agents optimal
       gamma 0.9, best value 4.168; * is optimal; return and success without an episode limit
       policy  agents  share  value  regret  return  success  example
           0*   1,000  100 %  4.168       0       5   1.0000        0

@@ -33,7 +33,7 @@ def test_show_json_is_what_train_told(command):
 def test_show_one_agent(command, run_file):
     run = qfast.load(run_file)
     done = command("show", run_file, "--agent", 7)
-    assert done.stdout.startswith("Agent 7 of seed 1\n")
+    assert done.stdout.startswith("Agent 7 of seed 1 on corridor\n")
     assert f"{run.q[7, 0, 1]:.4f}*" in done.stdout
     assert f"return {run.returns[7, -1]:.6g}, length {run.lengths[7, -1]} steps" in done.stdout
     told = json.loads(command("show", run_file, "--agent", "-1", "--json").stdout)

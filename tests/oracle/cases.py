@@ -31,6 +31,8 @@ class Case:
                 mine[name], mine["alpha_by_visits"] = 0.0, rate.values
             elif isinstance(rate, Rate):
                 mine[name] = rate.values if rate.kind == "episode" else float(rate.values[agent])
+            elif name == "initial_q" and np.ndim(rate) == 3:
+                mine[name] = rate[agent]
         return {name: value for name, value in mine.items() if name not in ("n_agents", "first_agent")}
 
     def until(self, episodes):
@@ -90,7 +92,11 @@ def cases(draw, variant):
         "seed": draw(st.integers(0, 2**70)),
         "first_agent": draw(st.sampled_from([0, 5, 2**33])),
     }
-    return Case(draw(problems(variant, rng)), settings)
+    mdp = draw(problems(variant, rng))
+    tables = draw(st.sampled_from([None, None, (), (n_agents,)]), label="tables of Q to start with")
+    if tables is not None:
+        settings["initial_q"] = rng.uniform(-5, 5, (*tables, mdp.n_states, mdp.n_actions))
+    return Case(mdp, settings)
 
 
 #: Step sizes by visits; the arrays are short, so that later visits have the last one.

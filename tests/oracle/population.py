@@ -44,7 +44,7 @@ def train(mdp=None, *, n_agents, episodes, seed=0, record="returns", progress=Fa
     assert record == "returns"
     assert progress is False
     problem = qfast.corridor() if mdp is None else mdp
-    learner = make_learner(n_agents=n_agents, episodes=episodes, **settings)
+    learner = make_learner(n_agents=n_agents, episodes=episodes, mdp=problem, **settings)
     agents = [
         learn(problem, seed=seed, agent=i, episodes=episodes, **_settings(learner, i)) for i in range(n_agents)
     ]
@@ -55,7 +55,7 @@ def resume(run, *, episodes, alpha=None):
     """Train them on."""
     learner = run.learner
     if alpha is not None:
-        learner = make_learner(n_agents=len(run.q), episodes=episodes, alpha=alpha, **_plain(learner))
+        learner = make_learner(n_agents=len(run.q), episodes=episodes, mdp=run.mdp, alpha=alpha, **_plain(learner))
     tables = run.q[:, None] if run.q_tables is None else run.q_tables
     agents = [
         learn(
@@ -89,7 +89,7 @@ def _settings(learner, agent):
         if rate.kind == "visit":
             mine |= {name: 0.0, "alpha_by_visits": rate.values}
         else:
-            mine[name] = rate.values if rate.kind == "episode" else float(rate.for_agents(agent, 1, np.float64)[0])
+            mine[name] = rate.values if rate.kind == "episode" else rate.for_agents(agent, 1, np.float64)[0]
     return mine
 
 

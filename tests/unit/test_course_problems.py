@@ -166,7 +166,6 @@ def test_tic_tac_toe_against_an_opponent_of_ones_own():
 
     mdp = tic_tac_toe(lowest)
     assert (mdp.is_deterministic, solve(mdp, 1.0).start_value) == (True, 1.0)
-    assert mdp.name == "tic-tac-toe against lowest"
     with pytest.raises(InvalidInput, match=r"the opponent answered 0 to X\.+; give one of the free cells \[1, 2"):
         tic_tac_toe(lambda board: 0)
     with pytest.raises(InvalidInput, match="opponent='strong' is unknown"):

@@ -29,8 +29,10 @@ FLOORS = [
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ABOVE_ALL = {"__init__", "__main__"}
 
-# A Run or a Study offers what higher floors make of it, as methods that import inside.
-LATE_BINDINGS = {("run", "truth"), ("run_files", "truth"), ("studies", "plots"), ("studies", "reports")}
+# An MDP, a Run or a Study offers what higher floors make of it, as methods that import inside.
+LATE_BINDINGS = {
+    ("model", "exact"), ("run", "truth"), ("run_files", "truth"), ("studies", "plots"), ("studies", "reports"),
+}  # fmt: skip
 
 
 def modules():

@@ -1,0 +1,54 @@
+"""A learned policy as a dict from the user's states to the user's actions."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qfast
+
+ROOMS = [("A", 0), ("B", 0), ("B", 1), "out", "nowhere"]
+TABLES: dict[str, Any] = {
+    "next_state": [[1, 0], [2, 0], [3, 1], [3, 3], [4, 4]],
+    "reward": [[0, 0], [0, 0], [1, 0], [0, 0], [0, 0]],
+    "terminated": [[0, 0], [0, 0], [1, 0], [1, 1], [1, 1]],
+}
+
+
+def trained(**settings: Any) -> qfast.Run:
+    mdp = qfast.MDP(**TABLES, states=ROOMS, actions=["go", None], max_episode_steps=50)
+    return qfast.train(mdp, **{"n_agents": 3, "episodes": 300, "seed": 0, "progress": False} | settings)
+
+
+def test_states_and_actions_are_the_users_own() -> None:
+    policy = trained().policy_of(0)
+    assert policy == {("A", 0): "go", ("B", 0): "go", ("B", 1): "go"}  # neither the end nor what is never reached
+    assert list(policy) == ROOMS[:3]
+
+
+def test_numbers_are_python_s() -> None:
+    policy = qfast.train(n_agents=2, episodes=100, seed=0, progress=False).policy_of(-1)
+    assert {type(value) for pair in policy.items() for value in pair} == {int}
+
+
+@pytest.mark.parametrize(("ties", "action"), [("first", "go"), ("last", None), ("random", "go")])
+def test_ties(ties: str, action: Any) -> None:
+    run = trained(episodes=1, alpha=0.0)
+    run = replace(run, learner=replace(run.learner, ties=ties))
+    assert set(run.policy_of(1).values()) == {action}
+
+
+def test_it_is_the_policy_of_that_agent(tmp_path: Any) -> None:
+    run = trained(episodes=3, n_agents=40)
+    loaded = qfast.load(run.save(tmp_path / "run.npz"))
+    for agent in (0, 17, 39):
+        mine = [loaded.mdp.actions.index(action) for action in loaded.policy_of(agent).values()]
+        assert np.array_equal(mine, run.policy()[agent, :3])
+
+
+def test_what_cannot_be() -> None:
+    with pytest.raises(qfast.InvalidInput, match="agent=3 does not exist"):
+        trained().policy_of(3)
+    with pytest.raises(qfast.InvalidInput, match="was not kept"):
+        trained(keep_q=False).policy_of(0)
