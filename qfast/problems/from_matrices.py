@@ -16,7 +16,7 @@ from qfast.problems.outcomes import Outcomes
 __all__ = ["absorbing", "finished", "from_matrices"]
 
 _AXES: Final = {"ASS": "(A, S, S)", "SAS": "(S, A, S)"}
-_SAY: Final = "say axes='ASS' or axes='SAS'"
+_SAY: Final = "say axes='ASS' (first the action) or axes='SAS' (first the state)"
 
 
 class _Entries(NamedTuple):
@@ -93,8 +93,8 @@ def from_matrices(
 
     >>> import numpy as np
     >>> from qfast.problems import from_matrices
-    >>> P = np.array([[[0.9, 0.1], [0, 1]], [[0, 1], [0, 1]]])
-    >>> mdp = from_matrices(P, [[0, 1], [0, 0]], terminal=1)
+    >>> stay, move = np.array([[0.9, 0.1], [0, 1]]), np.array([[0, 1], [0, 1]])
+    >>> mdp = from_matrices([stay, move], [[0, 1], [0, 0]], terminal=1)
     >>> mdp.next_state[0].tolist(), mdp.reward[0].tolist()
     ([[0, 1], [1, 1]], [[0.0, 0.0], [1.0, 1.0]])
     """
