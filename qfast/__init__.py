@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qfast import exact, plots, problems, stats, studies, truth
     from qfast.engine.curve import Curve, Summary
-    from qfast.engine.progress import Progress
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
+        HiddenState,
         Interrupted,
         InvalidInput,
         MissingExtra,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qfast.problems import (
         arrows,
         corridor,
+        from_env,
         from_graph,
         from_gymnasium,
         from_matrices,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         grid,
         read_mdp,
     )
+    from qfast.progress import Progress
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -49,15 +51,15 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "Interrupted", "InvalidInput", "MissingExtra", "MissingLimitWarning",
-        "QfastError", "Unfinished",
+        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
+        "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": [
-        "arrows", "corridor", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step", "grid",
-        "read_mdp",
+        "arrows", "corridor", "from_env", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step",
+        "grid", "read_mdp",
     ],
-    "qfast.engine.progress": ["Progress"],
+    "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run"],
@@ -74,6 +76,7 @@ __all__ = [
     "Curve",
     "DamagedPartWarning",
     "Evaluation",
+    "HiddenState",
     "Interrupted",
     "InvalidInput",
     "Metric",
@@ -96,6 +99,7 @@ __all__ = [
     "exact",
     "exponential",
     "from_P",
+    "from_env",
     "from_graph",
     "from_gymnasium",
     "from_matrices",

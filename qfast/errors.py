@@ -10,7 +10,7 @@ import sys
 import warnings
 
 __all__ = [
-    "BadFile", "DamagedPartWarning", "DivergedWarning", "Interrupted", "InvalidInput", "MissingExtra",
+    "BadFile", "DamagedPartWarning", "DivergedWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
     "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished", "warn_caller",
 ]  # fmt: skip
 
@@ -26,6 +26,20 @@ class InvalidInput(QfastError, ValueError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(_LINE_BREAKS.sub(" ", message))  # what was given may be anything, and its repr long
+
+
+class HiddenState(InvalidInput):
+    """A state of an environment hides something: what an action does in it depends on the way there.
+
+    Attributes
+    ----------
+    ways : tuple of (int, list)
+        Two ways to the state: the seed of a reset, and the actions after it.
+    """
+
+    def __init__(self, message: str = "", ways: tuple[tuple[int, list[object]], ...] = ()) -> None:
+        super().__init__(message)
+        self.ways = ways
 
 
 class MissingExtra(QfastError, ImportError):

@@ -11,10 +11,10 @@ from qfast.destination import Destination
 from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 from qfast.engine.plan import Plan
-from qfast.engine.progress import Reporter
 from qfast.engine.scheduler import WorkersFailed, ctrl_c, scheduler
 from qfast.errors import Interrupted, QfastError, Unfinished
 from qfast.model.mdp import MDP
+from qfast.progress import Reporter
 from qfast.run import NotKept, Run
 from qfast.storage.work_folder import CannotSave
 from qfast.training_checks import check_memory

@@ -15,7 +15,6 @@ from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.collector import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.plan import make_plan
-from qfast.engine.progress import Reporter
 from qfast.engine.tables import alias_table, outcome_kind, start_states
 from qfast.engine.tables import goal_reward as best_ending
 from qfast.errors import Interrupted, InvalidInput
@@ -23,6 +22,7 @@ from qfast.execution import collect
 from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
+from qfast.progress import Reporter
 from qfast.run import Run
 from qfast.run_argument import check_run
 from qfast.text import percent

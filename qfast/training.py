@@ -12,7 +12,6 @@ from qfast.arguments import explained
 from qfast.destination import Destination
 from qfast.engine.agent_arrays import AgentArrays, warn_of_divergence
 from qfast.engine.plan import Plan, make_plan
-from qfast.engine.progress import Reporter
 from qfast.errors import InvalidInput
 from qfast.execution import run_training
 from qfast.model.learner import Learner, make_learner
@@ -21,6 +20,7 @@ from qfast.model.mdp import MDP, check_mdp
 from qfast.model.seeding import Seed, as_seed_sequence
 from qfast.model.settings import DEFAULT_EPSILON, settings_in
 from qfast.problems import corridor
+from qfast.progress import Reporter
 from qfast.run import Run
 from qfast.run_argument import check_run
 from qfast.training_checks import (

@@ -24,8 +24,8 @@ from qfast.engine.blocks import BlockStopped, block_size, compile_plan, run_piec
 from qfast.engine.executors import Pulse, count_workers, hand_out, is_dask, unpack
 from qfast.engine.machine import default_threads
 from qfast.engine.plan import AgentValues, Plan
-from qfast.engine.progress import Progress, Reporter, default_reporter
 from qfast.errors import InvalidInput, Unfinished
+from qfast.progress import Progress, Reporter, default_reporter
 
 __all__ = ["Ledger", "Scheduler", "Stretch", "WorkersFailed", "ctrl_c", "run_task", "scheduler"]
 

@@ -16,6 +16,7 @@ from qfast.problems.course_problems import (
     machine_replacement,
     ten_armed_testbed,
 )
+from qfast.problems.environments import from_env
 from qfast.problems.from_graph import from_graph
 from qfast.problems.from_matrices import from_matrices
 from qfast.problems.from_step import from_step
@@ -40,8 +41,8 @@ from qfast.problems.tic_tac_toe import tic_tac_toe
 
 __all__ = [
     "GYMNASIUM_IDS", "arrows", "bandit", "blackjack", "blocking_maze", "chain", "cliff_walking", "corridor",
-    "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_graph", "from_gymnasium", "from_matrices",
-    "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory", "jacks_car_rental",
+    "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_env", "from_graph", "from_gymnasium",
+    "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory", "jacks_car_rental",
     "machine_replacement", "maximisation_bias", "names", "normal", "random_walk", "read_mdp", "resolve", "river_swim",
     "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "windy_gridworld",
 ]  # fmt: skip

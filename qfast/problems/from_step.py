@@ -1,20 +1,24 @@
 """An MDP from a function that says what a step does: all states that can be reached are found and tabulated."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from qfast.arguments import shown, whole
-from qfast.errors import InvalidInput
+from qfast.errors import Interrupted, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.problems.from_table import Found, check_sum, outcome_parts
 from qfast.problems.naming import is_name
+from qfast.progress import Work, WorkReporter, default_reporter
 
 __all__ = ["from_step"]
 
 # Chance shows within few calls; after so many only each sixteenth is made twice.
 _ALL_TWICE: Final = 1_000
 _THEN: Final = 16
+
+_BETWEEN_REPORTS: Final = 0.1  # seconds
 
 _FORMS: Final = "(next state, reward, terminated), or a list of (probability, next state, reward, terminated)"
 
@@ -27,6 +31,7 @@ def from_step(
     max_states: int = 1_000_000,
     max_episode_steps: int | None = None,
     name: str | None = None,
+    progress: bool | WorkReporter | None = None,
 ) -> MDP:
     """Make an MDP from a function: ``step(state, action)`` says what an action does in a state.
 
@@ -51,6 +56,8 @@ def from_step(
         Steps after which an episode is truncated. By default there is no limit.
     name : str, optional
         What the problem is called.
+    progress : bool or callable, optional
+        As in `qfast.train`; a callable gets `qfast.progress.Work` events.
 
     Returns
     -------
@@ -63,6 +70,8 @@ def from_step(
     InvalidInput
         If `step` gives something else, or different answers to the same question; a state is not hashable; there are
         too many states; or the probabilities of a list do not sum to 1 within 1e-6.
+    Interrupted
+        On Ctrl-C.
 
     Examples
     --------
@@ -80,12 +89,38 @@ def from_step(
     possible = _possible(actions)
     found = Found((), () if callable(actions) else possible(None))
     starts = _starts(start)
+    try:
+        with default_reporter(progress) as report:
+            _explore(step, possible, starts, found, most, report)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {len(found.state_of):,} states were found") from None
+    if not found.action_of:
+        begin = next(iter(starts), None)
+        raise InvalidInput(f"no action is possible in {begin!r:.60}, where episodes begin; let actions give some")
+    return found.mdp(None, starts, max_episode_steps=max_episode_steps, name=name)
+
+
+def _explore(
+    step: Callable[[Any, Any], Any],
+    possible: Callable[[Any], Sequence[Hashable]],
+    starts: Mapping[Hashable, float],
+    found: Found,
+    most: int,
+    report: WorkReporter,
+) -> None:
+    """Find all states, breadth-first, and what their actions do."""
     for state in starts:
         found.state_of.setdefault(state, len(found.state_of))
     todo = deque(starts)
     planned = set(starts)
-    calls = 0
+    calls, done = 0, 0
+    began = told = time.monotonic()
     while todo:
+        now = time.monotonic()
+        if now - told > _BETWEEN_REPORTS:
+            told = now
+            report(Work("exploring", done, len(planned), "states", calls, now - began))
+        done += 1
         state = todo.popleft()
         for action in possible(state):
             try:
@@ -109,10 +144,7 @@ def from_step(
                 f"more than max_states={most:,} states can be reached, such as {state!r:.60}; "
                 f"set max_states higher, or let step say less in its states"
             )
-    if not found.action_of:
-        begin = next(iter(starts), None)
-        raise InvalidInput(f"no action is possible in {begin!r:.60}, where episodes begin; let actions give some")
-    return found.mdp(None, starts, max_episode_steps=max_episode_steps, name=name)
+    report(Work("exploring", done, done, "states", calls, time.monotonic() - began))
 
 
 def _possible(actions: Any) -> Callable[[Any], Sequence[Hashable]]:

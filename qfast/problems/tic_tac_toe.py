@@ -74,7 +74,7 @@ def tic_tac_toe(
     start: Any = _EMPTY
     if not first:
         start = {_put(_EMPTY, cell, theirs): share for cell, share in answer(_EMPTY).items()}
-    return from_step(step, start, _free)
+    return from_step(step, start, _free, progress=False)
 
 
 def _free(board: str) -> list[int]:

@@ -22,12 +22,12 @@ from qfast.engine.footprint import worker_bytes
 from qfast.engine.machine import available_memory, default_threads
 from qfast.engine.moments import LEAF
 from qfast.engine.plan import Plan, make_plan
-from qfast.engine.progress import Reporter
 from qfast.engine.scheduler import WorkersFailed, scheduler
 from qfast.errors import DivergedWarning, Interrupted, InvalidInput, PrecisionWarning, Unfinished, warn_caller
 from qfast.model.magnitudes import lost_updates
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
+from qfast.progress import Reporter
 from qfast.storage.work_folder import CannotSave, read_work
 from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from qfast.arguments import explained, path_of
-from qfast.engine.progress import Reporter
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, seed_from_json
 from qfast.model.settings import DEFAULT_EPSILON, DEFAULTS, meaningful, settings_in
+from qfast.progress import Reporter
 from qfast.studies.design import PROBLEM
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from qfast.engine import progress as module
-from qfast.engine.progress import Progress, default_reporter, describe
+from qfast import progress as module
 from qfast.errors import InvalidInput
+from qfast.progress import Progress, default_reporter, describe
 
 
 class Terminal(io.StringIO):

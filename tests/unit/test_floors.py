@@ -13,7 +13,7 @@ ROOT = Path(qfast.__file__).parent
 
 # The picture in qfast/README.md, from the ground up.  A folder stands for all that is in it.
 FLOORS = [
-    {"kernel", "errors", "text", "arguments"},
+    {"kernel", "errors", "text", "arguments", "progress"},
     {"storage"},
     {"model"},
     {"problems", "exact", "stats"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qfast
-from qfast.errors import InvalidInput
+from qfast.errors import Interrupted, InvalidInput
 from qfast.exact import solve
 from qfast.problems import corridor, from_step, frozen_lake, grid
 
@@ -213,6 +213,28 @@ def test_ten_thousand_states_in_a_second():
         best = min(best, time.perf_counter() - begin)
     assert mdp.n_states == n * n
     assert best < 1.0
+
+
+def test_progress_is_told():
+    events = []
+
+    def step(n, _):
+        time.sleep(0.03)
+        return n + 1, 0.0, n == 5
+
+    from_step(step, 0, ["on"], progress=events.append)
+    assert [event.unit for event in events] == ["states"] * len(events)
+    assert (len(events) >= 2, events[-1].done, events[-1].total, events[-1].steps) == (True, 6, 6, 6)
+
+
+def test_stopped():
+    def step(n, _):
+        if n == 3:
+            raise KeyboardInterrupt
+        return n + 1, 0.0, False
+
+    with pytest.raises(Interrupted, match="stopped; 4 states were found"):
+        from_step(step, 0, ["on"])
 
 
 def test_it_is_on_the_first_page():

@@ -1,8 +1,8 @@
-"""Progress of a training run: the events, and who gets to see them.
+"""Progress of long work: the events, and who gets to see them.
 
 `qfast.train` reports to one callable from the thread that called it: once before the kernel is compiled or loaded,
-after every finished block of agents, and once at the end. What a person sees goes to standard error, never to
-standard output, so that output can be piped.
+after every finished block of agents, and once at the end; what looks into an environment reports `Work`. What a person
+sees goes to standard error, never to standard output, so that output can be piped.
 """
 
 import math
@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final, Literal, Protocol
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Progress", "Reporter", "default_reporter", "describe"]
+__all__ = ["Event", "Progress", "Reporter", "Work", "WorkReporter", "default_reporter", "describe"]
 
 #: Shortest time between two reports of one phase, in seconds.
 _INTERVAL: Final = 0.1
@@ -28,6 +28,30 @@ _INTERVAL_OF_LINES: Final = 5.0
 
 # Two bars on one terminal would overwrite each other: of several runs at once, the first is shown.
 _SHOWN = threading.Lock()
+
+
+class Event(Protocol):
+    """What a display needs to know of an event."""
+
+    @property
+    def phase(self) -> str:
+        """What is being done."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether all is done, so that the event must be shown."""
+
+    @property
+    def parts(self) -> tuple[int, int] | None:
+        """How many of how many are done; None where nobody knows yet."""
+
+    @property
+    def status(self) -> str:
+        """What stands beside a bar."""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line of at most 80 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +96,98 @@ class Progress:
             return None
         return self.seconds * (self.n_agents - self.agents_done) / self.agents_done
 
+    @property
+    def is_last(self) -> bool:
+        """Whether all agents are done."""
+        return self.agents_done >= self.n_agents
+
+    @property
+    def parts(self) -> tuple[int, int] | None:
+        """Agents done, of all; None while the kernel is being compiled."""
+        return None if self.phase == "compiling" else (self.agents_done, self.n_agents)
+
+    @property
+    def status(self) -> str:
+        """What stands beside a bar."""
+        if self.phase == "compiling":
+            return "(once for each kind of problem)"
+        return f"{self.agents_done:,}/{self.n_agents:,} agents  {_rate(self)}  {_left(self)}"
+
+    @property
+    def line(self) -> str:
+        """The event in one line of at most 80 characters."""
+        if self.phase == "compiling":
+            return "compiling ..."
+        if self.phase == "done":
+            return f"done   {self.agents_done:,} agents   {self.steps:,} steps   {_rate(self)}"
+        share = self.agents_done * 100 // self.n_agents
+        done = f"{self.agents_done:,} of {self.n_agents:,} agents"
+        return f"training  {share:3} %   {done}   {_rate(self)}   {_left(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How far work with an environment has come: `qfast.from_env`, `from_step`, `discretise`, `replay`.
+
+    Attributes
+    ----------
+    phase : {"resetting", "exploring", "sampling", "checking", "replaying"}
+    done, total : int
+        Of `unit`; while states are being explored the total is what has been found so far.
+    unit : str
+        What is counted, such as ``"states"``.
+    steps : int
+        Steps that the environment has taken.
+    seconds : float
+        Time since the work began.
+
+    Examples
+    --------
+    >>> Work("exploring", 120, 404, "states", 24_000, 1.5).line
+    'exploring   29 %   120 of 404 states   24,000 steps   1.5 s'
+    """
+
+    phase: str
+    done: int
+    total: int
+    unit: str
+    steps: int
+    seconds: float
+
+    @property
+    def is_last(self) -> bool:
+        """Whether all is done; while states are found this says nothing."""
+        return self.done >= self.total and self.phase != "exploring"
+
+    @property
+    def parts(self) -> tuple[int, int] | None:
+        """Parts done, of all."""
+        return self.done, self.total
+
+    @property
+    def status(self) -> str:
+        """What stands beside a bar."""
+        return f"{self.done:,}/{self.total:,} {self.unit}  {self.steps:,} steps  {self.seconds:.3g} s"
+
+    @property
+    def line(self) -> str:
+        """The event in one line of at most 80 characters."""
+        share = self.done * 100 // max(self.total, 1)
+        done = f"{self.done:,} of {self.total:,} {self.unit}"
+        return f"{self.phase}  {share:3} %   {done}   {self.steps:,} steps   {self.seconds:.3g} s"
+
 
 Reporter = Callable[[Progress], None]
+WorkReporter = Callable[[Work], None]
 
 
-def describe(event: Progress) -> str:
+def describe(event: Event) -> str:
     """Describe an event in one line of at most 80 characters."""
-    if event.phase == "compiling":
-        return "compiling ..."
-    rate = _rate(event)
-    if event.phase == "done":
-        return f"done   {event.agents_done:,} agents   {event.steps:,} steps   {rate}"
-    share = event.agents_done * 100 // event.n_agents
-    return f"training  {share:3} %   {event.agents_done:,} of {event.n_agents:,} agents   {rate}   {_left(event)}"
+    return event.line
 
 
 @contextmanager
-def default_reporter(progress: bool | Reporter | None = None) -> Iterator[Reporter]:
+def default_reporter(progress: bool | Callable[[Any], None] | None = None) -> Iterator[Callable[[Any], None]]:
     """Choose who is told about progress, by what `qfast.train` takes; the display goes when the context ends.
 
     Whoever it is gets at most ten events a second: the first of each phase, one each tenth of a second, and the last.
@@ -119,22 +218,22 @@ def _check(progress: object) -> None:
         raise InvalidInput(msg)
 
 
-def _ignore(event: Progress) -> None:
+def _ignore(event: Event) -> None:
     """Show nothing."""
 
 
 class _Throttle:
     """Passes on at most one event each `interval` seconds, except the first of a phase and the last agent's."""
 
-    def __init__(self, report: Reporter, interval: float) -> None:
+    def __init__(self, report: Callable[[Any], None], interval: float) -> None:
         self._report = report
         self._interval = interval
         self._phase = ""
         self._next = -math.inf
 
-    def __call__(self, event: Progress) -> None:
+    def __call__(self, event: Event) -> None:
         now = time.monotonic()
-        if event.phase == self._phase and event.agents_done < event.n_agents and now < self._next:
+        if event.phase == self._phase and not event.is_last and now < self._next:
             return
         self._phase = event.phase
         self._next = now + self._interval
@@ -149,10 +248,10 @@ class _Line:
         self._length = 0
         self._show = _Throttle(self._draw, _INTERVAL)
 
-    def __call__(self, event: Progress) -> None:
+    def __call__(self, event: Event) -> None:
         self._show(event)
 
-    def _draw(self, event: Progress) -> None:
+    def _draw(self, event: Event) -> None:
         # One column stays free: a full line would wrap, and the carriage return would then miss its start.
         text = describe(event)[: max(shutil.get_terminal_size().columns - 1, 1)]
         self._write(text)
@@ -178,10 +277,10 @@ class _Lines:
         self._stream = stream
         self._show = _Throttle(self._write, _INTERVAL_OF_LINES)
 
-    def __call__(self, event: Progress) -> None:
+    def __call__(self, event: Event) -> None:
         self._show(event)
 
-    def _write(self, event: Progress) -> None:
+    def _write(self, event: Event) -> None:
         with suppress(OSError, ValueError):
             self._stream.write(describe(event) + "\n")
             self._stream.flush()
@@ -210,23 +309,17 @@ class _Bar:
         )
         self._task = self._display.add_task("", total=None, status="")
 
-    def __call__(self, event: Progress) -> None:
+    def __call__(self, event: Event) -> None:
         with suppress(OSError, ValueError):
             self._draw(event)
 
-    def _draw(self, event: Progress) -> None:
+    def _draw(self, event: Event) -> None:
         self._display.start()  # here, where close() follows whatever happens; does nothing the second time
-        if event.phase == "compiling":
-            self._display.update(self._task, description="compiling", status="(once for each kind of problem)")
-            return
-        status = f"{event.agents_done:,}/{event.n_agents:,} agents  {_rate(event)}  {_left(event)}"
+        done, total = event.parts or (0, None)
         self._display.update(
-            self._task,
-            description="training",
-            total=event.n_agents,
-            completed=event.agents_done,
-            status=status,
-        )
+            self._task, description=event.phase.replace("done", "training"), total=total, completed=done,
+            status=event.status,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Remove the bar."""

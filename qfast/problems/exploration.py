@@ -1,0 +1,405 @@
+"""Finding all states of an environment and what every action does there, by walks that try what was not yet tried.
+
+Every walk begins at a state that lacks tries, with random streams set anew, and goes on for as long as it meets such
+states: tries of one pair of state and action come from different ways, at the price of a step each. Where two tries
+differ, the pair is tried again on both ways: outcomes that differ on one way are random, and outcomes that are always
+one thing on the one way and always another on the other show that the state hides something.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from qfast.errors import HiddenState, InvalidInput
+from qfast.problems.simulator import Seen
+from qfast.problems.ways import Returns, Way
+from qfast.progress import Work
+
+if TYPE_CHECKING:
+    from qfast.model.labels import Label
+
+__all__ = ["Exploration", "Outcome"]
+
+_LONGEST_WALK: Final = 64  # so that ways stay short
+_TRIES_ON_BOTH_WAYS: Final = (8, 24)  # after the first ones alike, the second ones decide
+_LONGEST_CHECK: Final = 1_000
+_PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
+_BETWEEN_REPORTS: Final = 0.05  # seconds
+_LEAST_CHECKS: Final = 500
+
+_SHOWN_ACTIONS: Final = 12
+
+
+class Outcome(NamedTuple):
+    """Where one try led."""
+
+    state: int
+    reward: float
+    terminated: bool
+
+
+class _Truncated(NamedTuple):
+    """The environment's own truncation: the way to it, and how long it is."""
+
+    length: int
+    way: Way
+
+
+class Exploration:
+    """The states of an environment that were found, and what was seen there.
+
+    Attributes
+    ----------
+    labels : list of label
+    acts : list of tuple of int, or None
+        The allowed actions of each state; None where episodes only end.
+    found : list of list of dict
+        How often each outcome of each state and action was seen.
+    starts : list of (int, Way)
+        Where resets led.
+    random : set of (int, int)
+        Pairs of state and action whose outcomes are random.
+    own_limit : int or None
+        Steps after which the environment truncates by itself.
+    """
+
+    def __init__(
+        self,
+        returns: Returns,
+        *,
+        repeats: int,
+        samples: int | None,
+        max_states: int,
+        report: Callable[[Work], None],
+    ) -> None:
+        self.returns, self.simulator = returns, returns.simulator
+        self.names = [str(label) for label in self.simulator.actions.labels]
+        self.labels: list[Label] = []
+        self.index: dict[Label, int] = {}
+        self.acts: list[tuple[int, ...] | None] = []
+        self.found: list[list[dict[Outcome, int]]] = []
+        self.starts: list[tuple[int, Way]] = []
+        self.random: set[tuple[int, int]] = set()
+        self.n_pairs = 0
+        self._ways: list[Way] = []
+        self._first: list[list[Way | None]] = []  # the first try of each pair
+        self._tries: list[int] = []
+        self._acting: list[int] = []  # in the order in which they were found
+        self._samples = samples
+        self._target = repeats if samples is None else min(repeats, samples)
+        self._sampling = False
+        self._max_states = max_states
+        self._all = tuple(range(len(self.names)))
+        self._cut: _Truncated | None = None
+        self._longest = 0
+        self._report, self._began, self._phase, self._next_report = report, time.monotonic(), "", 0.0
+
+    def start(self, seed: int) -> int:
+        """Reset, and tell the state that it led to."""
+        way, seen = self.returns.root(seed)
+        state = self._state(seen, way, self.simulator.env)
+        self.starts.append((state, way))
+        return state
+
+    def tell(self, phase: str, done: int, total: int, unit: str) -> None:
+        """Report progress, now and then."""
+        now = time.monotonic()
+        if phase != self._phase or done == total or now >= self._next_report:
+            self._phase, self._next_report = phase, now + _BETWEEN_REPORTS
+            self._report(Work(phase, done, total, unit, self.simulator.steps, now - self._began))
+
+    def _state(self, seen: Seen, way: Way, env: Any) -> int:
+        """The number of the state that was met; a new one is noted."""
+        state = self.index.get(seen.label)
+        if state is None:
+            state = self.index[seen.label] = len(self.labels)
+            if state >= self._max_states:
+                raise InvalidInput(self._too_many())
+            self.labels.append(seen.label)
+            self.acts.append(None)
+            self.found.append([])
+            self._first.append([])
+            self._tries.append(0)
+            self._ways.append(way)
+        if seen.terminated:
+            return state
+        acts = self._all if seen.allowed is None else seen.allowed
+        if self.acts[state] is None:
+            self.acts[state] = acts
+            self.found[state] = [{} for _ in self._all]
+            self._first[state] = [None] * len(self._all)
+            self._ways[state] = way
+            self._acting.append(state)
+            self.n_pairs += len(acts)
+            self.returns.keep(way, env)
+        else:
+            if self.acts[state] != acts:
+                self._two_masks(state, acts, way)
+            if 2 * way.length < self._ways[state].length:  # much shorter
+                self._ways[state] = way
+                self.returns.keep(way, env)
+        return state
+
+    def explore(self) -> None:
+        """Try every action of every state that can be reached, as often as wanted."""
+        done = 0
+        while done < len(self._acting):
+            self._fill(self._acting[done])
+            done += 1
+            self.tell("exploring", done, len(self._acting), "states")
+        if self._samples is None:
+            return
+        self._target, self._sampling = self._samples, True
+        done = 0
+        while done < len(self._acting):  # sampling may still find new ones
+            # From the last ones found back to the start: what is seldom met is filled first, and the rest on the way.
+            for state in reversed(self._acting[done:]):
+                self._fill(state)
+                done += 1
+                self.tell("sampling", done, len(self._acting), "states")
+
+    def _fill(self, state: int) -> None:
+        """Walk from a state until each of its actions has been tried as often as wanted."""
+        acts = self.acts[state] or ()
+        while self._tries[state] < self._target * len(acts):
+            env = self._arrive(self._ways[state], state)
+            self._walk(state, env, self._ways[state])
+            self.returns.check_places()
+
+    def check(self) -> None:
+        """Walk at random, and compare with what was found: what a state hides may show far from where it began."""
+        budget = max(self.n_pairs, _LEAST_CHECKS)
+        began, walks, rng = self.simulator.steps, 0, self.returns.rng
+        while (taken := self.simulator.steps - began) < budget:
+            self.tell("checking", min(taken, budget), budget, "steps")
+            if walks % 2:
+                state = self._acting[int(rng.integers(len(self._acting)))]
+                way = self._ways[state]
+            else:
+                state, way = self.starts[int(rng.integers(len(self.starts)))]
+            walks += 1
+            if not self.acts[state]:
+                continue
+            env = self._arrive(way, state)
+            seed: int | None = self.returns.reseed(env)
+            for _ in range(min(_LONGEST_CHECK, budget - taken)):
+                acts = self.acts[state] or ()
+                action = acts[int(rng.integers(len(acts)))]
+                seen = self.simulator.step(env, action)
+                way = Way(way, seed, action)
+                seed = None
+                self._see_length(seen, way)
+                known, to = self.found[state][action], self.index.get(seen.label)
+                if to is None or Outcome(to, seen.reward, seen.terminated) not in known:
+                    self._differs(state, action, way, seen)
+                    break  # the environment stands elsewhere now
+                if seen.terminated or seen.truncated or not self.acts[to]:
+                    break
+                if seen.allowed is not None and seen.allowed != self.acts[to]:
+                    self._two_masks(to, seen.allowed, way)
+                state = to
+
+    def _arrive(self, way: Way, state: int, *, from_start: bool = False) -> Any:
+        """Stand at the end of a way that leads to a state."""
+        env, seen = self.returns.go(way, from_start=from_start)
+        label = self.simulator.label_now(env) if seen is None else seen.label
+        if label != self.labels[state] and not (label is None and seen is None):
+            self.returns.blame_copies()
+            told = self._told(way)
+            raise InvalidInput(
+                f"{self.simulator.name}: {told} led to the state {self.labels[state]!r:.60}, and when it was done "
+                f"again to {label!r:.60}; let the environment draw from self.np_random alone, or give get_state= and "
+                f"set_state="
+            )
+        return env
+
+    def _walk(self, state: int, env: Any, way: Way) -> None:
+        """Walk on for as long as tries are wanted where the walk comes."""
+        step, target = self.simulator.step, self._target
+        # To go on through states that lack nothing may be cheaper than to come back to one that does.
+        patience = idle = min(way.length // 2, _PATIENCE) if self._sampling else 0
+        seed: int | None = self.returns.reseed(env)
+        for _ in range(_LONGEST_CHECK if self._sampling else _LONGEST_WALK):
+            acts, tries = self.acts[state] or (), self._tries[state]
+            wanted = tries < target * len(acts)
+            if not wanted and not (idle and acts):
+                return
+            action = acts[tries % len(acts)] if wanted else self._towards_lack(state, acts)
+            seen = step(env, action)
+            way = Way(way, seed, action)
+            seed = None
+            self._see_length(seen, way)
+            if wanted:
+                idle = patience
+                self._tries[state] = tries + 1
+                to = self._state(seen, way, env)
+                if not self._note(state, action, to, seen, way):
+                    return
+            else:
+                idle -= 1
+                to = self.index.get(seen.label, -1)
+            if seen.terminated or seen.truncated or to < 0:
+                return
+            state = to
+
+    def _towards_lack(self, state: int, acts: tuple[int, ...]) -> int:
+        """Choose an action that may lead to a state that lacks tries."""
+        for action in acts:
+            for outcome in self.found[state][action]:
+                to = outcome.state
+                if not outcome.terminated and self._tries[to] < self._target * len(self.acts[to] or ()):
+                    return action
+        return acts[int(self.returns.rng.integers(len(acts)))]
+
+    def _note(self, state: int, action: int, to: int, seen: Seen, way: Way) -> bool:
+        """Note the outcome of a try; False where the environment had to be moved elsewhere for it."""
+        outcome = Outcome(to, seen.reward, seen.terminated)
+        known = self.found[state][action]
+        if outcome in known:
+            known[outcome] += 1
+            return True
+        news = bool(known) and (state, action) not in self.random
+        if not known:
+            self._first[state][action] = way
+        known[outcome] = 1
+        if news:
+            self._differs(state, action, way, seen)
+        return not news
+
+    def _see_length(self, seen: Seen, way: Way) -> None:
+        """Note the environment's own truncation, which must come after the same number of steps always."""
+        if seen.terminated:
+            return
+        if seen.truncated:
+            if self._cut is None or way.length < self._cut.length:
+                self._cut = _Truncated(way.length, way)
+        elif way.length > self._longest:
+            self._longest = way.length
+        if self._cut is not None and self._cut.length <= self._longest:
+            raise InvalidInput(
+                f"{self.simulator.name} truncates an episode after {self._cut.length} steps "
+                f"({self._told(self._cut.way)}), but not another one of {self._longest}: what decides that is hidden "
+                f"from the state; let it be part of it, by state=, or let the environment return terminated where its "
+                f"rules end an episode"
+            )
+
+    @property
+    def own_limit(self) -> int | None:
+        """Steps after which the environment truncates by itself, as far as was seen."""
+        return None if self._cut is None else self._cut.length
+
+    def _differs(self, state: int, action: int, way: Way, seen: Seen) -> None:
+        """Decide whether outcomes that differ are random, or come from something that the state hides."""
+        first = self._first[state][action]
+        if first is None or first.before is None or way.before is None:
+            return
+        ways = first.before, way.before
+        both: tuple[set[Seen], set[Seen]] = (set(), set())
+        for tries in _TRIES_ON_BOTH_WAYS:
+            for tried, at in zip(both, ways, strict=True):
+                tried.update(self._again(at, state, action, tries))
+            if len(both[0]) > 1 or len(both[1]) > 1 or both[0] == both[1]:
+                self.random.add((state, action))
+                if self._samples is None:
+                    raise InvalidInput(self._is_random(state, action, both[0] | both[1] | {seen}))
+                return
+        for tried, at in zip(both, ways, strict=True):
+            if self.returns.may_blame_copies and self._again(at, state, action, 1, from_start=True) != tried:
+                self.returns.blame_copies()
+        raise self._hides(state, action, ways, (next(iter(both[0])), next(iter(both[1]))))
+
+    def _again(self, way: Way, state: int, action: int, tries: int, *, from_start: bool = False) -> set[Seen]:
+        """Outcomes of an action after one way, with random streams set anew each time; masks do not count."""
+        outcomes = set()
+        for _ in range(tries):
+            env = self._arrive(way, state, from_start=from_start)
+            self.returns.reseed(env)
+            outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
+        return outcomes
+
+    def _is_random(self, state: int, action: int, outcomes: set[Seen]) -> str:
+        seen = sorted({_outcome(outcome) for outcome in outcomes})
+        some = " or ".join(seen[:3])
+        if len(seen) < 2:
+            some += ", but not always"
+        return (
+            f"{self.simulator.name} is random: in the state {self.labels[state]!r:.80} the action "
+            f"{self.names[action]} leads to {some}; say how many samples of each state and action may estimate its "
+            f"probabilities, for example samples=1000"
+        )
+
+    def _hides(
+        self, state: int, action: int, ways: tuple[Way, Way], outcomes: tuple[Seen, Seen]
+    ) -> HiddenState:
+        """Say that a state hides something, with both ways, and what differs inside of the environment."""
+        inside = []
+        for way in ways:
+            env, _ = self.returns.go(way)
+            inside.append(dict(vars(getattr(env, "unwrapped", env))))
+        differ = _differences(*inside)
+        told = ", ".join(differ[:4]) + (", …" if len(differ) > 4 else "")
+        hint = f" Inside, these differ: {told}." if differ else ""
+        mend = "state=lambda env: (…, env.unwrapped." + (differ[0].split(" ")[0] if differ else "…") + ")"
+        paths = [way.actions() for way in ways]
+        return HiddenState(
+            f"{self.simulator.name}: the state {self.labels[state]!r:.80} hides something. In it the action "
+            f"{self.names[action]} always leads to {_outcome(outcomes[0])} after {self._told(ways[0])}; and always to "
+            f"{_outcome(outcomes[1])} after {self._told(ways[1])}.{hint} Name states so that they tell such ways "
+            f"apart, for example {mend}, or wrap the environment so that it does not matter",
+            tuple((seed, [self.simulator.actions.labels[a] for a in actions]) for seed, actions in paths),
+        )
+
+    def _two_masks(self, state: int, acts: tuple[int, ...], way: Way) -> None:
+        known = self.acts[state] or ()
+        names = [", ".join(self.names[a] for a in some) or "nothing" for some in (known, acts)]
+        ways = self._ways[state], way
+        raise HiddenState(
+            f"{self.simulator.name}: the state {self.labels[state]!r:.80} hides something: info['action_mask'] allows "
+            f"{names[0]} after {self._told(ways[0])}, and {names[1]} after {self._told(ways[1])}; name states so that "
+            f"they tell such ways apart, by state=",
+            tuple(
+                (seed, [self.simulator.actions.labels[a] for a in actions])
+                for seed, actions in (ways[0].actions(), ways[1].actions())
+            ),
+        )
+
+    def _told(self, way: Way) -> str:
+        """Say a way in words, the middle of a long one left out."""
+        seed, actions = way.actions()
+        names = [self.names[a] for a in actions]
+        if len(names) > _SHOWN_ACTIONS:
+            half = _SHOWN_ACTIONS // 2
+            names = [*names[:half], f"… ({len(names) - 2 * half} more) …", *names[-half:]]
+        return f"reset(seed={seed})" + (f" and the actions {', '.join(names)}" if names else "")
+
+    def _too_many(self) -> str:
+        newest = ", ".join(f"{label!r:.60}" for label in self.labels[-3:])
+        return (
+            f"{self.simulator.name} has more than max_states={self._max_states:,} states (the last ones found: "
+            f"{newest}); raise max_states, or name states by state= without what need not be told apart, such as a "
+            f"counter of steps"
+        )
+
+
+def _outcome(seen: Seen) -> str:
+    end = ", the end" if seen.terminated else ""
+    return f"{seen.label!r:.60} (reward {seen.reward:g}{end})"
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Attributes that differ and can be shown in a few words."""
+    found = []
+    for name, value in one.items():
+        there = other.get(name)
+        if isinstance(value, (bool, int, float, str, tuple, np.generic)) and type(value) is type(there):
+            try:
+                differs = bool(value != there)
+            except ValueError:  # arrays within
+                continue
+            if differs and len(repr(value)) + len(repr(there)) < 60:
+                found.append(f"{name} ({value!r}, {there!r})")
+        elif (value is None) != (there is None) and name in other:
+            found.append(f"{name} ({'None' if value is None else 'set'}, {'None' if there is None else 'set'})")
+    return found
