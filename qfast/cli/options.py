@@ -1,6 +1,7 @@
 """The parser of the command line, the arguments that several commands have, and how texts become their values."""
 
 import argparse
+import ast
 from collections.abc import Callable, Iterable
 from math import exp, log
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -11,6 +12,7 @@ from qfast.model.settings import SETTINGS, Setting
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
+    from qfast.model.mdp import MDP
     from qfast.model.rates import Shape
 
     # A parser or a group of its arguments; argparse gives their common base class no public name.
@@ -120,11 +122,29 @@ def add_amount(parser: "Container", whose: str) -> None:
     parser.add_argument("--seed", metavar="N", type=whole, help="by default a fresh one, which is shown")
 
 
+def add_environment(parser: "Container") -> None:
+    """Add what an environment needs that is named by PROBLEM."""
+    options = "an option of the environment, such as is_slippery=False; again for another one"
+    parser.add_argument("--env", metavar="KEY=VALUE", type=env_option, action="append", default=[], help=options)
+    tries = "tries of each action in each state of an environment that is random and has no table"
+    parser.add_argument("--samples", metavar="N", type=whole, help=tries)
+
+
+def named_problem(name: str, arguments: argparse.Namespace) -> "MDP":
+    """Find the problem that a command names."""
+    from qfast.problems import resolve
+
+    options = dict(arguments.env)
+    limit = getattr(arguments, "max_steps", None)
+    return resolve(name, max_episode_steps=limit, env_options=options, samples=arguments.samples, progress=None)
+
+
 def add_learning(parser: argparse.ArgumentParser) -> None:
     """Add what the agents are."""
     learning = parser.add_argument_group("learning")
     add_settings(learning, SETTINGS.values())
     learning.add_argument("--max-steps", metavar="N", type=whole, help="steps after which an episode is cut off")
+    add_environment(parser.add_argument_group("environment"))
 
 
 def add_answer(parser: "Container", metric: str, *, missing: str | None = "keep", rng: int | None = 0) -> None:
@@ -179,6 +199,21 @@ def _whole_float(text: str) -> int:
     if not value.is_integer():
         raise ValueError
     return int(value)
+
+
+def env_option(text: str) -> tuple[str, Any]:
+    """Read an option of an environment: a value of Python, or else text.
+
+    >>> env_option("is_slippery=False"), env_option("map_name=8x8")
+    (('is_slippery', False), ('map_name', '8x8'))
+    """
+    key, found, value = text.partition("=")
+    if not found or not key.isidentifier():
+        raise argparse.ArgumentTypeError(f"{_quoted(text)} is no option of an environment; give one as key=value")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
 
 
 def number(text: str) -> float:

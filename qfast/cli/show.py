@@ -4,7 +4,16 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qfast.cli.options import UsageError, add_json, add_run_file, add_subcommand, number, whole
+from qfast.cli.options import (
+    UsageError,
+    add_environment,
+    add_json,
+    add_run_file,
+    add_subcommand,
+    named_problem,
+    number,
+    whole,
+)  # fmt: skip
 from qfast.cli.output import Block, Facts, Line, Table, show, write, write_json
 
 if TYPE_CHECKING:
@@ -55,6 +64,7 @@ def add_problems(commands: Any) -> None:
     """Add ``qfast problems``."""
     parser = add_subcommand(commands, "problems", _problems, sentence="list the problems, or describe one")
     parser.add_argument("problem", metavar="PROBLEM", nargs="?", help="a problem as in qfast train")
+    add_environment(parser)
     add_json(parser)
 
 
@@ -127,7 +137,7 @@ def _problems(arguments: Namespace) -> None:
     from qfast.problems import GYMNASIUM_IDS, names, resolve
 
     if arguments.problem is not None:
-        _describe(resolve(arguments.problem), as_json=arguments.json)
+        _describe(named_problem(arguments.problem, arguments), as_json=arguments.json)
         return
     sizes = ("n_states", "n_actions", "max_episode_steps")
     known = {name: {size: getattr(resolve(name), size) for size in sizes} for name in names()}

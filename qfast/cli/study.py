@@ -18,6 +18,7 @@ from qfast.cli.options import (
     add_subcommand,
     add_threads,
     learning_settings,
+    named_problem,
     precision,
     vary,
     whole,
@@ -109,13 +110,11 @@ def _study(arguments: Namespace) -> None:
 
 
 def _problems(arguments: Namespace) -> Any:
-    from qfast.problems import resolve
-
     names = arguments.problem or ["corridor"]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"problem {twice!r} is there twice; name each once")
-    return {name: resolve(name, max_episode_steps=arguments.max_steps) for name in names}
+    return {name: named_problem(name, arguments) for name in names}
 
 
 def _seed(arguments: Namespace) -> int | None:

@@ -17,6 +17,7 @@ from qfast.cli.options import (
     add_subcommand,
     add_threads,
     learning_settings,
+    named_problem,
     whole,
 )
 from qfast.cli.output import Line, checked_out, show, tell, write_json
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 PROBLEM is a name of "qfast problems", a Gymnasium id such as FrozenLake-v1, a
-text file with a grid, or an MDP's .npz. RATE is a number, or START:STOP for a
-straight line over the episodes, or START:STOP:exponential.
+text file with a grid, a file of an MDP (.npz, .MDP, .drn, .tra), or something
+in a Python file, my_env.py:Room: an MDP, an environment, or a function or class
+that makes one. RATE is a number, or START:STOP for a straight line over the
+episodes, or START:STOP:exponential.
 
 examples:
   qfast train
   qfast train FrozenLake-v1 --gamma 0.99 --episodes 2000 --out lake.npz
+  qfast train FrozenLake-v1 --env is_slippery=False --env map_name=8x8
+  qfast train my_env.py:Room --max-steps 100
   qfast train cliff_walking --epsilon 0.5:0.01:exponential --max-steps 200
   qfast train --rule sarsa --explore softmax --temperature 2:0.1
   qfast train --agents 1 --first-agent 7 --seed 1   agent 7 of seed 1, alone
@@ -86,9 +91,7 @@ def add_resume(commands: Any) -> None:
 def _train(arguments: Namespace) -> None:
     """Train, save and sum up."""
     out = checked_out(arguments.out, source=arguments.problem, folders=True)
-    from qfast.problems import resolve
-
-    mdp = resolve(arguments.problem, max_episode_steps=arguments.max_steps)
+    mdp = named_problem(arguments.problem, arguments)
     from qfast.errors import Unfinished
     from qfast.training import train
 

@@ -1,20 +1,23 @@
 """Problems by name, as the command line knows them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.problems import course_problems, lines, random_problems, textbook_grids
 from qfast.problems.blackjack import blackjack
+from qfast.problems.environments import from_env
 from qfast.problems.grids import grid
-from qfast.problems.gym_adapter import from_gymnasium
+from qfast.problems.gym_adapter import NoTable, from_gymnasium
+from qfast.problems.python_file import read_python, split
 from qfast.problems.read_mdp import MODEL_SUFFIXES, read_mdp
 from qfast.problems.tic_tac_toe import tic_tac_toe
+from qfast.progress import WorkReporter
 
 __all__ = ["GYMNASIUM_IDS", "names", "resolve"]
 
@@ -58,17 +61,29 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS))
 
 
-def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
-    """Find a problem by name: one of qfast's own, a file of an MDP or of a grid, or a Gymnasium id.
+def resolve(
+    name: str,
+    *,
+    max_episode_steps: int | None = None,
+    env_options: Mapping[str, Any] | None = None,
+    samples: int | None = None,
+    progress: bool | WorkReporter | None = False,
+) -> MDP:
+    """Find a problem by name: one of qfast's own, a file of an MDP, of a grid or of Python, or a Gymnasium id.
 
     Parameters
     ----------
     name : str
         A name of `names` (capitals do not matter, ``-`` counts as ``_``); else a path to an ``.npz`` that
         `MDP.save` wrote, to a model that `read_mdp` reads, or to a text file that `grid` reads with its defaults;
-        else an id such as ``FrozenLake-v1``. A file called like a problem is reached as ``./corridor``.
+        else ``my_env.py:Room``, an MDP, an environment or what makes one of them in a Python file, which is run; else
+        an id such as ``FrozenLake-v1``. A file called like a problem is reached as ``./corridor``.
     max_episode_steps : int, optional
         Steps after which an episode is truncated, in place of the problem's own limit.
+    env_options : mapping, optional
+        Options of an environment: for ``gymnasium.make``, or for what a Python file has.
+    samples, progress
+        As in `from_env`, for environments without a table.
 
     Returns
     -------
@@ -99,7 +114,14 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
         raise InvalidInput(f"the problem {name!r} is no text; give its name, a path or a Gymnasium id")
     known = name.lower().replace("-", "_")
     build = _BUILDERS.get(known)
-    path = Path(name)
+    path, python = Path(name), split(name)
+    acting: dict[str, Any] = {"samples": samples, "progress": progress, "max_episode_steps": max_episode_steps}
+    takes_options = build is None and (python is not None or (not path.is_file() and _ID.fullmatch(name) is not None))
+    if env_options and not takes_options:
+        raise InvalidInput(
+            f"{name!r} takes no options of an environment ({', '.join(env_options)}); they are for ids such as "
+            f"FrozenLake-v1 and for Python files, as in my_env.py:Room"
+        )
     if build is not None:
         mdp = build().with_name(known)
     elif path.suffix == ".npz" and path.is_file():
@@ -107,10 +129,15 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
         mdp = mdp.with_name(mdp.name or title_of(path.stem))
     elif path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
         mdp = read_mdp(path)
+    elif python is not None:
+        mdp = read_python(*python, env_options=env_options or {}, **acting)
     elif path.is_file():
         mdp = _grid_file(path, max_episode_steps).with_name(title_of(path.stem))
     elif _ID.fullmatch(name):
-        return from_gymnasium(name, max_episode_steps=max_episode_steps)
+        try:
+            return from_gymnasium(name, max_episode_steps=max_episode_steps, **(env_options or {}))
+        except NoTable:
+            return from_env(name, env_options=env_options, **acting)
     else:
         raise InvalidInput(_unknown(name))
     return mdp if max_episode_steps is None else mdp.with_limit(max_episode_steps)
@@ -134,5 +161,6 @@ def _unknown(name: str) -> str:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return (
         f"problem {name!r} is unknown{hint}; there is no such file either. Choose one of {', '.join(names())}; "
-        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid or of an MDP's .npz"
+        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; the path of a text grid or of an MDP's file; "
+        f"or something in a Python file, as in my_env.py:Room"
     )

@@ -18,7 +18,7 @@ from qfast.problems.textbook_grids import TAXI_ACTIONS
 if TYPE_CHECKING:
     import gymnasium
 
-__all__ = ["from_gymnasium"]
+__all__ = ["NoTable", "from_gymnasium"]
 
 # Gymnasium's wrappers that change neither what a step does nor what it pays; any other may, and so may a class of the
 # user's own with one of these names: the table would not show it.
@@ -27,6 +27,10 @@ _HARMLESS_WRAPPERS: Final = (
     "RenderCollection", "TimeLimit",
 )  # fmt: skip
 _LAKE: Final = frozenset("SFHG")
+
+
+class NoTable(InvalidInput):
+    """The environment holds no table of its transitions."""
 
 
 def from_gymnasium(
@@ -201,7 +205,7 @@ def _check_wrappers(env: Any, name: str) -> None:
 
 def _check_table(inner: Any, name: str) -> None:
     if getattr(inner, "P", None) is None:
-        raise InvalidInput(
+        raise NoTable(
             f"{name} cannot be used here: it has no table P of its transitions; if its states are finite, "
             f"qfast.from_env makes one, or write an MDP"
         )
