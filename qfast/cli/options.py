@@ -209,7 +209,8 @@ def env_option(text: str) -> tuple[str, Any]:
     """
     key, found, value = text.partition("=")
     if not found or not key.isidentifier():
-        raise argparse.ArgumentTypeError(f"{_quoted(text)} is no option of an environment; give one as key=value")
+        fix = "give one as key=value; PROBLEM, its name, has no option before it"
+        raise argparse.ArgumentTypeError(f"{_quoted(text)} is no option of an environment; {fix}")
     try:
         return key, ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -18,7 +18,7 @@ WRONG_ARGUMENTS = {
     "the field's name": ("train --learning-rate 0.1", ["--learning-rate", "use --alpha, the step size"]),
     "the field's other name": ("train --n-seeds=5", ["--n-seeds", "use --agents: each agent is a seed of its own"]),
     "a decay": ("train --epsilon-decay 0.9", ["--epsilon-decay", "use --epsilon 1:0.05"]),
-    "an option of a problem": ("train --env FrozenLake-v1", ["--env", "use PROBLEM, its name"]),
+    "an option of a problem": ("train --env FrozenLake-v1", ["--env", "PROBLEM, its name"]),
     "a limit": ("train --max-episode-steps 5", ["use --max-steps"]),
     "no value": ("train --agents", ["--agents", "expected one argument"]),
     "no file": ("show", ["RUN"]),
@@ -158,9 +158,9 @@ def test_without_gymnasium(command, without):
     complains(done, "qfast[gym]")
 
 
-def test_problems_that_gymnasium_has_no_table_of(command):
+def test_environments_without_end(command):
     pytest.importorskip("gymnasium")
-    complains(command("train", "Blackjack-v1"), "Blackjack")
+    complains(command("train", "CartPole-v1"), "a float, of which there is no end", "qfast.discretise(env, bins)")
     complains(command("train", "NoSuchThing-v0"), "NoSuchThing")
 
 
