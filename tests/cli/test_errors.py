@@ -158,7 +158,7 @@ def test_without_gymnasium(command, without):
 
 def test_problems_that_gymnasium_has_no_table_of(command):
     pytest.importorskip("gymnasium")
-    complains(command("train", "Blackjack-v1"), "Blackjack")
+    complains(command("train", "CartPole-v1"), "CartPole-v1", "no table P")
     complains(command("train", "NoSuchThing-v0"), "NoSuchThing")
 
 
