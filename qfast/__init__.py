@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         HiddenState,
         Interrupted,
         InvalidInput,
+        LeftOutWarning,
         MissingExtra,
         MissingLimitWarning,
         QfastError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from qfast.problems import (
         arrows,
         corridor,
+        discretise,
         from_env,
         from_graph,
         from_gymnasium,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         read_mdp,
     )
     from qfast.progress import Progress
+    from qfast.replays import Replay, replay
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
     from qfast.run import Run
     from qfast.run_files import load
@@ -51,16 +54,17 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
+        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
         "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": [
-        "arrows", "corridor", "from_env", "from_graph", "from_gymnasium", "from_matrices", "from_P", "from_step",
-        "grid", "read_mdp",
+        "arrows", "corridor", "discretise", "from_env", "from_graph", "from_gymnasium", "from_matrices", "from_P",
+        "from_step", "grid", "read_mdp",
     ],
     "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
+    "qfast.replays": ["Replay", "replay"],
     "qfast.rollouts": ["Evaluation", "Rollout", "evaluate", "rollout"],
     "qfast.run": ["Run"],
     "qfast.run_files": ["load"],
@@ -79,12 +83,14 @@ __all__ = [
     "HiddenState",
     "Interrupted",
     "InvalidInput",
+    "LeftOutWarning",
     "Metric",
     "MissingExtra",
     "MissingLimitWarning",
     "Progress",
     "QfastError",
     "Rate",
+    "Replay",
     "Rollout",
     "Run",
     "Study",
@@ -95,6 +101,7 @@ __all__ = [
     "by_visits",
     "constant",
     "corridor",
+    "discretise",
     "evaluate",
     "exact",
     "exponential",
@@ -112,6 +119,7 @@ __all__ = [
     "plots",
     "problems",
     "read_mdp",
+    "replay",
     "resume",
     "rollout",
     "stats",

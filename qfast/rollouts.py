@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained, number
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.plan import make_plan
 from qfast.engine.tables import alias_table, outcome_kind, start_states
@@ -23,12 +23,11 @@ from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
 from qfast.progress import Reporter
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.text import percent
 from qfast.training_checks import check_count, check_memory, check_options
 
-__all__ = ["Evaluation", "Rollout", "evaluate", "rollout"]
+__all__ = ["Evaluation", "Rollout", "default_limit", "evaluate", "positions", "rollout"]
 
 _log = logging.getLogger("qfast")
 _ROLLOUT, _EVALUATE = 1, 2  # spawn keys: streams of their own, apart from the training's
@@ -123,7 +122,7 @@ def rollout(
     check_run(run)
     if max_steps is not None:
         check_count("max_steps", max_steps)
-    chosen = _positions(run, agents)
+    chosen = positions(run, agents)
     mdp, limit = run.mdp, int(max_steps or default_limit(run.mdp))
     streams = _streams(run, chosen)
     draw = next_words
@@ -168,20 +167,21 @@ def rollout(
     return Rollout(chosen, states[:, : longest + 1], actions[:, :longest], returns, lengths, terminated, limit)
 
 
-def _positions(run: Run, agents: Any) -> NDArray[np.int64]:
+def positions(run: Run, agents: Any) -> NDArray[np.int64]:
+    """Check positions in ``run.q``: one, several, or None for all."""
     if agents is None:
         return np.arange(run.n_agents)
     if isinstance(agents, (int, np.integer)):
         return np.array([run.position(agents)])
     try:
-        positions = [run.position(agent) for agent in agents]
+        found = [run.position(agent) for agent in agents]
     except TypeError as error:
         msg = f"agents={agents!r:.60} are no agents; give positions in run.q, or None for all"
         raise InvalidInput(msg) from error
-    if not positions:
+    if not found:
         msg = "agents=[] names no agent; give positions in run.q, or None for all"
         raise InvalidInput(msg)
-    return np.array(positions, np.int64)
+    return np.array(found, np.int64)
 
 
 def _child(seed: SeedSequence, key: int) -> SeedSequence:

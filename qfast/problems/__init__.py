@@ -16,6 +16,7 @@ from qfast.problems.course_problems import (
     machine_replacement,
     ten_armed_testbed,
 )
+from qfast.problems.discretise import discretise
 from qfast.problems.environments import from_env
 from qfast.problems.from_graph import from_graph
 from qfast.problems.from_matrices import from_matrices
@@ -38,11 +39,13 @@ from qfast.problems.textbook_grids import (
     windy_gridworld,
 )
 from qfast.problems.tic_tac_toe import tic_tac_toe
+from qfast.problems.writers import to_P, write_drn
 
 __all__ = [
     "GYMNASIUM_IDS", "arrows", "bandit", "blackjack", "blocking_maze", "chain", "cliff_walking", "corridor",
-    "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_env", "from_graph", "from_gymnasium",
-    "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory", "jacks_car_rental",
-    "machine_replacement", "maximisation_bias", "names", "normal", "random_walk", "read_mdp", "resolve", "river_swim",
-    "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "windy_gridworld",
+    "discretise", "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_env", "from_graph",
+    "from_gymnasium", "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory",
+    "jacks_car_rental", "machine_replacement", "maximisation_bias", "names", "normal", "random_walk", "read_mdp",
+    "resolve", "river_swim", "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "to_P", "windy_gridworld",
+    "write_drn",
 ]  # fmt: skip

@@ -94,9 +94,12 @@ def test_a_slippery_lake_by_sampling():
             p = lake.probability[s, a][lake.next_state[s, a] == to].sum()
             estimate = env.probability[s, a][env.next_state[s, a] == to].sum()
             assert abs(estimate - p) <= 5 * np.sqrt(p * (1 - p) / 400) + 1e-12
-    policy = qfast.exact.solve(env, 0.99).policy
-    best = qfast.exact.solve(lake, 0.99).start_value
-    assert qfast.exact.evaluate_policy(lake, policy, 0.99).start_value > best - 0.1
+    policy = qfast.exact.solve(lake, 0.99).policy  # chosen without the samples
+    error = env.sampling_error(0.99, policy)
+    assert error.fewest == 400
+    assert abs(error.value - qfast.exact.evaluate_policy(lake, policy, 0.99).start_value) < 4 * error.standard_error
+    found_best = qfast.exact.solve(env, 0.99).policy
+    assert qfast.exact.evaluate_policy(lake, found_best, 0.99).start_value > error.value - 5 * error.standard_error
 
 
 def test_random_steps_without_samples():

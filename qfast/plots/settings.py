@@ -1,17 +1,29 @@
 """Pictures of a metric over the settings that were varied: lines over one, a map over two."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import shown, takes
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import axes_of, colormap_of, matplotlib, plain_frame
-from qfast.plots.looks import MOST_LINES, agents_text, axis_of, look, say
+from qfast.plots.canvas import (
+    MOST_LINES,
+    agents_text,
+    axes_of,
+    axis_of,
+    cell_text,
+    colormap_of,
+    finish,
+    look,
+    matplotlib,
+    quantiles_of,
+    say,
+)
 from qfast.stats import estimate_mean, estimate_quantile
 from qfast.studies.select import (
     Metric,
@@ -29,8 +41,6 @@ from qfast.studies.texts import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["centre", "crossed", "crossed_pairs", "has_means", "sensitivity", "sensitivity_map", "slice_of"]
 
 
 @takes("Study", "use what qfast.study or qfast.load_study gave")
@@ -53,8 +63,7 @@ def sensitivity(
     metric : str, optional
         One of ``study.metrics``; by default ``"auc"``.
     lines : str, optional
-        A second setting, with a line for each of its values (at most six); by default the next one, if there is one
-        with at most six values.
+        A second setting, with a line for each of its values; by default the next one that has at most six.
     where : mapping, optional
         Values of the other settings; those that are not named stand as in the best configuration, as the title says.
     ax : matplotlib.axes.Axes, optional
@@ -63,15 +72,12 @@ def sensitivity(
     Returns
     -------
     matplotlib.axes.Axes
-        Caps are 95 % confidence intervals of the mean; the band, or a bar where the setting has names,
-        holds the middle 90 % of the agents.
+        Caps are 95 % confidence intervals of the mean; bands, or bars of a setting with names, hold 90 % of the agents.
 
     Raises
     ------
     InvalidInput
         For an unknown setting, metric or value.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -82,15 +88,11 @@ def sensitivity(
     'alpha'
     """
     asked = metric_of(study, metric)
-    values = _values(study)
-    if where is not None and not isinstance(where, Mapping):
-        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
-        raise InvalidInput(msg)
+    values = _values(study, where)
     x_name = max(values, key=lambda name: len(values[name])) if setting is None else _known(setting, values, "setting")
     if lines is not None:
         if _known(lines, values, "lines") == x_name:
-            msg = f"lines={lines!r} is the setting on the axis; name another one"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"lines={lines!r} is the setting on the axis; name another one")
         if len(values[lines]) > MOST_LINES:
             n = len(values[lines])
             msg = f"lines={lines!r} has {n} values, and {MOST_LINES} can be told apart; use sensitivity_map"
@@ -105,17 +107,16 @@ def sensitivity(
     groups: list[tuple[str, list[int]]] = [("", chosen)]
     if lines:
         found = [v for v in values[lines] if any(settings[i][lines] == v for i in chosen)]
-        groups = [(f"{lines}={_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
-    counts = []
-    by_mean, note = has_means(study, asked, chosen)
+        groups = [(f"{lines}={setting_text(v)}", [i for i in chosen if settings[i][lines] == v]) for v in found]
+    measured = centres(study, asked, chosen)
     for place, (label, group) in enumerate(groups):
         style = look(place)
-        members = sorted(group, key=lambda i: axis.index(settings[i][x_name]))
+        members = sorted(group, key=lambda i: axis.values.index(settings[i][x_name]))
         at = np.array([axis.position(settings[i][x_name]) for i in members])
+        value, down, up = np.array([measured.found[i] for i in members]).T
         scores = [restricted(study, asked, scores_of(study, asked, i)) for i in members]
-        counts += [x.size for x in scores]
-        value, down, up = (np.array(z) for z in zip(*(centre(x, by_mean=by_mean) for x in scores), strict=True))
-        low, high = (np.array([_finite(_quantile(x, p)) for x in scores]) for p in (0.05, 0.95))
+        ends = np.array([quantiles_of(x, (0.05, 0.95)) for x in scores])
+        low, high = np.where(np.isfinite(ends), ends, np.nan).T
         if axis.numeric:
             ax.fill_between(at, low, high, facecolor=style.color, alpha=0.12, edgecolor=style.color, linewidth=0.5)
         else:  # names have nothing between them
@@ -123,22 +124,16 @@ def sensitivity(
             ax.vlines(at, low, high, color=style.color, alpha=0.5, linewidth=2)
         ax.errorbar(
             at, value, [down, up], color=style.color, linestyle=style.linestyle if axis.numeric else "none",
-            marker=style.marker, markersize=5, capsize=3, label=label or ("mean" if by_mean else "median"),
+            marker=style.marker, markersize=5, capsize=3, label=label or measured.word,
         )  # fmt: skip
-    if not axis.numeric:
-        ax.set_xlim(-0.5, len(axis.values) - 0.5)
-    axis.mark(ax.xaxis, ax.set_xscale)
+    axis.mark(ax)
     ax.set_xlabel(x_name)
     ax.set_ylabel(axis_of(asked, [scores_of(study, asked, i) for i in chosen], int(study.dataset.attrs["episodes"])))
     ax.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
-    plain_frame(ax)
     bands = f"{'bands' if axis.numeric else 'long bars'}: 90 % of the agents"
-    what = "mean" if by_mean else "median"
-    texts = [fixed, agents_text([*counts, counts[0]]), f"caps: 95 % confidence interval of the {what}", bands, note]
-    say(ax, *texts)
-    if lines:
-        ax.legend(frameon=False, fontsize="small")
+    caps = f"caps: 95 % confidence interval of the {measured.word}"
+    finish(ax, fixed, measured.agents, caps, bands, measured.note, legend=bool(lines))
     return ax
 
 
@@ -158,12 +153,8 @@ def sensitivity_map(
     study : Study
     settings : (str, str), optional
         What goes to the right and what goes up; by default the two settings with the most values.
-    metric : str, optional
-        One of ``study.metrics``; by default ``"auc"``.
-    where : mapping, optional
+    metric, where, ax
         As in `sensitivity`.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -174,8 +165,6 @@ def sensitivity_map(
     ------
     InvalidInput
         For unknown settings, metrics or values, or if only one setting was varied.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -188,32 +177,22 @@ def sensitivity_map(
     ('alpha', 'epsilon')
     """
     asked = metric_of(study, metric)
-    values = _values(study)
-    if where is not None and not isinstance(where, Mapping):
-        msg = f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}"
-        raise InvalidInput(msg)
+    values = _values(study, where)
     if settings is None:
         settings = next(crossed_pairs(study), list(values))
     several = isinstance(settings, Sequence) and not isinstance(settings, str)
     names = [_known(name, values, "settings") for name in settings] if several else [str(settings)]
     if len(names) != 2 or names[0] == names[1]:
         two = ", ".join(map(repr, values))
-        msg = f"settings={settings!r:.60} are not two that were varied; a map needs two of {two}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"settings={settings!r:.60} are not two that were varied; a map needs two of {two}")
     chosen, fixed = slice_of(study, asked, names, where)
     settings_of = full_settings(study)
     ran = [{settings_of[i][name] for i in chosen} for name in names]
     columns, rows = (_ordered([v for v in values[n] if v in seen]) for n, seen in zip(names, ran, strict=True))
     grid = np.full((len(rows), len(columns)), np.nan)
-    counts, half = [], []
-    by_mean, note = has_means(study, asked, chosen)
-    for i in chosen:
-        x = restricted(study, asked, scores_of(study, asked, i))
-        counts.append(x.size)
-        value, down, up = centre(x, by_mean=by_mean)
-        half.append(max(down, up))
-        at = settings_of[i]
-        grid[rows.index(at[names[1]]), columns.index(at[names[0]])] = value
+    measured = centres(study, asked, chosen)
+    for i, (value, _, _) in measured.found.items():
+        grid[rows.index(settings_of[i][names[1]]), columns.index(settings_of[i][names[0]])] = value
     ax = axes_of(ax, (2.2 + 0.62 * len(columns), 1.4 + 0.45 * len(rows)))
     good = "cividis" if asked.higher_is_better else "cividis_r"
     image = ax.imshow(grid, cmap=colormap_of(good), origin="lower", aspect="auto")
@@ -224,37 +203,46 @@ def sensitivity_map(
     if grid.size <= 120:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
-                color = "black" if shade[row, column] > 0.55 else "white"
-                text = number(float(value), error)
-                ax.text(column, row, text, ha="center", va="center", fontsize="small", color=color)
+                cell_text(ax, row, column, number(float(value), error), float(shade[row, column]))
     best = settings_of[ranked(study, asked, chosen).order[0]]
     row, column = rows.index(best[names[1]]), columns.index(best[names[0]])
     corner = (column - 0.5, row - 0.5)
     frame = matplotlib("patches").Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)
     frame.set_clip_on(False)
     ax.add_patch(frame)
-    ax.set_xticks(range(len(columns)), [_text(v) for v in columns])
-    ax.set_yticks(range(len(rows)), [_text(v) for v in rows])
+    ax.set_xticks(range(len(columns)), [setting_text(v) for v in columns])
+    ax.set_yticks(range(len(rows)), [setting_text(v) for v in rows])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{'mean' if by_mean else 'median'} of {asked.axis}", 24))
-    widest = max(half)
-    what = "means" if by_mean else "medians"
-    known = f"{what} known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
-    texts = [fixed, agents_text([*counts, counts[0]]), known, "frame: best", note]
-    say(ax, *texts, labels=[_text(v) for v in rows])
+    ax.figure.colorbar(image, ax=ax, label=textwrap.fill(f"{measured.word} of {asked.axis}", 24))
+    widest = max(max(down, up) for _, down, up in measured.found.values())
+    known = f"{measured.word}s known to ± {number(widest, widest)} or better (95 %)" if np.isfinite(widest) else ""
+    names = [setting_text(v) for v in rows]
+    say(ax, fixed, measured.agents, known, "frame: best", measured.note, labels=names)
     return ax
 
 
-def has_means(study: StudyData, metric: Metric, chosen: Sequence[int]) -> tuple[bool, str]:
-    """Whether all configurations have a mean; if not the picture shows medians, and says why."""
+class Centres(NamedTuple):
+    """Means; medians, with a note that says why, if not all configurations have a mean."""
+
+    word: str
+    note: str
+    agents: str  # how many
+    found: dict[int, tuple[float, float, float]]  # and how far the interval reaches down and up
+
+
+def centres(study: StudyData, metric: Metric, chosen: Sequence[int]) -> Centres:
+    """Sum up each configuration by one number with its interval."""
     undefined, infinite = undefined_text(study, metric, chosen), infinite_text(study, metric, chosen)
-    if not undefined and not infinite:
-        return True, ""
-    return False, f"medians, since {undefined.partition(';')[0] or infinite}"
+    by_mean = not undefined and not infinite
+    note = "" if by_mean else f"medians, since {undefined.partition(';')[0] or infinite}"
+    scores = {i: restricted(study, metric, scores_of(study, metric, i)) for i in chosen}
+    counts = [x.size for x in scores.values()]
+    found = {i: _centre(x, by_mean=by_mean) for i, x in scores.items()}
+    return Centres("mean" if by_mean else "median", note, agents_text([*counts, counts[0]]), found)
 
 
-def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float, float]:
+def _centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float, float]:
     """A mean or a median, and how far its interval reaches down and up; NaN where there is none."""
     scores = scores[~np.isnan(scores)]
     if not scores.size:
@@ -266,18 +254,6 @@ def centre(scores: NDArray[np.float64], *, by_mean: bool) -> tuple[float, float,
     return e.value, down if np.isfinite(down) else 0.0, up if np.isfinite(up) else 0.0
 
 
-def _quantile(scores: NDArray[np.float64], p: float) -> float:
-    """A quantile over agents; of scores that are infinite it is one of them, and nothing in between."""
-    scores = scores[~np.isnan(scores)]
-    if not scores.size:
-        return np.nan
-    return float(np.quantile(scores, p, method="linear" if np.isfinite(scores).all() else "inverted_cdf"))
-
-
-def _finite(value: float) -> float:
-    return value if np.isfinite(value) else np.nan
-
-
 def crossed(study: StudyData, a: str, b: str) -> bool:
     """Whether two settings both vary among the configurations that have both."""
     both = [(one[a], one[b]) for one in full_settings(study) if one[a] is not None and one[b] is not None]
@@ -286,24 +262,30 @@ def crossed(study: StudyData, a: str, b: str) -> bool:
 
 def crossed_pairs(study: StudyData) -> Iterator[tuple[str, str]]:
     """Pairs of settings that vary together, those with the most values first."""
-    values = _values(study)
+    values = values_of(study.configurations)
     names = sorted((name for name in values if name != "problem"), key=lambda name: -len(values[name]))
     yield from (pair for pair in combinations(names, 2) if crossed(study, *pair))
 
 
-def _values(study: StudyData) -> dict[str, list[Any]]:
-    """Values of each setting that was varied, in the order of the study."""
-    found: dict[str, dict[Any, None]] = {}
-    for settings in study.configurations:
+def values_of(configurations: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values of each setting that was varied, in the order of the configurations."""
+    found: dict[str, dict[Any, None]] = defaultdict(dict)
+    for settings in configurations:
         for name, value in settings.items():
-            found.setdefault(name, {})[value] = None
+            found[name][value] = None
     return {name: list(values) for name, values in found.items()}
+
+
+def _values(study: StudyData, where: Any) -> dict[str, list[Any]]:
+    """Values of what was varied; `where` must be a mapping."""
+    if where is not None and not isinstance(where, Mapping):
+        raise InvalidInput(f"where is {shown(where)}, no mapping; use for example where={{'alpha': 0.1}}")
+    return values_of(study.configurations)
 
 
 def _known(name: str, values: Mapping[str, Any], option: str) -> str:
     if not isinstance(name, str) or name not in values:
-        msg = f"{option} names {name!r:.60}, which did not vary; use {', '.join(map(repr, values))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{option} names {name!r:.60}, which did not vary; use {', '.join(map(repr, values))}")
     return name
 
 
@@ -319,10 +301,11 @@ def slice_of(
     best = settings[ranked(study, metric, chosen).order[0]]
     fixed = [name for name in best if name not in free and len({one[name] for one in settings}) > 1]
     chosen = [i for i in chosen if all(settings[i][name] == best[name] for name in fixed)]
-    return chosen, ", ".join(f"{name}={_text(best[name])}" for name in fixed if best[name] is not None)
+    return chosen, ", ".join(f"{name}={setting_text(best[name])}" for name in fixed if best[name] is not None)
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """A setting's value, as short as it can be."""
     return f"{value:g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else str(value)
 
 
@@ -336,19 +319,18 @@ class _Axis:
     def __init__(self, values: list[Any]) -> None:
         self.values = _ordered(values)
         self.numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
-        positive = self.numeric and min(self.values) > 0
-        self.log = bool(positive and len(values) > 2 and max(self.values) / min(self.values) >= 20)
-
-    def index(self, value: Any) -> int:
-        return self.values.index(value)
 
     def position(self, value: Any) -> float:
-        return float(value) if self.numeric else float(self.index(value))
+        """Where a value stands."""
+        return float(value) if self.numeric else float(self.values.index(value))
 
-    def mark(self, axis: Any, set_scale: Any) -> None:
-        ticker = matplotlib("ticker")
-        if self.log:
-            set_scale("log")
-            axis.set_minor_locator(ticker.NullLocator())
+    def mark(self, ax: "Axes") -> None:
+        """Set up the axis to the right."""
+        first, last = self.values[0], self.values[-1]
+        if not self.numeric:
+            ax.set_xlim(-0.5, len(self.values) - 0.5)
+        elif first > 0 and len(self.values) > 2 and last / first >= 20:
+            ax.set_xscale("log")
+            ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
         if len(self.values) <= 12:
-            axis.set_ticks([self.position(v) for v in self.values], [_text(v) for v in self.values])
+            ax.set_xticks([self.position(v) for v in self.values], [setting_text(v) for v in self.values])

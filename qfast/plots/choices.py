@@ -6,23 +6,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.arguments import takes
-from qfast.plots.canvas import COLOURS, GREY, axes_of, colormap_of, matplotlib, percent_axis, plain_frame
-from qfast.plots.looks import agents_text, look, say
+from qfast.plots.canvas import (
+    COLOURS,
+    GREY,
+    Look,
+    agents_text,
+    axes_of,
+    cell_text,
+    colormap_of,
+    finish,
+    look,
+    matplotlib,
+    percent_axis,
+    say,
+)
 from qfast.stats._check import check_count
 from qfast.studies.compare import AllComparisons
 from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
-from qfast.studies.texts import percent
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["improvement", "misranking_curve", "named_shares"]
 
 Floats = NDArray[np.float64]
 
 _MOST_CELLS: Final = 12
 _MOST_ROWS: Final = 20
-_RISK: Final = 0.05
+# Of the numbers beside marks, in points: the height of a line, and the width of a character.
+_LINE, _WIDE = 10.0, 5.4
 _HATCHES: Final = ("//", "\\\\", "xx", "--", "||")
 
 
@@ -33,8 +44,8 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     Parameters
     ----------
     comparisons : AllComparisons
-        From ``study.compare_all()``; with ``against=``, or of more than 12 configurations, pairs with the best one
-        (or with the one named) get a line with its interval, at most 20 of them; else all pairs get a cell.
+        From ``study.compare_all()``.  All pairs get a cell each; of more than 12 configurations, or with ``against=``,
+        at most 20 pairs with the best one, or with the one named, get a line with its interval.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -42,11 +53,6 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     -------
     matplotlib.axes.Axes
         Pairs that the corrected test does not tell apart are in brackets, or hollow.
-
-    Raises
-    ------
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -60,20 +66,20 @@ def improvement(comparisons: AllComparisons, *, ax: "Axes | None" = None) -> "Ax
     """
     n = len(comparisons.order)
     complete = len(comparisons) == n * (n - 1) // 2
-    if complete and n <= _MOST_CELLS:
-        return _matrix(comparisons, ax)
-    return _forest(comparisons, ax)
+    return _matrix(comparisons, ax) if complete and n <= _MOST_CELLS else _forest(comparisons, ax)
 
 
 def _subject(comparisons: AllComparisons) -> str:
-    c = comparisons.pairs[0].comparison
+    """What is compared, of how many agents."""
     counts = [n for p in comparisons.pairs for n in (p.comparison.n_a, p.comparison.n_b)]
+    paired = "paired" if comparisons.pairs[0].comparison.paired else "independent"
     about = next((pair.about for pair in comparisons.pairs if pair.about), "")
-    agents = f"{agents_text(counts)}, {'paired' if c.paired else 'independent'}"
-    return f"{comparisons.metric.title}; {agents}{'; ' if about else ''}{about}"
+    texts = (comparisons.metric.title, f"{agents_text(counts)}, {paired}", about)
+    return "; ".join(filter(None, texts))
 
 
 def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
+    """A cell for each ordered pair."""
     n = len(comparisons.order)
     p = comparisons.probability_of_improvement()
     place = {c: i for i, c in enumerate(comparisons.order)}
@@ -87,21 +93,17 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
         for row, column in ((i, j), (j, i)):
             value = float(p[row, column])
             if np.isnan(value):
-                ax.text(column, row, "?", ha="center", va="center", fontsize="small")
+                cell_text(ax, row, column, "?", 1.0)
                 continue
-            text = percent(value, 0).removesuffix(" %")
-            ax.text(
-                column, row, text if pair.better is not None else f"({text})", ha="center", va="center",
-                fontsize="small", color="black" if value > 0.55 else "white",
-            )  # fmt: skip
+            text = in_percent(value, 0).removesuffix(" %")
+            cell_text(ax, row, column, text if pair.better is not None else f"({text})", value)
     # Numbers to the right, names and numbers on the left: names twice would leave no room for the cells.
     names = [f"{i}: {label}" for i, label in enumerate(comparisons.labels, 1)]
     ax.set_xticks(range(n), [str(i) for i in range(1, n + 1)])
     ax.set_yticks(range(n), names)
     ax.set_ylabel("this one does better …")
     ax.set_xlabel("… than this one")
-    bar = ax.figure.colorbar(image, ax=ax, label="share of cases, ties half")
-    percent_axis(bar.ax.yaxis)
+    percent_axis(ax.figure.colorbar(image, ax=ax, label="share of cases, ties half").ax.yaxis)
     same = "on the same seed" if comparisons.pairs[0].comparison.paired else "agent against agent"
     brackets = "in brackets: not told apart" if comparisons.n_different < len(comparisons) else ""
     brackets += "; ?: no verdict, scores are undefined" if any(pair.no_verdict for pair in comparisons.pairs) else ""
@@ -110,6 +112,7 @@ def _matrix(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
 
 
 def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
+    """A row with an interval for each pair that has one configuration in common."""
     shared = set.intersection(*({pair.a, pair.b} for pair in comparisons.pairs))
     # Of all pairs, those with the best one; against one configuration, all.
     centre = comparisons.order[0] if len(shared) != 1 else next(iter(shared))
@@ -119,14 +122,11 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     names = []
     for row, pair in enumerate(pairs):
         e = pair.comparison.probability_of_improvement
-        turned = pair.a == centre
-        value, low, high = (
-            (1 - e.value, 1 - e.interval.high, 1 - e.interval.low)
-            if turned
-            else (e.value, e.interval.low, e.interval.high)
-        )
-        names.append(pair.label_b if turned else pair.label_a)
-        ax.plot([low, high], [row, row], color=COLOURS[0], linewidth=2)
+        value, ends = e.value, (e.interval.low, e.interval.high)
+        if pair.a == centre:  # the other one is of interest
+            value, ends = 1 - value, (1 - ends[1], 1 - ends[0])
+        names.append(pair.label_b if pair.a == centre else pair.label_a)
+        ax.plot(ends, [row, row], color=COLOURS[0], linewidth=2)
         face = COLOURS[0] if pair.better is not None else "white"
         ax.plot([value], [row], marker="o", color=COLOURS[0], markerfacecolor=face, linestyle="none")
     ax.axvline(0.5, color="#555555", linewidth=0.8, linestyle="--")
@@ -139,21 +139,13 @@ def _forest(comparisons: AllComparisons, ax: "Axes | None") -> "Axes":
     level = pairs[0].comparison.probability_of_improvement.interval.level
     hollow = "hollow: not told apart" if any(pair.better is None for pair in pairs) else ""
     some = f"the {len(pairs)} best of {len(every):,} others" if len(pairs) < len(every) else ""
-    say(
-        ax,
-        _subject(comparisons),
-        some,
-        f"lines: {100 * level:.4g} % confidence intervals",
-        "ties half",
-        hollow,
-        labels=names,
-    )
-    plain_frame(ax)
+    lines = f"lines: {100 * level:.4g} % confidence intervals"
+    finish(ax, _subject(comparisons), some, lines, "ties half", hollow, labels=names, legend=False)
     return ax
 
 
 @takes("StudyMisranking", "use what study.misranking(…) gave")
-def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes | None" = None) -> "Axes":
+def misranking_curve(found: StudyMisranking, *, risk: float = 0.05, ax: "Axes | None" = None) -> "Axes":
     """Draw how often an experiment with k seeds names the wrong winner, or misses a real difference, over k.
 
     Parameters
@@ -161,22 +153,19 @@ def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes |
     found : StudyMisranking
         From ``study.misranking(…)``; ``study.plot_misranking(…)`` chooses a fine grid of k.
     risk : float, default 0.05
-        The probability to be wrong that is still acceptable: the curve's last crossing is marked, in (0, 1).
+        The acceptable probability to be wrong, in (0, 1): where the curve crosses it for the last time is marked.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Bands are twice the standard error to either side: of the resampling, and of a pair also because the
-        populations are finite.
+        Bands are two standard errors to either side: of the resampling, and of a pair also as populations are finite.
 
     Raises
     ------
     InvalidInput
         If risk is outside (0, 1).
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -188,26 +177,22 @@ def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes |
     'seeds of each configuration in an experiment'
     """
     least = found.trustworthy(risk)
+    marks: list[tuple[Floats, Look, Floats | None, int | None]] = []
     order = np.argsort(found.k, kind="stable")
     k, wrong, error = found.k[order], found.wrong[order], found.wrong_error[order]
     ax = axes_of(ax, (6.4, 4.4))
     first, second = look(0), look(1)
     if found.missed is not None and found.missed_error is not None:
-        missed, spare = found.missed[order], found.missed_error[order]
-        _band(ax, k, missed, spare, second.color)
-        ax.plot(k, missed, color=second.color, linestyle=second.linestyle, linewidth=1.8, zorder=3,
-                label=f"misses the difference ({_test(found)})")  # fmt: skip
-        _marks(ax, k, missed, second, wrong, None)
-    _band(ax, k, wrong, error, first.color)
-    ax.plot(k, wrong, color=first.color, linestyle=first.linestyle, linewidth=2.2, zorder=4,
-            label="names the wrong winner (by the mean)")  # fmt: skip
-    _marks(ax, k, wrong, first, None, least)
+        result: Any = found.result
+        missed = found.missed[order]
+        _line(ax, k, missed, found.missed_error[order], second,
+              f"misses the difference ({result.test} at {result.alpha:g})", linewidth=1.8, zorder=3)  # fmt: skip
+        marks = [(missed, second, wrong, None)]
+    _line(ax, k, wrong, error, first, "names the wrong winner (by the mean)", linewidth=2.2, zorder=4)
+    marks.append((wrong, first, None, least))
     guess = 0.5 if found.is_pair else 1 - 1 / len(found.labels)
     top = 1.0 if found.missed is not None else min(1.0, max(float(wrong.max()), guess) + 0.04)
-    ax.set_xscale("log")
-    ax.set_xlim(0.92 * float(k[0]), float(k[-1]) * 1.12)
-    # The legend has a strip of its own above the highest value.
-    ax.set_ylim(0, top * (1.17 if found.missed is not None else 1.1))
+    _seed_axis(ax, k, 0.92, 1.12)
     ax.spines["left"].set_bounds(0, top)
     ax.set_yticks([t for t in (0, 0.2, 0.4, 0.6, 0.8, 1.0) if t <= top])
     right = ax.get_xlim()[1]
@@ -221,56 +206,62 @@ def misranking_curve(found: StudyMisranking, *, risk: float = _RISK, ax: "Axes |
         ax.annotate(f"{least:,} seeds", (least, risk), (0, 8), textcoords="offset points", ha="center", va="bottom",
                     fontweight="bold", color=first.color, zorder=6,
                     bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
-    _seed_ticks(ax, float(k[-1]))
-    ax.set_xlabel("seeds of each configuration in an experiment")
     ax.set_ylabel("share of experiments")
     percent_axis(ax.yaxis)
-    plain_frame(ax)
-    say(ax, *_misranking_texts(found))
+    which = f"{found.labels[0]} (better) or {found.labels[1]}" if found.is_pair else f"the best of {len(found.labels)}"
+    finish(
+        ax, f"{found.metric.title}: {which}", _truth(found), found.about, "bands: ± 2 standard errors", legend=False
+    )
     ax.legend(frameon=False, fontsize="small", loc="upper right", borderaxespad=0)
+    # The legend has a strip of its own above the highest value and its number; the title takes room, too.
+    height = ax.get_window_extent().height * 72 / ax.figure.dpi - _LINE * ax.get_title(loc="left").count("\n")
+    ax.set_ylim(0, top / max(1 - (36 if found.missed is not None else 22) / height, 0.5))
+    for p, style, other, crossing in marks:  # now that it is known how much room there is
+        _marks(ax, k, p, style, other, crossing)
     return ax
 
 
-def _test(found: StudyMisranking) -> str:
-    result: Any = found.result
-    return f"{result.test} at {result.alpha:g}"
-
-
-def _misranking_texts(found: StudyMisranking) -> tuple[str, ...]:
+def _truth(found: StudyMisranking) -> str:
     how = "experiments share random numbers" if found.paired else "independent seeds"
-    truth = (f"truth: {found.n_agents:,} agents each; {how}", found.about, "bands: ± 2 standard errors")
-    if found.is_pair:
-        return (f"{found.metric.title}: {found.labels[0]} (better) or {found.labels[1]}", *truth)
-    return (f"{found.metric.title}: the best of {len(found.labels)}", *truth)
+    return f"truth: {found.n_agents:,} agents each; {how}"
 
 
-def _band(ax: "Axes", k: Any, p: Floats, error: Floats, color: str) -> None:
+def _line(ax: "Axes", k: Any, p: Floats, error: Floats, style: Look, label: str, **width: Any) -> None:
+    """Draw probabilities over seeds with their band."""
     low, high = np.maximum(p - 2 * error, 0), np.minimum(p + 2 * error, 1)
-    ax.fill_between(k, low, high, color=color, alpha=0.18, linewidth=0, zorder=2)
+    ax.fill_between(k, low, high, color=style.color, alpha=0.18, linewidth=0, zorder=2)
+    ax.plot(k, p, color=style.color, linestyle=style.linestyle, label=label, **width)
 
 
-def _marks(ax: "Axes", k: Any, p: Floats, style: Any, other: Floats | None, crossing: int | None) -> None:
+def _marks(ax: "Axes", k: Any, p: Floats, style: Look, other: Floats | None, crossing: int | None) -> None:
     """Mark the usual numbers of seeds, with their probabilities where there is room."""
     where = [i for i, seeds in enumerate(k.tolist()) if seeds in USUAL_SEEDS]
     ax.plot(k[where], p[where], color=style.color, marker=style.marker, linestyle="none", markersize=5, zorder=5)
+    end = (-np.inf, 0.0)
     for i in where:
         crowded = other is not None and abs(p[i] - other[i]) < 0.09
         near = crossing is not None and p[i] < 0.13 and abs(np.log10(k[i] / crossing)) < 0.35
         if p[i] < 0.015 or crowded or near or p[i] > 0.985:
             continue
+        text = in_percent(float(p[i]))
+        x, y = ax.transData.transform((k[i], p[i])) * 72 / ax.figure.dpi
+        above = x > end[0] or abs(y - end[1]) > _LINE  # of the number to the left
         ax.annotate(
-            percent(float(p[i])), (k[i], p[i]), (4, 5), textcoords="offset points", fontsize="small", color=style.color,
-            zorder=6, ha="left", va="bottom",
+            text, (k[i], p[i]), (4, 5) if above else (-4, -5), textcoords="offset points", fontsize="small",
+            color=style.color, zorder=6, ha="left" if above else "right", va="bottom" if above else "top",
         )  # fmt: skip
+        end = (x + _WIDE * len(text), y) if above else end
 
 
-def _seed_ticks(ax: "Axes", most: float) -> None:
-    """Ticks where people choose seeds: 1, 3, 10, 30, … and 5."""
-    ticks = [t * 10**e for e in range(7) for t in (1, 3)]
-    ticks = sorted({*ticks, *USUAL_SEEDS})
-    ticks = [t for t in ticks if t <= most * 1.1]
+def _seed_axis(ax: "Axes", k: Any, before: float = 1.0, after: float = 1.0) -> None:
+    """An axis of seeds, with ticks where people choose them: 1, 3, 10, 30, … and 5."""
+    ax.set_xscale("log")
+    ax.set_xlim(before * float(k[0]), after * float(k[-1]))
+    ticks = sorted({t * 10**e for e in range(7) for t in (1, 3)} | set(USUAL_SEEDS))
+    ticks = [t for t in ticks if t <= float(k[-1]) * 1.1]
     ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
     ax.xaxis.set_minor_locator(matplotlib("ticker").NullLocator())
+    ax.set_xlabel("seeds of each configuration in an experiment")
 
 
 @takes("StudyMisranking", "use what study.misranking(…) gave")
@@ -279,12 +270,10 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
 
     Parameters
     ----------
-    found : StudyMisranking
-        From ``study.misranking(…)``.
+    found, ax
+        As in `misranking_curve`.
     top : int, default 5
         Configurations besides the best with an area of their own, those named most often; the others share one.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -295,8 +284,6 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
     ------
     InvalidInput
         If top is no whole number of at least 1.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -329,17 +316,12 @@ def named_shares(found: StudyMisranking, *, top: int = 5, ax: "Axes | None" = No
                         linewidth=0.4, label=label)  # fmt: skip
         floor = floor + share
     ax.plot(k, right, color="black", linewidth=2)
-    ax.set_xscale("log")
-    ax.set_xlim(float(k[0]), float(k[-1]))
+    _seed_axis(ax, k)
     ax.set_ylim(0, 1)
-    _seed_ticks(ax, float(k[-1]))
-    ax.set_xlabel("seeds of each configuration in an experiment")
     ax.set_ylabel("share of experiments that name it")
     percent_axis(ax.yaxis)
-    how = "experiments share random numbers" if found.paired else "independent seeds"
-    truth = f"truth: {found.n_agents:,} agents each; {how}"
-    say(ax, f"{found.metric.title}: which of {len(found.labels)}", truth, "above the black line: wrong")
-    plain_frame(ax)
+    title = f"{found.metric.title}: which of {len(found.labels)}"
+    finish(ax, title, _truth(found), "above the black line: wrong", legend=False)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], fontsize="small", loc="lower right", framealpha=0.9)
     return ax

@@ -4,24 +4,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qfast.arguments import shown as in_words
 from qfast.arguments import takes
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import axes_of, percent_axis, plain_frame
-from qfast.plots.looks import MOST_LINES, agents_text, axis_of, left_out, look, say, shown, thin
+from qfast.plots.canvas import (
+    MOST_LINES,
+    agents_text,
+    axes_of,
+    axis_of,
+    choose,
+    find_all,
+    finish,
+    look,
+    quantiles_of,
+    share_axis,
+    thin,
+)
 from qfast.stats._check import check_open_unit
-from qfast.studies.profile import StudyProfile
 from qfast.studies.select import StudyData, metric_of, restricted, scores_of
+from qfast.studies.summary import StudyProfile
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["performance_profiles", "score_distribution"]
-
 _BINS: Final = 60
 _MOST_ROWS: Final = 24
 _DARK: Final = "#222222"
+
+Floats = NDArray[np.float64]
 
 
 @takes("Study", "use what qfast.study or qfast.load_study gave")
@@ -56,8 +68,6 @@ def score_distribution(
     ------
     InvalidInput
         For an unknown metric, kind or configuration.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -68,48 +78,57 @@ def score_distribution(
     'share of agents up to the score'
     """
     if not isinstance(kind, str) or kind not in ("violin", "ecdf"):
-        msg = f"kind={kind!r} is unknown; use 'violin' or 'ecdf'"
-        raise InvalidInput(msg)
-    asked = metric_of(study, metric)
-    if kind == "violin":
-        chosen, selection = shown(study, configurations, asked, _MOST_ROWS)
-    else:
-        chosen, selection = shown(study, configurations, asked)
+        raise InvalidInput(f"kind={kind!r} is unknown; use 'violin' or 'ecdf'")
+    asked, violins = metric_of(study, metric), kind == "violin"
+    chosen, selection = choose(study, configurations, asked, _MOST_ROWS if violins else MOST_LINES)
     labels, raw = [str(study.labels[i]) for i in chosen], [scores_of(study, asked, i) for i in chosen]
-    every = [np.sort(restricted(study, asked, x)) for x in raw]
-    scores = [x[np.isfinite(x)] for x in every]
-    missing = [left_out(label, x) for label, x in zip(labels, every, strict=True)]
-    ax = axes_of(ax, (6.4, 1.4 + 0.45 * len(chosen)) if kind == "violin" else (6.4, 4.0))
-    if kind == "violin":
-        _violins(ax, every, labels)
+    scores = [np.sort(restricted(study, asked, x)) for x in raw]
+    if violins:
+        ax = axes_of(ax, (6.4, 1.4 + 0.45 * len(chosen)))
+        _violins(ax, scores, labels)
         text = "line: middle 90 %, box: middle half, white: median, dot: mean"
     else:
-        for place, (x, label, whole) in enumerate(zip(scores, labels, every, strict=True)):
-            if not x.size:
-                continue
-            style = look(place)
-            part = thin(x.size, 160)
-            below, defined = int((whole == -np.inf).sum()), int((~np.isnan(whole)).sum())
-            height = (below + part + 1) / defined
-            ax.step(
-                np.concatenate([x[:1], x[part]]), np.concatenate([[below / defined], height]), where="post",
-                color=style.color, linestyle=style.linestyle, label=label, marker=style.marker, markersize=4,
-                markevery=max(1, part.size // 8),
-            )  # fmt: skip
-        ax.set_ylabel("share of agents up to the score")
-        ax.set_ylim(-0.02, 1.02)
-        percent_axis(ax.yaxis)
-        if any(x.size for x in scores):
-            ax.legend(frameon=False, fontsize="small")
+        ax = axes_of(ax)
+        _functions(ax, scores, labels)
         text = "empirical distribution functions"
     ax.set_xlabel(axis_of(asked, raw, int(study.dataset.attrs["episodes"])))
-    plain_frame(ax)
-    texts = [selection, agents_text([x.size for x in every]), text, *missing]
-    say(ax, *texts, labels=labels if kind == "violin" else ())
+    texts = [selection, agents_text([x.size for x in scores]), text]
+    texts += [_left_out(label, x) for label, x in zip(labels, scores, strict=True)]
+    finish(ax, *texts, labels=labels if violins else (), legend=not violins and bool(ax.get_lines()))
     return ax
 
 
-def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
+def _left_out(label: str, scores: Floats) -> str:
+    """Say which agents a picture cannot show: those with infinite or undefined scores; empty where it shows all.
+
+    >>> _left_out("alpha=0.1", np.array([1.0, np.inf, np.nan, 2.0]))
+    'alpha=0.1: 25 % infinite, 25 % undefined, not drawn'
+    """
+    shares = (("infinite", np.isinf(scores).mean()), ("undefined", np.isnan(scores).mean()))
+    told = [f"{in_percent(float(share))} {word}" for word, share in shares if share]
+    return f"{label}: {', '.join(told)}, not drawn" if told else ""
+
+
+def _steps(ax: "Axes", x: Floats, y: Floats, place: int, label: str) -> None:
+    """Draw a step function in the look of a place, with about eight markers."""
+    ax.step(x, y, where="post", **look(place)._asdict(), markersize=4, markevery=max(1, x.size // 8), label=label)
+
+
+def _functions(ax: "Axes", scores: list[Floats], labels: list[str]) -> None:
+    """Draw the empirical distribution functions of sorted scores; infinite ones count."""
+    for place, (whole, label) in enumerate(zip(scores, labels, strict=True)):
+        x = whole[np.isfinite(whole)]
+        if not x.size:
+            continue
+        part = thin(x.size, 160)
+        below, defined = int((whole == -np.inf).sum()), int((~np.isnan(whole)).sum())
+        height = (below + part + 1) / defined
+        _steps(ax, np.r_[x[0], x[part]], np.r_[below / defined, height], place, label)
+    share_axis(ax, "share of agents up to the score")
+
+
+def _violins(ax: "Axes", scores: list[Floats], labels: list[str]) -> None:
+    """Draw a histogram of sorted scores to either side of a line, with quantiles and the mean, in a row each."""
     finite = [x[np.isfinite(x)] for x in scores]
     some = [x for x in finite if x.size] or [np.zeros(1)]
     low, high = min(float(x[0]) for x in some), max(float(x[-1]) for x in some)
@@ -124,16 +143,13 @@ def _violins(ax: "Axes", scores: list[Any], labels: list[str]) -> None:
             continue
         counts, _ = np.histogram(np.clip(finite[row], low, high), edges)
         half = 0.42 * counts / counts.max()
-        color = look(row).color
-        ax.fill_between(middle, row - half, row + half, step="mid", color=color, alpha=0.45, linewidth=0)
-        whole = bool(np.isfinite(x).all())
+        ax.fill_between(middle, row - half, row + half, step="mid", color=look(row).color, alpha=0.45, linewidth=0)
         # Infinite agents count: a line that reaches them goes to the edge.
-        q = np.quantile(x[~np.isnan(x)], (0.05, 0.25, 0.5, 0.75, 0.95), method="linear" if whole else "inverted_cdf")
-        q = np.clip(q, edges[0], edges[-1])
+        q = np.clip(quantiles_of(x, (0.05, 0.25, 0.5, 0.75, 0.95)), edges[0], edges[-1])
         ax.plot(q[[0, 4]], [row, row], color=_DARK, linewidth=1)
         ax.plot(q[[1, 3]], [row, row], color=_DARK, linewidth=4, solid_capstyle="butt")
         ax.plot([q[2]], [row], marker="|", color="white", markersize=7, markeredgewidth=2)
-        if whole:
+        if finite[row].size == x.size:
             ax.plot([x.mean()], [row], marker="o", color="white", markeredgecolor=_DARK, markersize=4)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
@@ -165,8 +181,6 @@ def performance_profiles(
     ------
     InvalidInput
         For labels that are not in the profile, or more than six.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -180,44 +194,31 @@ def performance_profiles(
     n = len(profile.labels)
     widths = np.diff(profile.thresholds)
     area = np.array([p.share[:-1] @ widths if widths.size else p.share[0] for p in profile.profiles])
+
+    def find(label: Any) -> int:
+        if label not in profile.labels:
+            msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"
+            raise InvalidInput(msg)
+        return profile.labels.index(label)
+
     if configurations is None:
-        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable")
-        chosen = list(range(n)) if n <= MOST_LINES else order[:MOST_LINES].tolist()
-    else:
-        chosen = []
-        if not isinstance(configurations, Sequence) or isinstance(configurations, str):
-            msg = f"configurations is {in_words(configurations)}, no list; use for example [{profile.labels[0]!r}]"
-            raise InvalidInput(msg)
-        for label in configurations:
-            if label not in profile.labels:
-                msg = f"configurations names {label!r}, which the profile lacks; use for example {profile.labels[0]!r}"
-                raise InvalidInput(msg)
-            chosen.append(profile.labels.index(label))
-        if not 1 <= len(chosen) <= MOST_LINES:
-            msg = f"configurations names {len(chosen)}; name one to six, which can be told apart"
-            raise InvalidInput(msg)
+        order = np.argsort(-area if profile.metric.higher_is_better else area, kind="stable").tolist()
+        configurations = profile.labels if n <= MOST_LINES else [profile.labels[i] for i in order[:MOST_LINES]]
+    chosen, some = find_all(configurations, find, n)
     ax = axes_of(ax)
     x = profile.thresholds
     for place, i in enumerate(chosen):
-        p, style = profile.profiles[i], look(place)
+        p = profile.profiles[i]
         # Points where the curve falls by another part of it, so that no part is coarse.
         falls = np.searchsorted(-p.share, -np.linspace(1, 0, 160))
         part = np.unique(np.clip([0, *falls, x.size - 1], 0, x.size - 1))
-        ax.fill_between(x[part], p.low[part], p.high[part], step="post", color=style.color, alpha=0.16, linewidth=0)
-        ax.step(
-            x[part], p.share[part], where="post", color=style.color, linestyle=style.linestyle, marker=style.marker,
-            markersize=4, markevery=max(1, part.size // 8), label=profile.labels[i],
-        )  # fmt: skip
+        color = look(place).color
+        ax.fill_between(x[part], p.low[part], p.high[part], step="post", color=color, alpha=0.16, linewidth=0)
+        _steps(ax, x[part], p.share[part], place, profile.labels[i])
     better = "above" if profile.metric.higher_is_better else "below"
     ax.set_xlabel(f"threshold: {axis_of(profile.metric, (), 0)}")
-    ax.set_ylabel(f"share of agents {better} the threshold")
-    ax.set_ylim(-0.02, 1.02)
+    share_axis(ax, f"share of agents {better} the threshold")
     ax.margins(x=0.01)
-    percent_axis(ax.yaxis)
-    plain_frame(ax)
-    some = "" if len(chosen) == n else f"{len(chosen)} of {n:,} configurations"
     counts = agents_text([profile.profiles[i].n for i in chosen])
-    texts = [some, counts, profile.about, f"bands: {100 * level:g} % confidence for the whole curve"]
-    say(ax, *texts)
-    ax.legend(frameon=False, fontsize="small")
+    finish(ax, some, counts, profile.about, f"bands: {100 * level:g} % confidence for the whole curve")
     return ax
