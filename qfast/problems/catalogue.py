@@ -134,5 +134,6 @@ def _unknown(name: str) -> str:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return (
         f"problem {name!r} is unknown{hint}; there is no such file either. Choose one of {', '.join(names())}; "
-        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid or of an MDP's .npz"
+        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid, of an MDP's .npz, "
+        f"or of a model ({', '.join(MODEL_SUFFIXES)})"
     )

@@ -220,6 +220,8 @@ def inventory(
     [[0.0, -1.0, -2.0, -5.0], [5.0, 0.0, -3.0, 0.0], [6.0, -1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 0.0]]
     """
     most = whole("capacity", capacity)
+    if not isinstance(demand, (Sequence, np.ndarray)) or isinstance(demand, str):
+        raise InvalidInput(f"demand={demand!r:.60} is no list; give the probability of each demand from 0 on")
     shares = np.array([number(f"demand[{d}]", p, *PROBABILITY) for d, p in enumerate(demand)])
     if shares.size == 0 or abs(shares.sum() - 1.0) > 1e-6:
         raise InvalidInput(f"demand sums to {shares.sum():.9g}, not 1; give the probability of each demand from 0 on")
@@ -365,9 +367,10 @@ def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64) -> MD
     rewards: list[Any] = []
     for i, arm in enumerate(arms):
         if isinstance(arm, (list, tuple)):
-            if not arm or any(len(pair) != 2 for pair in arm):
+            if not arm or any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in arm):
                 raise InvalidInput(f"arms[{i}]={arm!r:.60} is no list of (probability, reward); give such pairs")
-            p, r = (np.array(column, dtype=np.float64) for column in zip(*arm, strict=True))
+            p = np.array([number(f"a probability of arms[{i}]", pair[0], *PROBABILITY) for pair in arm])
+            r = np.array([number(f"a reward of arms[{i}]", pair[1]) for pair in arm])
             if abs(p.sum() - 1.0) > 1e-6:
                 raise InvalidInput(f"the probabilities of arms[{i}] sum to {p.sum():.9g}, not 1; divide by their sum")
         else:

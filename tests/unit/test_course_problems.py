@@ -107,6 +107,10 @@ def test_bandits():
     assert (mdp.n_states, mdp.is_deterministic, bandit([1, 2], std=0).is_deterministic) == (1, False, True)
     with pytest.raises(InvalidInput, match=r"probabilities of arms\[1\] sum to 0.5"):
         bandit([0.0, [(0.5, 1.0)]])
+    with pytest.raises(InvalidInput, match=r"a reward of arms\[0\]='a' is not a number"):
+        bandit([[(1.0, "a")]])
+    with pytest.raises(InvalidInput, match="demand=3 is no list"):
+        inventory(demand=3)
     with pytest.raises(InvalidInput, match="arms='ab' are no list"):
         bandit("ab")
 
