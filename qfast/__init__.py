@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, discretise, from_env, from_gymnasium, from_P, grid
+    from qfast.problems import (
+        arrows,
+        corridor,
+        discretise,
+        from_env,
+        from_graph,
+        from_gymnasium,
+        from_matrices,
+        from_P,
+        from_step,
+        grid,
+        read_mdp,
+    )
     from qfast.progress import Progress
     from qfast.replays import Replay, replay
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
@@ -46,7 +58,10 @@ _HOME = {
         "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "discretise", "from_env", "from_gymnasium", "from_P", "grid"],
+    "qfast.problems": [
+        "arrows", "corridor", "discretise", "from_env", "from_graph", "from_gymnasium", "from_matrices", "from_P",
+        "from_step", "grid", "read_mdp",
+    ],
     "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.replays": ["Replay", "replay"],
@@ -92,7 +107,10 @@ __all__ = [
     "exponential",
     "from_P",
     "from_env",
+    "from_graph",
     "from_gymnasium",
+    "from_matrices",
+    "from_step",
     "grid",
     "linear",
     "load",
@@ -100,6 +118,7 @@ __all__ = [
     "per_agent",
     "plots",
     "problems",
+    "read_mdp",
     "replay",
     "resume",
     "rollout",

@@ -295,11 +295,19 @@ class MDP(Saved):
 
     def _check_start(self) -> None:
         terminal = terminal_starts(self.next_state, self.reward, self.terminated, self._possible)
-        for state in np.flatnonzero(terminal & (self.start > 0))[:1]:
+        wrong = np.flatnonzero(terminal & (self.start > 0))
+        if wrong.size == 0:
+            return
+        ends = "every outcome there ends the episode in the same state"
+        if self.start_state is not None:
             raise InvalidInput(
-                f"start={state} is a terminal state (every outcome there ends the episode in the same state); "
-                f"start in a state from which an action leads elsewhere"
+                f"start={wrong[0]} is a terminal state ({ends}); start in a state from which an action leads elsewhere"
             )
+        listed = ", ".join(map(self._name, wrong[:5].tolist())) + (", …" if wrong.size > 5 else "")
+        raise InvalidInput(
+            f"start gives {self.start[wrong].sum():.6g} to terminal states ({listed}: {ends}), where an episode would "
+            f"be over before an action counts; set start to 0 there and divide it by its sum"
+        )
 
     def _check_actions(self) -> None:
         if self.allowed is None:
