@@ -14,7 +14,7 @@ from qfast.model.labels import Label
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE, episode_limit
 from qfast.problems import outcomes
-from qfast.problems.exploration import Exploration
+from qfast.problems.exploration import DrawnBefore, Exploration
 from qfast.problems.gym_adapter import _printing
 from qfast.problems.random_streams import global_streams_kept
 from qfast.problems.simulator import Environment, Simulator, opened
@@ -131,7 +131,9 @@ def from_env(
     Notes
     -----
     What a state hides is found where outcomes without chance differ; behind random ones it is averaged over, as the
-    tries came to it. A walk at random as long as there are pairs comes at the end and looks for more.
+    tries came to it. A walk at random as long as there are pairs comes at the end and looks for more. Where a way that
+    looks just the same may lead to other outcomes, as with a dealer's card that was drawn at the reset and lies face
+    down, that is chance too: all samples then come from fresh episodes, and rare states may have fewer than `samples`.
 
     Examples
     --------
@@ -156,20 +158,25 @@ def from_env(
         ):
             simulator = Simulator(made, state, action_mask=mask)
             with simulator.without_limit():
-                global_streams = False
+                global_streams = fresh = False
                 while True:
                     returns = Returns(
                         simulator, by=by, get_state=get_state, set_state=set_state, rng=np.random.default_rng(seed),
                         global_streams=global_streams,
                     )  # fmt: skip
                     exploration = Exploration(
-                        returns, repeats=repeats, samples=samples, max_states=max_states, report=report
-                    )
+                        returns, repeats=repeats, samples=samples, max_states=max_states, report=report,
+                        seeds=_seeds(resets), fresh=fresh,
+                    )  # fmt: skip
                     try:
                         returns.check()
                         shares = find_starts(exploration, resets)
                         exploration.explore()
-                        exploration.check()
+                        if not fresh:
+                            exploration.check()
+                    except DrawnBefore:
+                        fresh = True
+                        continue
                     except CopiesWrong:
                         by = _without_copies(by, simulator.name)
                         continue
@@ -203,6 +210,11 @@ def _check_resets(resets: Any) -> None:
         raise InvalidInput(f"{msg}; use one such as 1000, or seeds such as [0]")
 
 
+def _seeds(resets: Any) -> list[int] | None:
+    """Give the seeds of resets where they are given, and not a number of resets."""
+    return None if resets is None or is_whole(resets) else [int(seed) for seed in resets]
+
+
 def _given_starts(starts: Any) -> dict[Label, float]:
     """Check the start states and their probabilities."""
     if isinstance(starts, Mapping):
@@ -220,7 +232,7 @@ def _given_starts(starts: Any) -> dict[Label, float]:
 def find_starts(exploration: Exploration, resets: int | Sequence[int] | None) -> dict[Label, float]:
     """Reset again and again, and give the share of each start state."""
     counts: Counter[int] = Counter()
-    seeds = [int(seed) for seed in resets] if isinstance(resets, (Sequence, np.ndarray)) else None
+    seeds = _seeds(resets)
     wanted = len(seeds) if seeds is not None else int(resets) if is_whole(resets) else _FEW_RESETS
     n = 0
     while n < wanted:

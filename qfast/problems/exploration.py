@@ -20,12 +20,15 @@ from qfast.progress import Work
 if TYPE_CHECKING:
     from qfast.model.labels import Label
 
-__all__ = ["Exploration", "Outcome"]
+__all__ = ["DrawnBefore", "Exploration", "Outcome"]
 
 _LONGEST_WALK: Final = 64  # so that ways stay short
 _TRIES_ON_BOTH_WAYS: Final = 32
 _ENOUGH_ALIKE: Final = 8  # of them, on both ways
 _LONGEST_CHECK: Final = 1_000
+_REDRAWS: Final = 20_000  # resets, at most, that look for the same way with other draws
+_SECONDS_OF_REDRAWS: Final = 2.0
+_IDLE_EPISODES: Final = 20_000  # fresh episodes in a row that bring nothing new
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
 _LEAST_CHECKS: Final = 500
@@ -39,6 +42,10 @@ class Outcome(NamedTuple):
     state: int
     reward: float
     terminated: bool
+
+
+class DrawnBefore(Exception):
+    """Outcomes depend on what was drawn by chance before and nobody saw, as a dealer's card: episodes must be fresh."""
 
 
 class _Truncated(NamedTuple):
@@ -64,6 +71,9 @@ class Exploration:
         Pairs of state and action whose outcomes are random.
     own_limit : int or None
         Steps after which the environment truncates by itself.
+
+    With `seeds`, resets use those alone. With `fresh`, every walk begins with a reset, since what was drawn before
+    matters though nobody sees it.
     """
 
     def __init__(
@@ -74,6 +84,8 @@ class Exploration:
         samples: int | None,
         max_states: int,
         report: Callable[[Work], None],
+        seeds: list[int] | None,
+        fresh: bool,
     ) -> None:
         self.returns, self.simulator = returns, returns.simulator
         self.names = [str(label) for label in self.simulator.actions.labels]
@@ -90,7 +102,8 @@ class Exploration:
         self._acting: list[int] = []  # in the order in which they were found
         self._samples = samples
         self._target = repeats if samples is None else min(repeats, samples)
-        self._sampling = False
+        self._sampling = fresh
+        self._seeds, self._fresh = seeds, fresh
         self._max_states = max_states
         self._all = tuple(range(len(self.names)))
         self._cut: _Truncated | None = None
@@ -145,6 +158,9 @@ class Exploration:
 
     def explore(self) -> None:
         """Try every action of every state that can be reached, as often as wanted."""
+        if self._fresh:
+            self._play()
+            return
         done = 0
         while done < len(self._acting):
             self._fill(self._acting[done])
@@ -160,6 +176,32 @@ class Exploration:
                 self._fill(state)
                 done += 1
                 self.tell("sampling", done, len(self._acting), "states")
+
+    def _play(self) -> None:
+        """Play episodes from the start until every pair was tried as often as wanted, or nothing more comes."""
+        self._target = self._samples or self._target
+        idle, tried, wanted = 0, 0, 1
+        while tried < wanted and idle < _IDLE_EPISODES:
+            state, way = self._begin()
+            self._walk(state, self.simulator.env, way)
+            before, tried = tried, sum(self._tries)
+            wanted = self._target * self.n_pairs
+            idle = 0 if tried > before else idle + 1
+            self.tell("sampling", min(tried, wanted), wanted, "tries")
+        for state in self._acting:
+            for action in self.acts[state] or ():
+                if not self.found[state][action]:
+                    msg = f"{self.simulator.name}: in the state {self.labels[state]!r:.60}, which is seldom met,"
+                    raise InvalidInput(f"{msg} the action {self.names[action]} was never tried; raise samples")
+                if len(self.found[state][action]) > 1:
+                    self.random.add((state, action))
+
+    def _begin(self) -> tuple[int, Way]:
+        """Begin a fresh episode."""
+        rng = self.returns.rng
+        seed = self.returns.fresh() if self._seeds is None else self._seeds[int(rng.integers(len(self._seeds)))]
+        way, seen = self.returns.root(seed)
+        return self._state(seen, way, self.simulator.env), way
 
     def _fill(self, state: int) -> None:
         """Walk from a state until each of its actions has been tried as often as wanted."""
@@ -221,6 +263,8 @@ class Exploration:
         step, target = self.simulator.step, self._target
         # To go on through states that lack nothing may be cheaper than to come back to one that does.
         patience = idle = min(way.length // 2, _PATIENCE) if self._sampling else 0
+        if self._fresh:
+            patience = idle = _LONGEST_CHECK
         seed: int | None = self.returns.reseed(env)
         for _ in range(_LONGEST_CHECK if self._sampling else _LONGEST_WALK):
             acts, tries = self.acts[state] or (), self._tries[state]
@@ -262,7 +306,7 @@ class Exploration:
         if outcome in known:
             known[outcome] += 1
             return True
-        news = bool(known) and (state, action) not in self.random
+        news = bool(known) and (state, action) not in self.random and not self._fresh
         if not known:
             self._first[state][action] = way
         known[outcome] = 1
@@ -311,6 +355,10 @@ class Exploration:
         for tried, at in zip(both, ways, strict=True):
             if self.returns.may_blame_copies and self._again(at, state, action, from_start=True) not in tried:
                 self.returns.blame_copies()
+        if self._drawn_before(min(ways, key=lambda some: some.length), action):
+            if self._samples is None:
+                raise InvalidInput(self._is_random(state, action, both[0] | both[1]))
+            raise DrawnBefore
         raise self._hides(state, action, ways, (next(iter(both[0])), next(iter(both[1]))))
 
     def _again(self, way: Way, state: int, action: int, *, from_start: bool = False) -> Seen:
@@ -318,6 +366,28 @@ class Exploration:
         env = self._arrive(way, state, from_start=from_start)
         self.returns.reseed(env)
         return self.simulator.step(env, action)._replace(truncated=False, allowed=None)
+
+    def _drawn_before(self, way: Way, action: int) -> bool:
+        """Whether a way that looks just the same, but for chance, may lead to another outcome."""
+        _, actions = way.actions()
+        labels = self.returns.labels_along(way)
+        if labels is None:
+            return False
+        outcomes: set[Seen] = set()
+        stop = time.monotonic() + _SECONDS_OF_REDRAWS
+        for _ in range(_REDRAWS):
+            begun, _ = self._begin()
+            env = self.simulator.env
+            self.returns.reseed(env)
+            if self.labels[begun] == labels[0] and all(
+                self.simulator.step(env, act).label == label for act, label in zip(actions, labels[1:], strict=True)
+            ):
+                outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
+                if len(outcomes) > 1:
+                    return True
+            if time.monotonic() > stop:
+                break
+        return False
 
     def _is_random(self, state: int, action: int, outcomes: set[Seen]) -> str:
         seen = sorted({_outcome(outcome) for outcome in outcomes})
@@ -393,6 +463,8 @@ def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     found = []
     for name, value in one.items():
         there = other.get(name)
+        if name.startswith("_"):
+            continue
         if isinstance(value, (bool, int, float, str, tuple, np.generic)) and type(value) is type(there):
             try:
                 differs = bool(value != there)
