@@ -1,5 +1,6 @@
 """An MDP from any environment with finitely many states: found by acting in it."""
 
+import enum
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -157,6 +158,7 @@ def from_env(
             default_reporter(progress) as report,
         ):
             simulator = Simulator(made, state, action_mask=mask)
+            names, layout = _names(made, len(simulator.actions.labels))
             with simulator.without_limit():
                 global_streams = fresh = False
                 while True:
@@ -166,7 +168,7 @@ def from_env(
                     )  # fmt: skip
                     exploration = Exploration(
                         returns, repeats=repeats, samples=samples, max_states=max_states, report=report,
-                        seeds=_seeds(resets), fresh=fresh,
+                        seeds=_seeds(resets), fresh=fresh, names=names,
                     )  # fmt: skip
                     try:
                         returns.check()
@@ -186,12 +188,11 @@ def from_env(
                     if not returns.global_used():
                         break
                     global_streams = True
-            printing = _names(made)
     except KeyboardInterrupt:
         n = 0 if exploration is None else len(exploration.labels)
         raise Interrupted(f"stopped; {n:,} states were found") from None
     limit = _limit(exploration, simulator, limit, asked=max_episode_steps is not None)
-    return _table(exploration, given or shares, limit, printing, samples)
+    return _table(exploration, given or shares, limit, names, layout, samples)
 
 
 def _without_copies(by: str, name: str) -> str:
@@ -273,18 +274,16 @@ def _limit(exploration: Exploration, simulator: Simulator, limit: int | None, *,
     return simulator.limit
 
 
-def _names(env: Any) -> tuple[Sequence[str] | None, list[str] | None]:
+def _names(env: Any, n_actions: int) -> tuple[Sequence[str] | None, list[str] | None]:
     """Give the names of actions that an environment has, and the map of those that qfast knows."""
-    import gymnasium
-
-    inner = env.unwrapped if isinstance(env, gymnasium.Env) else env
-    known = _printing(inner)
+    inner = getattr(env, "unwrapped", env)
+    known, layout = _printing(inner)
+    names: Sequence[str] | None = known
     kind = getattr(inner, "actions", None)
-    if known[0] is None and isinstance(kind, type) and hasattr(kind, "__members__"):
-        values = {name: getattr(member, "value", None) for name, member in kind.__members__.items()}
-        named = {int(value): name for name, value in values.items() if is_whole(value)}
-        return [named[a] for a in sorted(named)] if sorted(named) == list(range(len(named))) else None, known[1]
-    return known
+    if names is None and isinstance(kind, type) and issubclass(kind, enum.Enum):
+        named = {member.value: name for name, member in kind.__members__.items()}
+        names = [named[a] for a in range(n_actions)] if set(named) == set(range(n_actions)) else None
+    return names if names is not None and len(names) == n_actions else None, layout
 
 
 def _order(exploration: Exploration) -> list[int]:
@@ -307,7 +306,8 @@ def _table(
     exploration: Exploration,
     shares: dict[Label, float],
     limit: int | None,
-    printing: tuple[Sequence[str] | None, list[str] | None],
+    names: Sequence[str] | None,
+    layout: list[str] | None,
     samples: int | None,
 ) -> MDP:
     """Make the MDP of what was found."""
@@ -333,8 +333,8 @@ def _table(
         allowed=allowed,
         states=[exploration.labels[state] for state in order],
         actions=actions,
-        action_names=printing[0] if printing[0] is not None and len(printing[0]) == len(actions) else None,
-        layout=_layout(printing[1], [exploration.labels[state] for state in order]),
+        action_names=names,
+        layout=_layout(layout, [exploration.labels[state] for state in order]),
         name=exploration.simulator.name[:80],
         counts=counts if samples is not None and exploration.random else None,
     )
