@@ -240,6 +240,21 @@ class Boxes(gym.Env):
         return self.lamps.copy(), float(done), done, False, {}
 
 
+class FaceDown(Line):
+    """A coin is thrown at the reset and lies covered; action 0 peeps at cell 0 without a word, action 1 bets on it."""
+
+    def reset(self, *, seed=None, options=None):
+        at = super().reset(seed=seed)
+        self.coin = int(self.np_random.integers(2))
+        return at
+
+    def step(self, action):
+        if action == 0:
+            self.at = 1 - self.at
+            return self.at, 0.0, False, False, {}
+        return self.at, 2.0 * self.coin - 1, True, False, {}
+
+
 class Settable(NoCopy):
     """Its place can be read and set; it cannot be copied."""
 

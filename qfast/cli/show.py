@@ -135,6 +135,7 @@ def _rollout(arguments: Namespace) -> None:
 def _problems(arguments: Namespace) -> None:
     """List, or describe one."""
     from qfast.problems import GYMNASIUM_IDS, names, resolve
+    from qfast.problems.read_mdp import MODEL_SUFFIXES
 
     if arguments.problem is not None:
         _describe(named_problem(arguments.problem, arguments), as_json=arguments.json)
@@ -148,7 +149,8 @@ def _problems(arguments: Namespace) -> None:
         (name, ["none" if size is None else f"{size:,}" for size in problem.values()])
         for name, problem in known.items()
     ]
-    facts = [("Gymnasium", ", ".join(GYMNASIUM_IDS)), ("files", "a grid as text, or an MDP's .npz")]
+    files = f"a grid as text, an MDP's .npz, or a model ({', '.join(MODEL_SUFFIXES)})"
+    facts = [("Gymnasium", ", ".join(GYMNASIUM_IDS)), ("files", files)]
     page: list[Block] = [
         Table("problem", ["states", "actions", "limit"], rows),
         Facts(facts),

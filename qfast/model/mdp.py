@@ -62,7 +62,8 @@ class MDP(Saved):
     allowed : array_like of bool, shape (S, A), optional
         True where an action may be taken. By default every action may.
     state_names, action_names : sequence of str, optional
-        Unique names for printing, one each. By default the labels as text (`states`, `actions`), else "0", "1", ….
+        Unique names for printing, one each. By default the labels as text (`states`, `actions`), long ones cut and
+        those that would look alike in quotation marks; without labels "0", "1", ….
     layout : str or sequence of str, optional
         A map for printing: rows of equal length, one character a cell. The cells other than walls (``#``) are the
         states 0, 1, … in reading order.

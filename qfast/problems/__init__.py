@@ -44,8 +44,8 @@ from qfast.problems.writers import to_P, write_drn
 __all__ = [
     "GYMNASIUM_IDS", "arrows", "bandit", "blackjack", "blocking_maze", "chain", "cliff_walking", "corridor",
     "discretise", "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_env", "from_graph",
-    "from_gymnasium", "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid",
-    "inventory", "jacks_car_rental", "machine_replacement", "maximisation_bias", "names", "normal", "random_walk",
-    "read_mdp", "resolve", "river_swim", "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "to_P",
-    "windy_gridworld", "write_drn",
+    "from_gymnasium", "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory",
+    "jacks_car_rental", "machine_replacement", "maximisation_bias", "names", "normal", "random_walk", "read_mdp",
+    "resolve", "river_swim", "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "to_P", "windy_gridworld",
+    "write_drn",
 ]  # fmt: skip

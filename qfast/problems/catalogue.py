@@ -161,6 +161,6 @@ def _unknown(name: str) -> str:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return (
         f"problem {name!r} is unknown{hint}; there is no such file either. Choose one of {', '.join(names())}; "
-        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; the path of a text grid or of an MDP's file; "
-        f"or something in a Python file, as in my_env.py:Room"
+        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; the path of a text grid, of an MDP's .npz, or of a model "
+        f"({', '.join(MODEL_SUFFIXES)}); or something in a Python file, as in my_env.py:Room"
     )

@@ -220,6 +220,8 @@ def inventory(
     [[0.0, -1.0, -2.0, -5.0], [5.0, 0.0, -3.0, 0.0], [6.0, -1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 0.0]]
     """
     most = whole("capacity", capacity)
+    if not isinstance(demand, (Sequence, np.ndarray)) or isinstance(demand, str):
+        raise InvalidInput(f"demand={demand!r:.60} is no list; give the probability of each demand from 0 on")
     shares = np.array([number(f"demand[{d}]", p, *PROBABILITY) for d, p in enumerate(demand)])
     if shares.size == 0 or abs(shares.sum() - 1.0) > 1e-6:
         raise InvalidInput(f"demand sums to {shares.sum():.9g}, not 1; give the probability of each demand from 0 on")
@@ -331,7 +333,8 @@ def forest(
     )
 
 
-def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64, name: str = "bandit") -> MDP:
+@titled
+def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64) -> MDP:
     """Make a k-armed bandit: one state, an action for each arm, and an episode for each pull.
 
     Parameters
@@ -343,8 +346,6 @@ def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64, name:
         Standard deviation of arms given by their means; 0 for certain rewards.
     n_outcomes : int, default 64
         Into how many equally likely outcomes a distribution is cut, see `equally_likely`: means are exact.
-    name : str, default "bandit"
-        What the problem is called.
 
     Notes
     -----
@@ -361,15 +362,15 @@ def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64, name:
     if isinstance(arms, (str, bytes)) or not hasattr(arms, "__len__") or len(arms) == 0:
         raise InvalidInput(f"arms={arms!r:.60} are no list; give one mean, distribution or list of outcomes an arm")
     k = whole("n_outcomes", n_outcomes)
-    spread = normal(0.0, std)
-    shape = equally_likely(spread, k) if spread.stdev > 0 else np.zeros(1)
+    shape = _spread(std, k)
     shares: list[Any] = []
     rewards: list[Any] = []
     for i, arm in enumerate(arms):
         if isinstance(arm, (list, tuple)):
-            if not arm or any(len(pair) != 2 for pair in arm):
+            if not arm or any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in arm):
                 raise InvalidInput(f"arms[{i}]={arm!r:.60} is no list of (probability, reward); give such pairs")
-            p, r = (np.array(column, dtype=np.float64) for column in zip(*arm, strict=True))
+            p = np.array([number(f"a probability of arms[{i}]", pair[0], *PROBABILITY) for pair in arm])
+            r = np.array([number(f"a reward of arms[{i}]", pair[1]) for pair in arm])
             if abs(p.sum() - 1.0) > 1e-6:
                 raise InvalidInput(f"the probabilities of arms[{i}] sum to {p.sum():.9g}, not 1; divide by their sum")
         else:
@@ -380,46 +381,56 @@ def bandit(arms: Sequence[Any], *, std: float = 1.0, n_outcomes: int = 64, name:
     pair = np.repeat(np.arange(len(rewards)), [r.size for r in rewards])
     size = pair.size
     outcomes = Outcomes.of(pair, np.concatenate(shares), np.zeros(size), np.concatenate(rewards), np.ones(size))
-    return outcomes.tables(1, len(rewards)).mdp(name=name)
+    # The limit says that no policy can go round in circles, so that epsilon may be 0.
+    return outcomes.tables(1, len(rewards)).mdp(max_episode_steps=1)
 
 
+@titled
 def ten_armed_testbed(
     n_problems: int = 2000, *, n_arms: int = 10, std: float = 1.0, n_outcomes: int = 64, seed: int = 0
-) -> dict[str, MDP]:
-    """Make the ten-armed testbed: many bandits, whose arms' means are drawn from the standard normal distribution.
+) -> MDP:
+    """Make the ten-armed testbed: many bandits in one problem, their arms' means drawn from the normal distribution.
+
+    A state is a bandit, and an episode one pull in one of them, each equally likely. Nothing leads from one to
+    another, so that an agent learns all bandits at once, each from its own pulls: ``1000 * n_problems`` episodes make
+    about 1,000 pulls of each, and episode i belongs to pull ``i / n_problems``. One agent is one run over the whole
+    testbed; its mean return is what the book plots.
 
     Parameters
     ----------
     n_problems : int, default 2000
         Number of bandits.
     n_arms : int, default 10
-        Arms of each.
+        Arms of each, at least 2.
     std : float, default 1
         Standard deviation of the rewards of an arm.
     n_outcomes : int, default 64
-        Into how many equally likely outcomes the rewards are cut.
+        Into how many equally likely outcomes the rewards are cut, see `equally_likely`.
     seed : int, default 0
-        Seed of the means, at least 0. The first problems of a larger testbed are those of a smaller one.
-
-    Returns
-    -------
-    dict of str to MDP
-        The bandits by name, ``"bandit 0"`` and so on: ``qfast.study(testbed, …)`` trains on all of them at once.
+        Seed of the means, at least 0. The first bandits of a larger testbed are those of a smaller one.
 
     Notes
     -----
-    Source: Sutton & Barto (2018), section 2.3 and Figure 2.1. The best of ten arms has the mean 1.54 on average.
+    Source: Sutton & Barto (2018), section 2.3, Figures 2.1 and 2.2. The best of ten arms has the mean 1.54 on average.
+    The step size ``qfast.by_visits()`` makes the sample averages of equation 2.1.
 
     Examples
     --------
     >>> from qfast.problems import ten_armed_testbed
-    >>> bandits = ten_armed_testbed(3)
-    >>> list(bandits), bandits["bandit 2"].n_actions
-    (['bandit 0', 'bandit 1', 'bandit 2'], 10)
+    >>> mdp = ten_armed_testbed(3, n_outcomes=2)
+    >>> mdp.n_states, mdp.n_actions, mdp.next_state[2, 0]
+    (3, 10, array([2, 2]))
     """
     rng = np.random.Generator(np.random.PCG64(whole("seed", seed, 0)))
-    means = rng.standard_normal((whole("n_problems", n_problems), whole("n_arms", n_arms, 2)))
-    return {
-        f"bandit {i}": bandit(row.tolist(), std=std, n_outcomes=n_outcomes, name=f"bandit {i}")
-        for i, row in enumerate(means)
-    }
+    n = whole("n_problems", n_problems)
+    means = rng.standard_normal((n, whole("n_arms", n_arms, 2)))
+    reward = means[:, :, None] + _spread(std, whole("n_outcomes", n_outcomes))
+    own = np.broadcast_to(np.arange(n)[:, None, None], reward.shape)
+    ended = np.ones(reward.shape, dtype=np.bool_)
+    return MDP(own, reward, terminated=ended, start=np.full(n, 1.0 / n), max_episode_steps=1)
+
+
+def _spread(std: float, n_outcomes: int) -> NDArray[np.float64]:
+    """Give equally likely deviations from a mean."""
+    spread = normal(0.0, std)
+    return equally_likely(spread, n_outcomes) if spread.stdev > 0 else np.zeros(1)

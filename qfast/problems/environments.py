@@ -1,5 +1,6 @@
 """An MDP from any environment with finitely many states: found by acting in it."""
 
+import enum
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -14,7 +15,7 @@ from qfast.model.labels import Label
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE, episode_limit
 from qfast.problems import outcomes
-from qfast.problems.exploration import Exploration
+from qfast.problems.exploration import DrawnBefore, Exploration
 from qfast.problems.gym_adapter import _printing
 from qfast.problems.random_streams import global_streams_kept
 from qfast.problems.simulator import Environment, Simulator, opened
@@ -131,7 +132,9 @@ def from_env(
     Notes
     -----
     What a state hides is found where outcomes without chance differ; behind random ones it is averaged over, as the
-    tries came to it. A walk at random as long as there are pairs comes at the end and looks for more.
+    tries came to it. A walk at random as long as there are pairs comes at the end and looks for more. Where a way that
+    looks just the same may lead to other outcomes, as with a dealer's card that was drawn at the reset and lies face
+    down, that is chance too: all samples then come from fresh episodes, and rare states may have fewer than `samples`.
 
     Examples
     --------
@@ -155,21 +158,27 @@ def from_env(
             default_reporter(progress) as report,
         ):
             simulator = Simulator(made, state, action_mask=mask)
+            names, layout = _names(made, len(simulator.actions.labels))
             with simulator.without_limit():
-                global_streams = False
+                global_streams = fresh = False
                 while True:
                     returns = Returns(
                         simulator, by=by, get_state=get_state, set_state=set_state, rng=np.random.default_rng(seed),
                         global_streams=global_streams,
                     )  # fmt: skip
                     exploration = Exploration(
-                        returns, repeats=repeats, samples=samples, max_states=max_states, report=report
-                    )
+                        returns, repeats=repeats, samples=samples, max_states=max_states, report=report,
+                        seeds=_seeds(resets), fresh=fresh, names=names,
+                    )  # fmt: skip
                     try:
                         returns.check()
                         shares = find_starts(exploration, resets)
                         exploration.explore()
-                        exploration.check()
+                        if not fresh:
+                            exploration.check()
+                    except DrawnBefore:
+                        fresh = True
+                        continue
                     except CopiesWrong:
                         by = _without_copies(by, simulator.name)
                         continue
@@ -179,12 +188,11 @@ def from_env(
                     if not returns.global_used():
                         break
                     global_streams = True
-            printing = _names(made)
     except KeyboardInterrupt:
         n = 0 if exploration is None else len(exploration.labels)
         raise Interrupted(f"stopped; {n:,} states were found") from None
     limit = _limit(exploration, simulator, limit, asked=max_episode_steps is not None)
-    return _table(exploration, given or shares, limit, printing, samples)
+    return _table(exploration, given or shares, limit, names, layout, samples)
 
 
 def _without_copies(by: str, name: str) -> str:
@@ -201,6 +209,11 @@ def _check_resets(resets: Any) -> None:
     if not seeds or not all(is_whole(seed) and seed >= 0 for seed in seeds):
         msg = f"resets is {shown(resets)}, neither a number of resets nor seeds of some"
         raise InvalidInput(f"{msg}; use one such as 1000, or seeds such as [0]")
+
+
+def _seeds(resets: Any) -> list[int] | None:
+    """Give the seeds of resets where they are given, and not a number of resets."""
+    return None if resets is None or is_whole(resets) else [int(seed) for seed in resets]
 
 
 def _given_starts(starts: Any) -> dict[Label, float]:
@@ -220,7 +233,7 @@ def _given_starts(starts: Any) -> dict[Label, float]:
 def find_starts(exploration: Exploration, resets: int | Sequence[int] | None) -> dict[Label, float]:
     """Reset again and again, and give the share of each start state."""
     counts: Counter[int] = Counter()
-    seeds = [int(seed) for seed in resets] if isinstance(resets, (Sequence, np.ndarray)) else None
+    seeds = _seeds(resets)
     wanted = len(seeds) if seeds is not None else int(resets) if is_whole(resets) else _FEW_RESETS
     n = 0
     while n < wanted:
@@ -261,18 +274,16 @@ def _limit(exploration: Exploration, simulator: Simulator, limit: int | None, *,
     return simulator.limit
 
 
-def _names(env: Any) -> tuple[Sequence[str] | None, list[str] | None]:
+def _names(env: Any, n_actions: int) -> tuple[Sequence[str] | None, list[str] | None]:
     """Give the names of actions that an environment has, and the map of those that qfast knows."""
-    import gymnasium
-
-    inner = env.unwrapped if isinstance(env, gymnasium.Env) else env
-    known = _printing(inner)
+    inner = getattr(env, "unwrapped", env)
+    known, layout = _printing(inner)
+    names: Sequence[str] | None = known
     kind = getattr(inner, "actions", None)
-    if known[0] is None and isinstance(kind, type) and hasattr(kind, "__members__"):
-        values = {name: getattr(member, "value", None) for name, member in kind.__members__.items()}
-        named = {int(value): name for name, value in values.items() if is_whole(value)}
-        return [named[a] for a in sorted(named)] if sorted(named) == list(range(len(named))) else None, known[1]
-    return known
+    if names is None and isinstance(kind, type) and issubclass(kind, enum.Enum):
+        named = {member.value: name for name, member in kind.__members__.items()}
+        names = [named[a] for a in range(n_actions)] if set(named) == set(range(n_actions)) else None
+    return names if names is not None and len(names) == n_actions else None, layout
 
 
 def _order(exploration: Exploration) -> list[int]:
@@ -295,7 +306,8 @@ def _table(
     exploration: Exploration,
     shares: dict[Label, float],
     limit: int | None,
-    printing: tuple[Sequence[str] | None, list[str] | None],
+    names: Sequence[str] | None,
+    layout: list[str] | None,
     samples: int | None,
 ) -> MDP:
     """Make the MDP of what was found."""
@@ -321,8 +333,8 @@ def _table(
         allowed=allowed,
         states=[exploration.labels[state] for state in order],
         actions=actions,
-        action_names=printing[0] if printing[0] is not None and len(printing[0]) == len(actions) else None,
-        layout=_layout(printing[1], [exploration.labels[state] for state in order]),
+        action_names=names,
+        layout=_layout(layout, [exploration.labels[state] for state in order]),
         name=exploration.simulator.name[:80],
         counts=counts if samples is not None and exploration.random else None,
     )

@@ -7,12 +7,11 @@ one thing on the one way and always another on the other show that the state hid
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
-from qfast.errors import HiddenState, InvalidInput
+from qfast.errors import InvalidInput
+from qfast.problems.findings import Words, differences
 from qfast.problems.simulator import Seen
 from qfast.problems.ways import Returns, Way
 from qfast.progress import Work
@@ -20,17 +19,18 @@ from qfast.progress import Work
 if TYPE_CHECKING:
     from qfast.model.labels import Label
 
-__all__ = ["Exploration", "Outcome"]
+__all__ = ["DrawnBefore", "Exploration", "Outcome"]
 
 _LONGEST_WALK: Final = 64  # so that ways stay short
 _TRIES_ON_BOTH_WAYS: Final = 32
 _ENOUGH_ALIKE: Final = 8  # of them, on both ways
 _LONGEST_CHECK: Final = 1_000
+_REDRAWS: Final = 20_000  # resets, at most, that look for the same way with other draws
+_SECONDS_OF_REDRAWS: Final = 2.0
+_IDLE_EPISODES: Final = 20_000  # fresh episodes in a row that bring nothing new
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
 _LEAST_CHECKS: Final = 500
-
-_SHOWN_ACTIONS: Final = 12
 
 
 class Outcome(NamedTuple):
@@ -39,6 +39,10 @@ class Outcome(NamedTuple):
     state: int
     reward: float
     terminated: bool
+
+
+class DrawnBefore(Exception):
+    """Outcomes depend on what was drawn by chance before and nobody saw, as a dealer's card: episodes must be fresh."""
 
 
 class _Truncated(NamedTuple):
@@ -64,6 +68,9 @@ class Exploration:
         Pairs of state and action whose outcomes are random.
     own_limit : int or None
         Steps after which the environment truncates by itself.
+
+    With `seeds`, resets use those alone. With `fresh`, every walk begins with a reset, since what was drawn before
+    matters though nobody sees it.
     """
 
     def __init__(
@@ -74,9 +81,13 @@ class Exploration:
         samples: int | None,
         max_states: int,
         report: Callable[[Work], None],
+        seeds: list[int] | None,
+        fresh: bool,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.returns, self.simulator = returns, returns.simulator
-        self.names = [str(label) for label in self.simulator.actions.labels]
+        self.names = list(names or map(str, self.simulator.actions.labels))
+        self._words = Words(self.simulator.name, self.names, self.simulator.actions.labels)
         self.labels: list[Label] = []
         self.index: dict[Label, int] = {}
         self.acts: list[tuple[int, ...] | None] = []
@@ -90,7 +101,8 @@ class Exploration:
         self._acting: list[int] = []  # in the order in which they were found
         self._samples = samples
         self._target = repeats if samples is None else min(repeats, samples)
-        self._sampling = False
+        self._sampling = fresh
+        self._seeds, self._fresh = seeds, fresh
         self._max_states = max_states
         self._all = tuple(range(len(self.names)))
         self._cut: _Truncated | None = None
@@ -117,7 +129,7 @@ class Exploration:
         if state is None:
             state = self.index[seen.label] = len(self.labels)
             if state >= self._max_states:
-                raise InvalidInput(self._too_many())
+                raise InvalidInput(self._words.too_many(self.labels, self._max_states))
             self.labels.append(seen.label)
             self.acts.append(None)
             self.found.append([])
@@ -137,7 +149,7 @@ class Exploration:
             self.returns.keep(way, env)
         else:
             if self.acts[state] != acts:
-                self._two_masks(state, acts, way)
+                raise self._words.two_masks(seen.label, (self.acts[state] or (), acts), (self._ways[state], way))
             if 2 * way.length < self._ways[state].length:  # much shorter
                 self._ways[state] = way
                 self.returns.keep(way, env)
@@ -145,6 +157,9 @@ class Exploration:
 
     def explore(self) -> None:
         """Try every action of every state that can be reached, as often as wanted."""
+        if self._fresh:
+            self._play()
+            return
         done = 0
         while done < len(self._acting):
             self._fill(self._acting[done])
@@ -160,6 +175,32 @@ class Exploration:
                 self._fill(state)
                 done += 1
                 self.tell("sampling", done, len(self._acting), "states")
+
+    def _play(self) -> None:
+        """Play episodes from the start until every pair was tried as often as wanted, or nothing more comes."""
+        self._target = self._samples or self._target
+        idle, tried, wanted = 0, 0, 1
+        while tried < wanted and idle < _IDLE_EPISODES:
+            state, way = self._begin()
+            self._walk(state, self.simulator.env, way)
+            before, tried = tried, sum(self._tries)
+            wanted = self._target * self.n_pairs
+            idle = 0 if tried > before else idle + 1
+            self.tell("sampling", min(tried, wanted), wanted, "tries")
+        for state in self._acting:
+            for action in self.acts[state] or ():
+                if not self.found[state][action]:
+                    msg = f"{self.simulator.name}: in the state {self.labels[state]!r:.60}, which is seldom met,"
+                    raise InvalidInput(f"{msg} the action {self.names[action]} was never tried; raise samples")
+                if len(self.found[state][action]) > 1:
+                    self.random.add((state, action))
+
+    def _begin(self) -> tuple[int, Way]:
+        """Begin a fresh episode."""
+        rng = self.returns.rng
+        seed = self.returns.fresh() if self._seeds is None else self._seeds[int(rng.integers(len(self._seeds)))]
+        way, seen = self.returns.root(seed)
+        return self._state(seen, way, self.simulator.env), way
 
     def _fill(self, state: int) -> None:
         """Walk from a state until each of its actions has been tried as often as wanted."""
@@ -199,7 +240,8 @@ class Exploration:
                 if seen.terminated or seen.truncated or not self.acts[to]:
                     break
                 if seen.allowed is not None and seen.allowed != self.acts[to]:
-                    self._two_masks(to, seen.allowed, way)
+                    both = self.acts[to] or (), seen.allowed
+                    raise self._words.two_masks(seen.label, both, (self._ways[to], way))
                 state = to
 
     def _arrive(self, way: Way, state: int, *, from_start: bool = False) -> Any:
@@ -208,7 +250,7 @@ class Exploration:
         label = self.simulator.label_now(env) if seen is None else seen.label
         if label != self.labels[state] and not (label is None and seen is None):
             self.returns.blame_copies()
-            told = self._told(way)
+            told = self._words.way(way)
             raise InvalidInput(
                 f"{self.simulator.name}: {told} led to the state {self.labels[state]!r:.60}, and when it was done "
                 f"again to {label!r:.60}; let the environment draw from self.np_random alone, or give get_state= and "
@@ -221,6 +263,8 @@ class Exploration:
         step, target = self.simulator.step, self._target
         # To go on through states that lack nothing may be cheaper than to come back to one that does.
         patience = idle = min(way.length // 2, _PATIENCE) if self._sampling else 0
+        if self._fresh:
+            patience = idle = _LONGEST_CHECK
         seed: int | None = self.returns.reseed(env)
         for _ in range(_LONGEST_CHECK if self._sampling else _LONGEST_WALK):
             acts, tries = self.acts[state] or (), self._tries[state]
@@ -262,7 +306,7 @@ class Exploration:
         if outcome in known:
             known[outcome] += 1
             return True
-        news = bool(known) and (state, action) not in self.random
+        news = bool(known) and (state, action) not in self.random and not self._fresh
         if not known:
             self._first[state][action] = way
         known[outcome] = 1
@@ -282,8 +326,8 @@ class Exploration:
         if self._cut is not None and self._cut.length <= self._longest:
             raise InvalidInput(
                 f"{self.simulator.name} truncates an episode after {self._cut.length} steps "
-                f"({self._told(self._cut.way)}), but not another one of {self._longest}: what decides that is hidden "
-                f"from the state; let it be part of it, by state=, or let the environment return terminated where its "
+                f"({self._words.way(self._cut.way)}), but not another one of {self._longest}: what decides that is "
+                f"hidden from the state; let it be part of it, by state=, or let the environment return terminated where its "
                 f"rules end an episode"
             )
 
@@ -306,12 +350,21 @@ class Exploration:
             if len(both[0]) > 1 or len(both[1]) > 1 or alike:
                 self.random.add((state, action))
                 if self._samples is None:
-                    raise InvalidInput(self._is_random(state, action, both[0] | both[1] | {seen}))
+                    raise InvalidInput(self._words.is_random(self.labels[state], action, both[0] | both[1] | {seen}))
                 return
         for tried, at in zip(both, ways, strict=True):
             if self.returns.may_blame_copies and self._again(at, state, action, from_start=True) not in tried:
                 self.returns.blame_copies()
-        raise self._hides(state, action, ways, (next(iter(both[0])), next(iter(both[1]))))
+        if self._drawn_before(min(ways, key=lambda some: some.length), action):
+            if self._samples is None:
+                raise InvalidInput(self._words.is_random(self.labels[state], action, both[0] | both[1]))
+            raise DrawnBefore
+        inside = []
+        for at in ways:
+            env, _ = self.returns.go(at)
+            inside.append(dict(vars(getattr(env, "unwrapped", env))))
+        outcomes = next(iter(both[0])), next(iter(both[1]))
+        raise self._words.hides(self.labels[state], action, ways, outcomes, differences(*inside))
 
     def _again(self, way: Way, state: int, action: int, *, from_start: bool = False) -> Seen:
         """Give the outcome of an action after one way, with random streams set anew; masks do not count."""
@@ -319,87 +372,24 @@ class Exploration:
         self.returns.reseed(env)
         return self.simulator.step(env, action)._replace(truncated=False, allowed=None)
 
-    def _is_random(self, state: int, action: int, outcomes: set[Seen]) -> str:
-        seen = sorted({_outcome(outcome) for outcome in outcomes})
-        some = " or ".join(seen[:3])
-        if len(seen) < 2:
-            some += ", but not always"
-        return (
-            f"{self.simulator.name} is random: in the state {self.labels[state]!r:.80} the action "
-            f"{self.names[action]} leads to {some}; say how many samples of each state and action may estimate its "
-            f"probabilities, for example samples=1000"
-        )
-
-    def _hides(
-        self, state: int, action: int, ways: tuple[Way, Way], outcomes: tuple[Seen, Seen]
-    ) -> HiddenState:
-        """Say that a state hides something, with both ways, and what differs inside of the environment."""
-        inside = []
-        for way in ways:
-            env, _ = self.returns.go(way)
-            inside.append(dict(vars(getattr(env, "unwrapped", env))))
-        differ = _differences(*inside)
-        told = ", ".join(differ[:4]) + (", …" if len(differ) > 4 else "")
-        hint = f" Inside, these differ: {told}." if differ else ""
-        mend = "state=lambda env: (…, env.unwrapped." + (differ[0].split(" ")[0] if differ else "…") + ")"
-        paths = [way.actions() for way in ways]
-        return HiddenState(
-            f"{self.simulator.name}: the state {self.labels[state]!r:.80} hides something. In it the action "
-            f"{self.names[action]} always leads to {_outcome(outcomes[0])} after {self._told(ways[0])}; and always to "
-            f"{_outcome(outcomes[1])} after {self._told(ways[1])}.{hint} Name states so that they tell such ways "
-            f"apart, for example {mend}, or wrap the environment so that it does not matter",
-            tuple((seed, [self.simulator.actions.labels[a] for a in actions]) for seed, actions in paths),
-        )
-
-    def _two_masks(self, state: int, acts: tuple[int, ...], way: Way) -> None:
-        known = self.acts[state] or ()
-        names = [", ".join(self.names[a] for a in some) or "nothing" for some in (known, acts)]
-        ways = self._ways[state], way
-        raise HiddenState(
-            f"{self.simulator.name}: the state {self.labels[state]!r:.80} hides something: info['action_mask'] allows "
-            f"{names[0]} after {self._told(ways[0])}, and {names[1]} after {self._told(ways[1])}; name states so that "
-            f"they tell such ways apart, by state=",
-            tuple(
-                (seed, [self.simulator.actions.labels[a] for a in actions])
-                for seed, actions in (ways[0].actions(), ways[1].actions())
-            ),
-        )
-
-    def _told(self, way: Way) -> str:
-        """Say a way in words, the middle of a long one left out."""
-        seed, actions = way.actions()
-        names = [self.names[a] for a in actions]
-        if len(names) > _SHOWN_ACTIONS:
-            half = _SHOWN_ACTIONS // 2
-            names = [*names[:half], f"… ({len(names) - 2 * half} more) …", *names[-half:]]
-        return f"reset(seed={seed})" + (f" and the actions {', '.join(names)}" if names else "")
-
-    def _too_many(self) -> str:
-        newest = ", ".join(f"{label!r:.60}" for label in self.labels[-3:])
-        return (
-            f"{self.simulator.name} has more than max_states={self._max_states:,} states (the last ones found: "
-            f"{newest}); raise max_states, or name states by state= without what need not be told apart, such as a "
-            f"counter of steps"
-        )
-
-
-def _outcome(seen: Seen) -> str:
-    end = ", the end" if seen.terminated else ""
-    return f"{seen.label!r:.60} (reward {seen.reward:g}{end})"
-
-
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Attributes that differ and can be shown in a few words."""
-    found = []
-    for name, value in one.items():
-        there = other.get(name)
-        if isinstance(value, (bool, int, float, str, tuple, np.generic)) and type(value) is type(there):
-            try:
-                differs = bool(value != there)
-            except ValueError:  # arrays within
-                continue
-            if differs and len(repr(value)) + len(repr(there)) < 60:
-                found.append(f"{name} ({value!r}, {there!r})")
-        elif (value is None) != (there is None) and name in other:
-            found.append(f"{name} ({'None' if value is None else 'set'}, {'None' if there is None else 'set'})")
-    return found
+    def _drawn_before(self, way: Way, action: int) -> bool:
+        """Whether a way that looks just the same, but for chance, may lead to another outcome."""
+        _, actions = way.actions()
+        labels = self.returns.labels_along(way)
+        if labels is None:
+            return False
+        outcomes: set[Seen] = set()
+        stop = time.monotonic() + _SECONDS_OF_REDRAWS
+        for _ in range(_REDRAWS):
+            begun, _ = self._begin()
+            env = self.simulator.env
+            self.returns.reseed(env)
+            if self.labels[begun] == labels[0] and all(
+                self.simulator.step(env, act).label == label for act, label in zip(actions, labels[1:], strict=True)
+            ):
+                outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
+                if len(outcomes) > 1:
+                    return True
+            if time.monotonic() > stop:
+                break
+        return False

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qfast.arguments import array_of, choice, first_at
 from qfast.errors import InvalidInput
+from qfast.model.labels import checked_labels
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE
 from qfast.problems.naming import start_of, terminal_marks
@@ -119,7 +120,8 @@ def from_matrices(
         pair[kept], entries.probability[kept], entries.next_state[kept], reward[kept], np.zeros(int(kept.sum()))
     )
     ends = ~possible.any(axis=1)
-    index = dict(zip(range(shape[0]) if states is None else states, range(shape[0]), strict=False))
+    names: Sequence[Hashable] = checked_labels("states", states, shape[0]) or range(shape[0])
+    index = {state: i for i, state in enumerate(names)}
     if isinstance(terminal, str) and terminal == "absorbing" and terminal not in index:
         ends |= absorbing(outcomes, shape)
     else:

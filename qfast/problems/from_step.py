@@ -164,6 +164,8 @@ def _possible(actions: Any) -> Callable[[Any], Sequence[Hashable]]:
 def _names(given: Any, what: str) -> Sequence[Hashable]:
     if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
         raise InvalidInput(f"{what} is {shown(given)}; give a list of actions, or a function of the state that does")
+    if isinstance(given, (set, frozenset)):
+        raise InvalidInput(f"{what} is a set, which has no order; give a list")
     listed = list(given)
     for i, action in enumerate(listed):
         if not is_name(action):

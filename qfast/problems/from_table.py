@@ -163,8 +163,9 @@ def _level(value: object, name: str) -> Iterable[tuple[Hashable, Any]]:
         return ()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and name == "P" and value.ndim in (2, 3):
         raise InvalidInput(f"P is an array of shape {value.shape}; use qfast.from_matrices(P, R)")
-    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
-        return enumerate(value)
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    if is_array or (isinstance(value, Sequence) and not isinstance(value, (str, bytes))):
+        return enumerate(value)  # type: ignore[arg-type]
     msg = f"{name} is {shown(value)}, not a dict or a list; give P[s][a] = [(p, next, reward, ended), …]"
     raise InvalidInput(msg)
 
@@ -261,6 +262,8 @@ class _Reader:
         if isinstance(row, Mapping):
             shares = list(row.items())
         else:
+            if any(isinstance(part, (tuple, list)) for part in row):
+                raise InvalidInput(f"{name} holds outcomes, which have their rewards with them; leave R out")
             values = array_of(name, row)
             if values.shape != (len(self.table),):
                 n = len(self.table)
@@ -301,6 +304,11 @@ class _Reader:
                 if action not in self._actions:
                     msg = f"R[{state!r:.40}] names {action!r:.60}, which is no action; P has {known(self._actions)}"
                     raise InvalidInput(msg)
+                for entered in by_action[action] if isinstance(by_action[action], Mapping) else ():
+                    if entered not in self.table:
+                        where = f"R[{state!r:.40}][{action!r:.40}]"
+                        msg = f"{where} names {entered!r:.60}, which is no state of P; it has {known(self.table)}"
+                        raise InvalidInput(msg)
 
 
 def check_sum(name: str, outcomes: Sequence[tuple[float, Any, float, bool]]) -> None:

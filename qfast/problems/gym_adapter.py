@@ -206,8 +206,8 @@ def _check_wrappers(env: Any, name: str) -> None:
 def _check_table(inner: Any, name: str) -> None:
     if getattr(inner, "P", None) is None:
         raise NoTable(
-            f"{name} cannot be used here: it has no table P of its transitions; if its states are finite, "
-            f"qfast.from_env makes one, or write an MDP"
+            f"{name} cannot be used: it has no table P of its transitions; qfast.from_env needs no table, and finds "
+            f"one by acting"
         )
     if getattr(inner, "fickle_passenger", False):
         raise InvalidInput(

@@ -72,6 +72,8 @@ def start_of(start: Any, index: Mapping[Hashable, int], n_states: int) -> NDArra
     if is_name(start):
         if start in index:
             return start_distribution(index[start], n_states)
+        if isinstance(start, tuple) and len(start) == n_states and all(map(is_number, start)):
+            return start_distribution(start, n_states)
         raise InvalidInput(
             f"start={start!r:.60} is no state; give one of {known(index)}, or a dict from states to probabilities"
         )

@@ -32,8 +32,8 @@ _SAME_PROBABILITY: Final = 1e-12
 # A row of 8 outcomes fills one cache line with packed 64-bit entries.
 _MAX_SPREAD: Final = 8
 
-# Entries of each of the four tables; more than this takes above 50 GB.
-_MOST_ENTRIES: Final = 2**31
+# Entries of each of the four tables: 7 GB in all, and as much again while they are made.
+_MOST_ENTRIES: Final = 2**28
 
 Outcome = tuple[float, int, float, bool]
 """Probability, next state, reward, terminated."""

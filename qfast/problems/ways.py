@@ -260,6 +260,21 @@ class Returns:
         if self.may_blame_copies:
             raise CopiesWrong
 
+    def labels_along(self, way: Way) -> list[Any] | None:
+        """Name the states along a way, its start included; None where it cannot be taken again."""
+        if not self.replays:
+            return None
+        steps = []
+        while way.before is not None:
+            steps.append(way)
+            way = way.before
+        labels = [self._reset(way.seed or 0).label]
+        for step in reversed(steps):
+            if step.seed is not None:
+                self._move(self.simulator.env, step.seed)
+            labels.append(self.simulator.step(self.simulator.env, step.action).label)
+        return labels
+
     def go(self, way: Way, *, from_start: bool = False) -> tuple[Any, Seen | None]:
         """Stand at the end of a way: the environment, and what its last step showed, if one was taken."""
         missing: list[Way] = []

@@ -107,19 +107,24 @@ def test_bandits():
     assert (mdp.n_states, mdp.is_deterministic, bandit([1, 2], std=0).is_deterministic) == (1, False, True)
     with pytest.raises(InvalidInput, match=r"probabilities of arms\[1\] sum to 0.5"):
         bandit([0.0, [(0.5, 1.0)]])
+    with pytest.raises(InvalidInput, match=r"a reward of arms\[0\]='a' is not a number"):
+        bandit([[(1.0, "a")]])
+    with pytest.raises(InvalidInput, match="demand=3 is no list"):
+        inventory(demand=3)
     with pytest.raises(InvalidInput, match="arms='ab' are no list"):
         bandit("ab")
 
 
 def test_the_testbed_is_that_of_the_book():
     testbed = ten_armed_testbed(1000)
-    means = np.array([mdp.reward[0].mean(axis=1) for mdp in testbed.values()])
+    means = testbed.reward.mean(axis=2)
+    assert solve(testbed, 0.0).start_value == pytest.approx(means.max(axis=1).mean())
     assert means.shape == (1000, 10)
     # Standard normal means: the mean of all is 0 +- 0.01, and the best of ten is 1.539 +- 0.019.
     assert abs(means.mean()) < 0.04
     assert abs(means.max(axis=1).mean() - 1.539) < 0.08
-    assert list(ten_armed_testbed(2).values()) == list(testbed.values())[:2]
-    assert testbed["bandit 7"].name == "bandit 7"
+    assert np.array_equal(ten_armed_testbed(2).reward, testbed.reward[:2])
+    assert bandit(means[7].tolist()).reward[0] == pytest.approx(testbed.reward[7])
 
 
 def legal_boards():

@@ -195,6 +195,49 @@ def test_hidden_state_is_mended_by_a_state_function():
     assert observed.states == tuple(f"cell {i}" for i in range(6))
 
 
+def test_what_chance_drew_before_and_nobody_saw():
+    with pytest.raises(InvalidInput, match=r"FaceDown is random: .* samples=1000"):
+        found(made_envs.FaceDown)
+    env = found(made_envs.FaceDown, samples=400)
+    assert (env.counts[env.decision_states] == 400).all()
+    for state in (0, 1):
+        wins = env.probability[state, 1][env.reward[state, 1] == 1.0].sum()
+        assert abs(wins - 0.5) < 5 * np.sqrt(0.25 / 400)
+    with pytest.raises(HiddenState):  # what the way decides is no chance, however many samples there are
+        found(made_envs.Keyed, samples=50)
+
+
+def test_hints_leave_out_what_belongs_to_gymnasium():
+    with pytest.raises(HiddenState) as caught:
+        found(made_envs.Fading)
+    assert "_np_random" not in str(caught.value)
+
+
+def test_masks_that_differ_show_hidden_state():
+    class Locked(made_envs.Keyed):
+        def _mask(self):
+            return {"action_mask": np.array([True, self.at < 4 or self.has_key])}
+
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)[0], self._mask()
+
+        def step(self, action):
+            return (*super().step(action)[:4], self._mask())
+
+    with pytest.raises(HiddenState, match=r"info\['action_mask'\] allows .* after reset.*, and .* after reset"):
+        found(Locked)
+    open_ = found(Locked, state=lambda env: (env.unwrapped.at, env.unwrapped.has_key))
+    assert open_.allowed[open_.index((4, False))].tolist() == [True, False]
+
+
+def test_texts_and_wrappers():
+    shouting = gym.wrappers.TransformObservation(made_envs.Line(), lambda at: f"cell {at}", spaces.Text(9))
+    paid = gym.wrappers.TransformReward(shouting, lambda r: r - 0.25)
+    env = found(paid)
+    assert env.states == tuple(f"cell {i}" for i in range(6))
+    assert env.reward[4, 1, 0] == 0.75
+
+
 def test_a_reward_that_fades():
     with pytest.raises(HiddenState, match=r"count \(\d+, \d+\)"):
         found(made_envs.Fading)

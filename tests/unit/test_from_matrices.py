@@ -174,12 +174,29 @@ def test_ten_thousand_states_without_a_dense_matrix():
         (P[0], R[:, 0], {"s_indices": [0, 1, 2, 3, 9], "a_indices": [0] * 5}, r"s_indices\[4\]=9 is out of range"),
         (P[0], R[:, 0], {"s_indices": [0, 1, 2, 3, 3], "a_indices": [0] * 5}, "state 3 and action 0 have two rows"),
         (P[0], R, {"s_indices": range(5), "a_indices": [0] * 5}, "one reward for each of the 5 rows"),
+        (P, R, {"states": 3}, "states is 3; give a list of 5 labels"),
         (P, R, {"states": ["a"]}, "states holds 1 labels"),
     ],
 )
 def test_what_is_refused(p, r, options, message):
     with pytest.raises(InvalidInput, match=message):
         from_matrices(p, r, **options)
+
+
+def test_labels_may_be_lists_and_the_start_a_tuple():
+    line = [np.array([[0.0, 1.0], [0.0, 1.0]])]
+    mdp = from_matrices(line, [1, 1], states=[["a", 1], ["b", 2]], start=(0.5, 0.5), max_episode_steps=5)
+    assert (mdp.states, mdp.start.tolist()) == ((("a", 1), ("b", 2)), [0.5, 0.5])
+    assert from_matrices(line, [1, 1], states=mdp.states, start=("b", 2), max_episode_steps=5).start_state == 1
+
+
+def test_rows_that_are_too_wide_are_refused():
+    n = 3000
+    wide = sp.csr_array(([1.0 / n] * n, ([0] * n, range(n))), shape=(n, n)) + sp.csr_array(
+        ([1.0] * (n - 1), (range(1, n), range(1, n))), shape=(n, n)
+    )
+    with pytest.raises(InvalidInput, match=r"state 0 and action 0 have 3,000 outcomes, so that the tables would hold"):
+        from_matrices([wide] * 40, np.zeros((n, 40)))
 
 
 def test_the_toolboxs_forest():

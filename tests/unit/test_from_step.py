@@ -177,6 +177,7 @@ def test_what_a_step_may_not_give(result, message):
         ((walk, 0, "left"), "actions is 'left'; give a list"),
         ((walk, 0, [["a"]]), "not hashable"),
         ((walk, 0, ["a", "a"]), "twice; actions must differ"),
+        ((walk, 0, {"a", "b"}), "actions is a set, which has no order"),
         ((walk, [], ["a"]), "start is an empty list"),
         ((walk, np.zeros(2), ["a"]), "start is an array .* not hashable"),
         ((walk, (0, 0), lambda s: []), "no action is possible"),

@@ -8,7 +8,7 @@ import pytest
 from qfast.errors import BadFile, InvalidInput
 from qfast.exact import solve
 from qfast.model.mdp import MDP
-from qfast.problems import corridor, read_mdp, resolve
+from qfast.problems import corridor, read_mdp, resolve, write_drn
 
 TIGER = """
 # Cassandra, Kaelbling & Littman (1994): two doors, one of them with a tiger behind.
@@ -357,3 +357,14 @@ def test_a_large_file_reads_in_a_moment(tmp_path):
     path = prism(tmp_path, tra=f"{n} {2 * n} {2 * n}\n" + "\n".join(lines), srew=f"{n} 1\n5 1\n")
     mdp = read_mdp(path, max_episode_steps=10)
     assert np.array_equal(mdp.next_state[:, 1, 0], (np.arange(n) * 3 + 1) % n)
+
+
+@pytest.mark.parametrize("name", ["corridor", "frozen_lake", "cliff_walking", "tic_tac_toe_perfect", "river_swim"])
+def test_what_write_drn_writes_reads_as_the_same_values(tmp_path, name):
+    mdp = resolve(name).with_limit(None)
+    back = read_mdp(write_drn(mdp, tmp_path / "m.drn"))
+    wanted, found = solve(mdp, 0.9), solve(back, 0.9)
+    acting = mdp.decision_states
+    assert found.v[: mdp.n_states][acting] == pytest.approx(wanted.v[acting])
+    assert np.array_equal(back.start[: mdp.n_states] > 0, mdp.start > 0)
+    assert set(back.action_names) <= set(mdp.action_names)

@@ -148,7 +148,7 @@ def test_a_missing_limit_is_warned_about() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("CartPole-v1", {}, "CartPole-v1 cannot be used here: it has no table P"),
+        ("CartPole-v1", {}, "CartPole-v1 cannot be used: it has no table P"),
         ("Taxi-v4", {"fickle_passenger": True}, "fickle_passenger=True cannot be used"),
         ("Taxi-v3", {}, "cannot make 'Taxi-v3': .*deprecated.*Taxi-v4"),
         ("CliffWalking-v0", {}, "cannot make 'CliffWalking-v0'"),

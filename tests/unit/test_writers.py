@@ -96,6 +96,15 @@ def test_a_drn_has_the_same_values(mdp: MDP, tmp_path: Path) -> None:
     assert text.startswith(f"// {mdp.name or 'MDP'}\n@type: MDP\n")
 
 
+@pytest.mark.parametrize("name", ["corridor", "taxi", "cliff_walking", "windy_gridworld_stochastic", "chain"])
+def test_what_is_written_is_read(name: str, tmp_path: Path) -> None:
+    mdp = problems.resolve(name).with_limit(None)
+    again = qfast.read_mdp(problems.write_drn(mdp, tmp_path / "a.drn"))
+    assert solve(again, 0.95).start_value == pytest.approx(solve(mdp, 0.95).start_value, rel=1e-9)
+    assert set(again.action_names) == set(mdp.action_names)
+    assert again.n_states == mdp.n_states
+
+
 def test_names_are_kept_where_they_may(tmp_path: Path) -> None:
     mdp = MDP(**MASKED, states=["a\n", "b", ("end", 1)], actions=["go", "wait"])
     text = problems.write_drn(mdp, tmp_path / "a.drn").read_text()
