@@ -90,6 +90,20 @@ class Fading(Line):
         return at, reward * (1 - 0.9 * self.count / 100), done, self.count >= 100, info
 
 
+class Rounding(Line):
+    """Pays the difference of two sums, which rounding makes depend on the way."""
+
+    def reset(self, *, seed=None, options=None):
+        self.total = 0.0
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        before = self.total
+        at, reward, done, _, info = super().step(action)
+        self.total += 0.1 + reward
+        return at, self.total - before, done, False, info
+
+
 class SharedCopy(Line):
     """Copies share the place with their original, as those of environments that wrap a library do."""
 

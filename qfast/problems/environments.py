@@ -131,7 +131,7 @@ def from_env(
 
     Notes
     -----
-    What a state hides is found where outcomes without chance differ; behind random ones it is averaged over, as the
+    Rewards that differ by rounding alone (by a share of 1e-9) count as one, the first that was seen. What a state hides is found where outcomes without chance differ; behind random ones it is averaged over, as the
     tries came to it. A walk at random as long as there are pairs comes at the end and looks for more. Where a way that
     looks just the same may lead to other outcomes, as with a dealer's card that was drawn at the reset and lies face
     down, that is chance too: all samples then come from fresh episodes, and rare states may have fewer than `samples`.

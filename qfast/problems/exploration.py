@@ -6,6 +6,7 @@ differ, the pair is tried again on both ways: outcomes that differ on one way ar
 one thing on the one way and always another on the other show that the state hides something.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -28,6 +29,8 @@ _LONGEST_CHECK: Final = 1_000
 _REDRAWS: Final = 20_000  # resets, at most, that look for the same way with other draws
 _SECONDS_OF_REDRAWS: Final = 2.0
 _IDLE_EPISODES: Final = 20_000  # fresh episodes in a row that bring nothing new
+_ROUNDING: Final = 1e-9  # of a reward, as a share
+_ROUNDING_AT_0: Final = 1e-12
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
 _LEAST_CHECKS: Final = 500
@@ -234,7 +237,7 @@ class Exploration:
                 seed = None
                 self._see_length(seen, way)
                 known, to = self.found[state][action], self.index.get(seen.label)
-                if to is None or Outcome(to, seen.reward, seen.terminated) not in known:
+                if to is None or _known(known, to, seen) is None:
                     self._differs(state, action, way, seen)
                     break  # the environment stands elsewhere now
                 if seen.terminated or seen.truncated or not self.acts[to]:
@@ -301,15 +304,15 @@ class Exploration:
 
     def _note(self, state: int, action: int, to: int, seen: Seen, way: Way) -> bool:
         """Note the outcome of a try; False where the environment had to be moved elsewhere for it."""
-        outcome = Outcome(to, seen.reward, seen.terminated)
         known = self.found[state][action]
-        if outcome in known:
+        outcome = _known(known, to, seen)
+        if outcome is not None:
             known[outcome] += 1
             return True
         news = bool(known) and (state, action) not in self.random and not self._fresh
         if not known:
             self._first[state][action] = way
-        known[outcome] = 1
+        known[Outcome(to, seen.reward, seen.terminated)] = 1
         if news:
             self._differs(state, action, way, seen)
         return not news
@@ -327,8 +330,8 @@ class Exploration:
             raise InvalidInput(
                 f"{self.simulator.name} truncates an episode after {self._cut.length} steps "
                 f"({self._words.way(self._cut.way)}), but not another one of {self._longest}: what decides that is "
-                f"hidden from the state; let it be part of it, by state=, or let the environment return terminated where its "
-                f"rules end an episode"
+                f"hidden from the state; let it be part of it, by state=, or let the environment return terminated "
+                f"where its rules end an episode"
             )
 
     @property
@@ -370,7 +373,7 @@ class Exploration:
         """Give the outcome of an action after one way, with random streams set anew; masks do not count."""
         env = self._arrive(way, state, from_start=from_start)
         self.returns.reseed(env)
-        return self.simulator.step(env, action)._replace(truncated=False, allowed=None)
+        return _bare(self.simulator.step(env, action))
 
     def _drawn_before(self, way: Way, action: int) -> bool:
         """Whether a way that looks just the same, but for chance, may lead to another outcome."""
@@ -387,9 +390,26 @@ class Exploration:
             if self.labels[begun] == labels[0] and all(
                 self.simulator.step(env, act).label == label for act, label in zip(actions, labels[1:], strict=True)
             ):
-                outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
+                outcomes.add(_bare(self.simulator.step(env, action)))
                 if len(outcomes) > 1:
                     return True
             if time.monotonic() > stop:
                 break
         return False
+
+
+def _known(known: dict[Outcome, int], to: int, seen: Seen) -> Outcome | None:
+    """Find an outcome among those seen before; rewards may differ by rounding."""
+    outcome: Any = (to, seen.reward, seen.terminated)  # equal to an Outcome, and cheaper
+    if outcome in known:
+        return outcome  # type: ignore[no-any-return]
+    for other in known:
+        alike = math.isclose(other.reward, seen.reward, rel_tol=_ROUNDING, abs_tol=_ROUNDING_AT_0)
+        if other.state == to and other.terminated == seen.terminated and alike:
+            return other
+    return None
+
+
+def _bare(seen: Seen) -> Seen:
+    """Leave what a step showed without mask, truncation and the last digits of its reward."""
+    return seen._replace(reward=float(f"{round(seen.reward, 12):.9g}"), truncated=False, allowed=None)

@@ -245,6 +245,12 @@ def test_a_reward_that_fades():
     assert paid.reward.max() == 1.0
 
 
+def test_rewards_that_differ_by_rounding_are_one():
+    env = found(made_envs.Rounding)
+    assert env.is_deterministic
+    assert env.reward[env.decision_states][:, 0, 0] == pytest.approx([0.1] * 5)
+
+
 def test_an_environment_that_copies_wrongly():
     line = found(made_envs.Line)
     with pytest.raises(InvalidInput, match="copies do not work"):
