@@ -217,6 +217,27 @@ class Moody(Impatient):
         return super().step(action)
 
 
+class Days(gym.Env):
+    """A price a day; the day is seen, and after the last one the environment truncates and has no more prices."""
+
+    prices = (1.0, 3.0, 2.0, 5.0, 4.0)
+
+    def __init__(self):
+        self.observation_space = spaces.MultiDiscrete([6, 2])
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.day, self.has = 0, 1
+        return np.array([0, 1]), {}
+
+    def step(self, action):
+        reward = self.prices[self.day] * (action == 1 and self.has)
+        self.has = int(self.has and action != 1)
+        self.day += 1
+        return np.array([self.day, self.has]), reward, False, self.day == len(self.prices), {}
+
+
 class Masked(Line):
     """The ends have one way only, and the other raises."""
 

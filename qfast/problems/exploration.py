@@ -6,6 +6,7 @@ differ, the pair is tried again on both ways: outcomes that differ on one way ar
 one thing on the one way and always another on the other show that the state hides something.
 """
 
+import heapq
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ _LONGEST_CHECK: Final = 1_000
 _REDRAWS: Final = 20_000  # resets, at most, that look for the same way with other draws
 _SECONDS_OF_REDRAWS: Final = 2.0
 _IDLE_EPISODES: Final = 20_000  # fresh episodes in a row that bring nothing new
+_FAR: Final = 2**62
 _ROUNDING: Final = 1e-9  # of a reward, as a share
 _ROUNDING_AT_0: Final = 1e-12
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
@@ -102,6 +104,11 @@ class Exploration:
         self._first: list[list[Way | None]] = []  # the first try of each pair
         self._tries: list[int] = []
         self._acting: list[int] = []  # in the order in which they were found
+        self._late: set[int] = set()  # to which only ways that were truncated lead, so far
+        self._depth: list[int] = []  # steps from the start, as far as is known
+        self._before: list[tuple[int, int] | None] = []  # the state and action before, on the shortest way
+        self._next: list[tuple[int, int]] = []  # a heap of depths and states
+        self._roots: dict[int, Way] = {}
         self._samples = samples
         self._target = repeats if samples is None else min(repeats, samples)
         self._sampling = fresh
@@ -117,6 +124,8 @@ class Exploration:
         way, seen = self.returns.root(seed)
         state = self._state(seen, way, self.simulator.env)
         self.starts.append((state, way))
+        self._roots.setdefault(state, way)
+        self._relax(state, 0, None)
         return state
 
     def tell(self, phase: str, done: int, total: int, unit: str) -> None:
@@ -139,6 +148,8 @@ class Exploration:
             self._first.append([])
             self._tries.append(0)
             self._ways.append(way)
+            self._depth.append(_FAR)
+            self._before.append(None)
         if seen.terminated:
             return state
         acts = self._all if seen.allowed is None else seen.allowed
@@ -150,12 +161,16 @@ class Exploration:
             self._acting.append(state)
             self.n_pairs += len(acts)
             self.returns.keep(way, env)
+            if seen.truncated:
+                self._late.add(state)
         else:
             if self.acts[state] != acts:
                 raise self._words.two_masks(seen.label, (self.acts[state] or (), acts), (self._ways[state], way))
-            if 2 * way.length < self._ways[state].length:  # much shorter
+            late = state in self._late and not seen.truncated
+            if late or 2 * way.length < self._ways[state].length:  # much shorter
                 self._ways[state] = way
                 self.returns.keep(way, env)
+                self._late.discard(state)
         return state
 
     def explore(self) -> None:
@@ -163,21 +178,62 @@ class Exploration:
         if self._fresh:
             self._play()
             return
-        done = 0
-        while done < len(self._acting):
-            self._fill(self._acting[done])
-            done += 1
-            self.tell("exploring", done, len(self._acting), "states")
+        done: set[int] = set()
+        while self._next:
+            _, state = heapq.heappop(self._next)
+            if state in done or not self._is_within(state):
+                continue
+            done.add(state)
+            self._shorten(state)
+            self._fill(state)
+            self.tell("exploring", len(done), len(self._acting), "states")
         if self._samples is None:
             return
         self._target, self._sampling = self._samples, True
-        done = 0
-        while done < len(self._acting):  # sampling may still find new ones
+        n = 0
+        while n < len(self._acting):  # sampling may still find new ones
             # From the last ones found back to the start: what is seldom met is filled first, and the rest on the way.
-            for state in reversed(self._acting[done:]):
-                self._fill(state)
-                done += 1
-                self.tell("sampling", done, len(self._acting), "states")
+            for state in reversed(self._acting[n:]):
+                if self._is_within(state):
+                    self._fill(state)
+                n += 1
+                self.tell("sampling", n, len(self._acting), "states")
+
+    def was_tried(self, state: int) -> bool:
+        """Whether anything was tried in a state; not where episodes only end, or the environment truncates before."""
+        return self._tries[state] > 0 or (self.acts[state] == () and self._is_within(state))
+
+    def _is_within(self, state: int) -> bool:
+        """Whether an episode can act in a state before the environment truncates it by itself."""
+        return self._cut is None or self._depth[state] < self._cut.length
+
+    def _relax(self, state: int, depth: int, before: tuple[int, int] | None) -> None:
+        """Note a way to a state, and what it shortens further on."""
+        todo = [(state, depth, before)]
+        while todo:
+            at, depth, before = todo.pop()
+            if depth >= self._depth[at]:
+                continue
+            self._depth[at], self._before[at] = depth, before
+            heapq.heappush(self._next, (depth, at))
+            for action, tried in enumerate(self.found[at]):
+                todo += [(o.state, depth + 1, (at, action)) for o in tried if not o.terminated]
+
+    def _shorten(self, state: int) -> None:
+        """Take the shortest way to a state to which only truncated ones led."""
+        if state not in self._late or not self.returns.replays:
+            return
+        actions, here = [], state
+        while (before := self._before[here]) is not None:
+            actions.append(before[1])
+            here = before[0]
+        way = self._roots[here]
+        for action in reversed(actions):
+            way = Way(way, None, action)
+        _, seen = self.returns.go(way)
+        if seen is not None and seen.label == self.labels[state] and not seen.truncated:
+            self._ways[state] = way
+            self._late.discard(state)
 
     def _play(self) -> None:
         """Play episodes from the start until every pair was tried as often as wanted, or nothing more comes."""
@@ -225,7 +281,7 @@ class Exploration:
             else:
                 state, way = self.starts[int(rng.integers(len(self.starts)))]
             walks += 1
-            if not self.acts[state]:
+            if not self._tries[state]:
                 continue
             env = self._arrive(way, state)
             seed: int | None = self.returns.reseed(env)
@@ -240,7 +296,7 @@ class Exploration:
                 if to is None or _known(known, to, seen) is None:
                     self._differs(state, action, way, seen)
                     break  # the environment stands elsewhere now
-                if seen.terminated or seen.truncated or not self.acts[to]:
+                if seen.terminated or seen.truncated or not self._tries[to]:
                     break
                 if seen.allowed is not None and seen.allowed != self.acts[to]:
                     both = self.acts[to] or (), seen.allowed
@@ -271,7 +327,7 @@ class Exploration:
         seed: int | None = self.returns.reseed(env)
         for _ in range(_LONGEST_CHECK if self._sampling else _LONGEST_WALK):
             acts, tries = self.acts[state] or (), self._tries[state]
-            wanted = tries < target * len(acts)
+            wanted = tries < target * len(acts) and (self._cut is None or self._is_within(state))
             if not wanted and not (idle and acts):
                 return
             action = acts[tries % len(acts)] if wanted else self._towards_lack(state, acts)
@@ -284,6 +340,8 @@ class Exploration:
                 idle = patience
                 self._tries[state] = tries + 1
                 to = self._state(seen, way, env)
+                if not seen.terminated and self._depth[state] + 1 < self._depth[to]:
+                    self._relax(to, self._depth[state] + 1, (state, action))
                 if not self._note(state, action, to, seen, way):
                     return
             else:
