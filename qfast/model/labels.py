@@ -55,7 +55,7 @@ def label_of(value: Any, what: str = "a state", depth: int = 0) -> Label:
     exact = type(value)
     if value is None or exact in (bool, str) or (exact is int and value.bit_length() < 64):
         return value  # type: ignore[no-any-return]
-    if isinstance(value, (np.generic, np.ndarray)):
+    if exact is not tuple and isinstance(value, (np.generic, np.ndarray)):
         value = value.item() if value.ndim == 0 else value.tolist()
     if isinstance(value, (list, tuple)):
         if depth == _DEEPEST:
