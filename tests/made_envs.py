@@ -90,6 +90,20 @@ class Fading(Line):
         return at, reward * (1 - 0.9 * self.count / 100), done, self.count >= 100, info
 
 
+class Rounding(Line):
+    """Pays the difference of two sums, which rounding makes depend on the way."""
+
+    def reset(self, *, seed=None, options=None):
+        self.total = 0.0
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        before = self.total
+        at, reward, done, _, info = super().step(action)
+        self.total += 0.1 + reward
+        return at, self.total - before, done, False, info
+
+
 class SharedCopy(Line):
     """Copies share the place with their original, as those of environments that wrap a library do."""
 
@@ -201,6 +215,27 @@ class Moody(Impatient):
     def step(self, action):
         self.left += action == 0
         return super().step(action)
+
+
+class Days(gym.Env):
+    """A price a day; the day is seen, and after the last one the environment truncates and has no more prices."""
+
+    prices = (1.0, 3.0, 2.0, 5.0, 4.0)
+
+    def __init__(self):
+        self.observation_space = spaces.MultiDiscrete([6, 2])
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.day, self.has = 0, 1
+        return np.array([0, 1]), {}
+
+    def step(self, action):
+        reward = self.prices[self.day] * (action == 1 and self.has)
+        self.has = int(self.has and action != 1)
+        self.day += 1
+        return np.array([self.day, self.has]), reward, False, self.day == len(self.prices), {}
 
 
 class Masked(Line):

@@ -111,6 +111,7 @@ def from_env(
     MDP
         ``mdp.states`` are the labels that `state` or the observations gave, in sorted order where they can be sorted,
         else breadth-first; ``mdp.actions`` those of the action space. States in which episodes only end are terminal.
+        States that are met only when the environment has truncated the episode by itself have rows without meaning.
 
     Raises
     ------
@@ -131,6 +132,8 @@ def from_env(
 
     Notes
     -----
+    Rewards that differ by rounding alone (by a share of 1e-9) count as one, the first that was seen.
+
     What a state hides is found where outcomes without chance differ; behind random ones it is averaged over, as the
     tries came to it. A walk at random as long as there are pairs comes at the end and looks for more. Where a way that
     looks just the same may lead to other outcomes, as with a dealer's card that was drawn at the reset and lies face
@@ -318,7 +321,7 @@ def _table(
     allowed, counts = np.ones(shape, np.bool_), np.zeros(shape, np.int64)
     rows: list[list[list[outcomes.Outcome]]] = []
     for row, state in enumerate(order):
-        acts = exploration.acts[state]
+        acts = exploration.acts[state] if exploration.was_tried(state) else None
         rows.append([])
         for action in range(len(actions)):
             tried = exploration.found[state][action] if acts and action in acts else {}

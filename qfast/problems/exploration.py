@@ -6,6 +6,8 @@ differ, the pair is tried again on both ways: outcomes that differ on one way ar
 one thing on the one way and always another on the other show that the state hides something.
 """
 
+import heapq
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -28,6 +30,9 @@ _LONGEST_CHECK: Final = 1_000
 _REDRAWS: Final = 20_000  # resets, at most, that look for the same way with other draws
 _SECONDS_OF_REDRAWS: Final = 2.0
 _IDLE_EPISODES: Final = 20_000  # fresh episodes in a row that bring nothing new
+_FAR: Final = 2**62
+_ROUNDING: Final = 1e-9  # of a reward, as a share
+_ROUNDING_AT_0: Final = 1e-12
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
 _LEAST_CHECKS: Final = 500
@@ -99,6 +104,11 @@ class Exploration:
         self._first: list[list[Way | None]] = []  # the first try of each pair
         self._tries: list[int] = []
         self._acting: list[int] = []  # in the order in which they were found
+        self._late: set[int] = set()  # to which only ways that were truncated lead, so far
+        self._depth: list[int] = []  # steps from the start, as far as is known
+        self._before: list[tuple[int, int] | None] = []  # the state and action before, on the shortest way
+        self._next: list[tuple[int, int]] = []  # a heap of depths and states
+        self._roots: dict[int, Way] = {}
         self._samples = samples
         self._target = repeats if samples is None else min(repeats, samples)
         self._sampling = fresh
@@ -114,6 +124,8 @@ class Exploration:
         way, seen = self.returns.root(seed)
         state = self._state(seen, way, self.simulator.env)
         self.starts.append((state, way))
+        self._roots.setdefault(state, way)
+        self._relax(state, 0, None)
         return state
 
     def tell(self, phase: str, done: int, total: int, unit: str) -> None:
@@ -136,6 +148,8 @@ class Exploration:
             self._first.append([])
             self._tries.append(0)
             self._ways.append(way)
+            self._depth.append(_FAR)
+            self._before.append(None)
         if seen.terminated:
             return state
         acts = self._all if seen.allowed is None else seen.allowed
@@ -147,12 +161,16 @@ class Exploration:
             self._acting.append(state)
             self.n_pairs += len(acts)
             self.returns.keep(way, env)
+            if seen.truncated:
+                self._late.add(state)
         else:
             if self.acts[state] != acts:
                 raise self._words.two_masks(seen.label, (self.acts[state] or (), acts), (self._ways[state], way))
-            if 2 * way.length < self._ways[state].length:  # much shorter
+            late = state in self._late and not seen.truncated
+            if late or 2 * way.length < self._ways[state].length:  # much shorter
                 self._ways[state] = way
                 self.returns.keep(way, env)
+                self._late.discard(state)
         return state
 
     def explore(self) -> None:
@@ -160,21 +178,62 @@ class Exploration:
         if self._fresh:
             self._play()
             return
-        done = 0
-        while done < len(self._acting):
-            self._fill(self._acting[done])
-            done += 1
-            self.tell("exploring", done, len(self._acting), "states")
+        done: set[int] = set()
+        while self._next:
+            _, state = heapq.heappop(self._next)
+            if state in done or not self._is_within(state):
+                continue
+            done.add(state)
+            self._shorten(state)
+            self._fill(state)
+            self.tell("exploring", len(done), len(self._acting), "states")
         if self._samples is None:
             return
         self._target, self._sampling = self._samples, True
-        done = 0
-        while done < len(self._acting):  # sampling may still find new ones
+        n = 0
+        while n < len(self._acting):  # sampling may still find new ones
             # From the last ones found back to the start: what is seldom met is filled first, and the rest on the way.
-            for state in reversed(self._acting[done:]):
-                self._fill(state)
-                done += 1
-                self.tell("sampling", done, len(self._acting), "states")
+            for state in reversed(self._acting[n:]):
+                if self._is_within(state):
+                    self._fill(state)
+                n += 1
+                self.tell("sampling", n, len(self._acting), "states")
+
+    def was_tried(self, state: int) -> bool:
+        """Whether anything was tried in a state; not where episodes only end, or the environment truncates before."""
+        return self._tries[state] > 0 or (self.acts[state] == () and self._is_within(state))
+
+    def _is_within(self, state: int) -> bool:
+        """Whether an episode can act in a state before the environment truncates it by itself."""
+        return self._cut is None or self._depth[state] < self._cut.length
+
+    def _relax(self, state: int, depth: int, before: tuple[int, int] | None) -> None:
+        """Note a way to a state, and what it shortens further on."""
+        todo = [(state, depth, before)]
+        while todo:
+            at, depth, before = todo.pop()
+            if depth >= self._depth[at]:
+                continue
+            self._depth[at], self._before[at] = depth, before
+            heapq.heappush(self._next, (depth, at))
+            for action, tried in enumerate(self.found[at]):
+                todo += [(o.state, depth + 1, (at, action)) for o in tried if not o.terminated]
+
+    def _shorten(self, state: int) -> None:
+        """Take the shortest way to a state to which only truncated ones led."""
+        if state not in self._late or not self.returns.replays:
+            return
+        actions, here = [], state
+        while (before := self._before[here]) is not None:
+            actions.append(before[1])
+            here = before[0]
+        way = self._roots[here]
+        for action in reversed(actions):
+            way = Way(way, None, action)
+        _, seen = self.returns.go(way)
+        if seen is not None and seen.label == self.labels[state] and not seen.truncated:
+            self._ways[state] = way
+            self._late.discard(state)
 
     def _play(self) -> None:
         """Play episodes from the start until every pair was tried as often as wanted, or nothing more comes."""
@@ -222,7 +281,7 @@ class Exploration:
             else:
                 state, way = self.starts[int(rng.integers(len(self.starts)))]
             walks += 1
-            if not self.acts[state]:
+            if not self._tries[state]:
                 continue
             env = self._arrive(way, state)
             seed: int | None = self.returns.reseed(env)
@@ -234,10 +293,10 @@ class Exploration:
                 seed = None
                 self._see_length(seen, way)
                 known, to = self.found[state][action], self.index.get(seen.label)
-                if to is None or Outcome(to, seen.reward, seen.terminated) not in known:
+                if to is None or _known(known, to, seen) is None:
                     self._differs(state, action, way, seen)
                     break  # the environment stands elsewhere now
-                if seen.terminated or seen.truncated or not self.acts[to]:
+                if seen.terminated or seen.truncated or not self._tries[to]:
                     break
                 if seen.allowed is not None and seen.allowed != self.acts[to]:
                     both = self.acts[to] or (), seen.allowed
@@ -268,7 +327,7 @@ class Exploration:
         seed: int | None = self.returns.reseed(env)
         for _ in range(_LONGEST_CHECK if self._sampling else _LONGEST_WALK):
             acts, tries = self.acts[state] or (), self._tries[state]
-            wanted = tries < target * len(acts)
+            wanted = tries < target * len(acts) and (self._cut is None or self._is_within(state))
             if not wanted and not (idle and acts):
                 return
             action = acts[tries % len(acts)] if wanted else self._towards_lack(state, acts)
@@ -281,6 +340,8 @@ class Exploration:
                 idle = patience
                 self._tries[state] = tries + 1
                 to = self._state(seen, way, env)
+                if not seen.terminated and self._depth[state] + 1 < self._depth[to]:
+                    self._relax(to, self._depth[state] + 1, (state, action))
                 if not self._note(state, action, to, seen, way):
                     return
             else:
@@ -301,15 +362,15 @@ class Exploration:
 
     def _note(self, state: int, action: int, to: int, seen: Seen, way: Way) -> bool:
         """Note the outcome of a try; False where the environment had to be moved elsewhere for it."""
-        outcome = Outcome(to, seen.reward, seen.terminated)
         known = self.found[state][action]
-        if outcome in known:
+        outcome = _known(known, to, seen)
+        if outcome is not None:
             known[outcome] += 1
             return True
         news = bool(known) and (state, action) not in self.random and not self._fresh
         if not known:
             self._first[state][action] = way
-        known[outcome] = 1
+        known[Outcome(to, seen.reward, seen.terminated)] = 1
         if news:
             self._differs(state, action, way, seen)
         return not news
@@ -327,8 +388,8 @@ class Exploration:
             raise InvalidInput(
                 f"{self.simulator.name} truncates an episode after {self._cut.length} steps "
                 f"({self._words.way(self._cut.way)}), but not another one of {self._longest}: what decides that is "
-                f"hidden from the state; let it be part of it, by state=, or let the environment return terminated where its "
-                f"rules end an episode"
+                f"hidden from the state; let it be part of it, by state=, or let the environment return terminated "
+                f"where its rules end an episode"
             )
 
     @property
@@ -370,7 +431,7 @@ class Exploration:
         """Give the outcome of an action after one way, with random streams set anew; masks do not count."""
         env = self._arrive(way, state, from_start=from_start)
         self.returns.reseed(env)
-        return self.simulator.step(env, action)._replace(truncated=False, allowed=None)
+        return _bare(self.simulator.step(env, action))
 
     def _drawn_before(self, way: Way, action: int) -> bool:
         """Whether a way that looks just the same, but for chance, may lead to another outcome."""
@@ -387,9 +448,26 @@ class Exploration:
             if self.labels[begun] == labels[0] and all(
                 self.simulator.step(env, act).label == label for act, label in zip(actions, labels[1:], strict=True)
             ):
-                outcomes.add(self.simulator.step(env, action)._replace(truncated=False, allowed=None))
+                outcomes.add(_bare(self.simulator.step(env, action)))
                 if len(outcomes) > 1:
                     return True
             if time.monotonic() > stop:
                 break
         return False
+
+
+def _known(known: dict[Outcome, int], to: int, seen: Seen) -> Outcome | None:
+    """Find an outcome among those seen before; rewards may differ by rounding."""
+    outcome: Any = (to, seen.reward, seen.terminated)  # equal to an Outcome, and cheaper
+    if outcome in known:
+        return outcome  # type: ignore[no-any-return]
+    for other in known:
+        alike = math.isclose(other.reward, seen.reward, rel_tol=_ROUNDING, abs_tol=_ROUNDING_AT_0)
+        if other.state == to and other.terminated == seen.terminated and alike:
+            return other
+    return None
+
+
+def _bare(seen: Seen) -> Seen:
+    """Leave what a step showed without mask, truncation and the last digits of its reward."""
+    return seen._replace(reward=float(f"{round(seen.reward, 12):.9g}"), truncated=False, allowed=None)

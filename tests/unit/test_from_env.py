@@ -245,6 +245,12 @@ def test_a_reward_that_fades():
     assert paid.reward.max() == 1.0
 
 
+def test_rewards_that_differ_by_rounding_are_one():
+    env = found(made_envs.Rounding)
+    assert env.is_deterministic
+    assert env.reward[env.decision_states][:, 0, 0] == pytest.approx([0.1] * 5)
+
+
 def test_an_environment_that_copies_wrongly():
     line = found(made_envs.Line)
     with pytest.raises(InvalidInput, match="copies do not work"):
@@ -309,6 +315,37 @@ def test_a_counter_of_the_environments_own():
     assert found(made_envs.Impatient, max_episode_steps=20).n_states == 6
     with pytest.raises(InvalidInput, match=r"truncates an episode after \d+ steps .* but not another one of"):
         found(made_envs.Moody)
+
+
+def test_nobody_steps_beyond_a_truncation_that_is_seen():
+    with pytest.warns(MissingLimitWarning, match="truncates episodes after 5 steps"):
+        env = found(made_envs.Days, max_episode_steps=None)
+    assert env.n_states == 11
+    assert env.max_episode_steps == 5
+    assert qfast.exact.finite_horizon(env).best_return == 5.0
+    assert qfast.exact.solve(env, 1.0).start_value == 5.0
+    replayed = qfast.replay(qfast.exact.solve(env, 1.0), made_envs.Days, episodes=2, progress=False)
+    assert replayed.returns.tolist() == [[5.0, 5.0]]
+
+
+def test_a_truncation_that_is_not_seen_hides_no_state():
+    class Far(made_envs.Line):
+        n = 18
+
+        def reset(self, *, seed=None, options=None):
+            self.count = 0
+            return super().reset(seed=seed)
+
+        def step(self, action):
+            if self.count >= 20:
+                raise RuntimeError("the episode is over")
+            self.count += 1
+            at, reward, done, _, info = super().step(action)
+            return at, reward, done, self.count == 20, info
+
+    env = found(Far, max_episode_steps=20)
+    assert env.n_states == 18
+    assert (env.next_state[env.decision_states] == found(type("L", (made_envs.Line,), {"n": 18})).next_state[:17]).all()
 
 
 def test_a_mask_becomes_allowed():
