@@ -186,7 +186,12 @@ class _Reader:
         action = self.one("actions")
         if self.peek() != ":":
             first = self.at
-            rows = self._matrix(n, n, "identity")
+            if self.peek() == "identity":
+                self.take()
+                for a in self.each("actions", action):
+                    self.rows.update({(s, a): {s: 1.0} for s in range(n)})
+                return
+            rows = self._matrix(n, n)
             for a in self.each("actions", action):
                 for s in range(n):
                     self._set_row(s, a, rows[s], first)
@@ -201,7 +206,10 @@ class _Reader:
             for a in self.each("actions", action):
                 for s in self.each("states", state):
                     self.row_line[s, a] = self.words[first][1]
-                    self.rows.setdefault((s, a), {}).update(dict.fromkeys(self.each("states", entered), share))
+                    if entered is None and share == 0.0:  # as many files begin
+                        self.rows[s, a] = {}
+                    else:
+                        self.rows.setdefault((s, a), {}).update(dict.fromkeys(self.each("states", entered), share))
             return
         if self.peek() == "reset":
             self.take()
@@ -220,15 +228,11 @@ class _Reader:
         word = self.take()
         return self.source.probability(word, self.words[self.at - 1][1])
 
-    def _matrix(self, n_rows: int, n_columns: int, *more: str) -> _Floats:
+    def _matrix(self, n_rows: int, n_columns: int) -> _Floats:
         """Read probabilities row for row, or a word for them."""
-        word = self.peek()
-        if word == "uniform":
+        if self.peek() == "uniform":
             self.take()
             return np.full((n_rows, n_columns), 1.0 / n_columns)
-        if word == "identity" and "identity" in more:
-            self.take()
-            return np.eye(n_rows)
         return np.array([[self._probability() for _ in range(n_columns)] for _ in range(n_rows)])
 
     def _observation(self) -> None:

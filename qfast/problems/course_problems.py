@@ -328,9 +328,7 @@ def forest(
     R = np.zeros((n, 2))  # noqa: N806
     R[1:, 1] = 1.0
     R[-1] = number("old_reward", old_reward), number("cut_reward", cut_reward)
-    return from_matrices(
-        P, R, axes="ASS", max_episode_steps=max_episode_steps, actions=("wait", "cut")
-    )
+    return from_matrices(P, R, axes="ASS", max_episode_steps=max_episode_steps, actions=("wait", "cut"))
 
 
 @titled

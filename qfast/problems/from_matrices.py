@@ -173,9 +173,7 @@ def _entries(P: Any, axes: str | None) -> _Entries:  # noqa: N803
         found.append((source, np.full(source.size, a), target, share))
     state, action, next_state, probability = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((action, state))
-    return _Entries(
-        state[order], action[order], next_state[order], probability[order], n_states, len(matrices)
-    )
+    return _Entries(state[order], action[order], next_state[order], probability[order], n_states, len(matrices))
 
 
 def _matrices(given: Any) -> list[Any] | None:

@@ -153,9 +153,7 @@ def _problem(model: FileModel, goal: Any, terminal: Any, start: Any, **options: 
             begins[0] = 1.0
         else:
             begins[~ends] = 1.0 / max(1, int((~ends).sum()))
-    return finished(
-        outcomes, model.possible, ends, start=begins, states=model.states, actions=model.actions, **options
-    )
+    return finished(outcomes, model.possible, ends, start=begins, states=model.states, actions=model.actions, **options)
 
 
 def _marks(given: Any, model: FileModel, index: dict[Any, int]) -> Any:

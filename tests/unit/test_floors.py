@@ -73,7 +73,7 @@ def test_the_kernel_knows_nothing_above_it():
         assert set(imported(path)) <= {"kernel"}, path.name
 
 
-@pytest.mark.parametrize("heavy", ["numba", "matplotlib", "gymnasium", "xarray", "dask", "scipy", "rich"])
+@pytest.mark.parametrize("heavy", ["numba", "matplotlib", "gymnasium", "xarray", "dask", "scipy", "rich", "networkx"])
 def test_import_qfast_loads_no_heavy_package(heavy):
     run_python("-c", f"import sys, qfast; dir(qfast); sys.exit({heavy!r} in sys.modules)")
 

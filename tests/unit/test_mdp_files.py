@@ -133,6 +133,12 @@ def test_bad_lines_of_cassandra(tmp_path, old, new, line, message):
         read_mdp(written(tmp_path, "maze.mdp", MAZE.replace(old, new)))
 
 
+def test_zeros_first_and_entries_one_by_one(tmp_path):
+    text = MAZE.replace("T: stay identity", "T: * : * : * 0.0\nT: stay : * : 0 0.0").replace("T: on : 2\n0 0 1\n", "")
+    text += "".join(f"T: {a} : 2 : 2 1\n" for a in ("stay", "on")) + "T: stay : 0 : 0 1\nT: 0 : 1 : 1 1\n"
+    assert read_mdp(written(tmp_path, "a.mdp", text)) == read_mdp(written(tmp_path, "b.mdp", MAZE))
+
+
 def test_missing_transitions_are_named(tmp_path):
     with pytest.raises(BadFile, match="no transition of state 1 and action 'on'"):
         read_mdp(written(tmp_path, "maze.mdp", MAZE.replace("T: on : 1 : 2 1.0\n", "")))
