@@ -31,7 +31,7 @@ def _is_printable(character: str) -> bool:
 
 def check_printable(what: str, text: str) -> str:
     """Refuse a name that holds characters which a terminal or a page would obey instead of showing."""
-    for character in text:
+    for character in "" if text.isprintable() else text:  # nearly all are, and that is fast
         if not _is_printable(character):
             whole = f"'{printable(text):.60}'"
             raise InvalidInput(f"{what} holds {whole} with the control character U+{ord(character):04X}; leave it out")
@@ -44,6 +44,8 @@ def printable(text: Any) -> str:
     >>> print(printable("a\x1b[31mb\nc"))
     a\x1b[31mb\nc
     """
+    if (text := str(text)).isprintable():
+        return text  # type: ignore[no-any-return]
     return "".join(
         character if _is_printable(character) else character.encode("unicode_escape", "surrogatepass").decode()
         for character in str(text)
