@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         HiddenState,
         Interrupted,
         InvalidInput,
+        LeftOutWarning,
         MissingExtra,
         MissingLimitWarning,
         QfastError,
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     )
     from qfast.model.mdp import MDP
     from qfast.model.rates import Rate, by_episode, by_visits, constant, exponential, linear, per_agent
-    from qfast.problems import arrows, corridor, discretise, from_env, from_gymnasium, from_P, grid
+    from qfast.problems import (
+        arrows,
+        corridor,
+        discretise,
+        from_env,
+        from_graph,
+        from_gymnasium,
+        from_matrices,
+        from_P,
+        from_step,
+        grid,
+        read_mdp,
+    )
     from qfast.progress import Progress
     from qfast.replays import Replay, replay
     from qfast.rollouts import Evaluation, Rollout, evaluate, rollout
@@ -41,11 +54,14 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
+        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
         "MissingLimitWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
-    "qfast.problems": ["arrows", "corridor", "discretise", "from_env", "from_gymnasium", "from_P", "grid"],
+    "qfast.problems": [
+        "arrows", "corridor", "discretise", "from_env", "from_graph", "from_gymnasium", "from_matrices", "from_P",
+        "from_step", "grid", "read_mdp",
+    ],
     "qfast.progress": ["Progress"],
     "qfast.model.rates": ["Rate", "by_episode", "by_visits", "constant", "exponential", "linear", "per_agent"],
     "qfast.replays": ["Replay", "replay"],
@@ -67,6 +83,7 @@ __all__ = [
     "HiddenState",
     "Interrupted",
     "InvalidInput",
+    "LeftOutWarning",
     "Metric",
     "MissingExtra",
     "MissingLimitWarning",
@@ -90,7 +107,10 @@ __all__ = [
     "exponential",
     "from_P",
     "from_env",
+    "from_graph",
     "from_gymnasium",
+    "from_matrices",
+    "from_step",
     "grid",
     "linear",
     "load",
@@ -98,6 +118,7 @@ __all__ = [
     "per_agent",
     "plots",
     "problems",
+    "read_mdp",
     "replay",
     "resume",
     "rollout",

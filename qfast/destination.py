@@ -44,8 +44,7 @@ class Destination:
         self._digest = ""
         self._work: dict[str, Any] = {}
         if not self.path.parent.is_dir():
-            msg = f"out={str(path)!r}: there is no folder {self.path.parent}; create it first"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"out={str(path)!r}: there is no folder {self.path.parent}; create it first")
         if not self.on_disk:
             check_file(self.path)
 

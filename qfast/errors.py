@@ -10,7 +10,8 @@ import sys
 import warnings
 
 __all__ = [
-    "BadFile", "DamagedPartWarning", "DivergedWarning", "HiddenState", "Interrupted", "InvalidInput", "MissingExtra",
+    "BadFile", "DamagedPartWarning", "DivergedWarning", "HiddenState", "Interrupted", "InvalidInput", "LeftOutWarning",
+    "MissingExtra",
     "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished", "warn_caller",
 ]  # fmt: skip
 
@@ -48,6 +49,10 @@ class MissingExtra(QfastError, ImportError):
 
 class BadFile(QfastError, ValueError):
     """A file that is truncated, damaged, foreign, or of a version that this qfast cannot read."""
+
+
+class LeftOutWarning(UserWarning):
+    """What was written has no place for a part of the problem, such as its episode limit."""
 
 
 class MissingLimitWarning(UserWarning):

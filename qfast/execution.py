@@ -9,7 +9,7 @@ import numpy as np
 
 from qfast.destination import Destination
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.plan import Plan
 from qfast.engine.scheduler import WorkersFailed, ctrl_c, scheduler
 from qfast.errors import Interrupted, QfastError, Unfinished
@@ -94,8 +94,7 @@ def run_training(
         where = "" if output is None else output.where_to_go_on()
         done = f"{collector.n_agents:,} of {n_agents:,} agents were complete"
         if failure is not None:
-            msg = f"{failure}; {done}{where}"
-            raise Unfinished(msg, run) from failure.__cause__
+            raise Unfinished(f"{failure}; {done}{where}", run) from failure.__cause__
         msg = f"stopped before any of {n_agents:,} agents was complete" if run is None else f"stopped; {done}{where}"
         raise Interrupted(msg, run)
     finally:
@@ -115,8 +114,7 @@ def _finish(output: Destination, run: Run, collector: Collector) -> Run:
     with ctrl_c(stop):
         output.tidy_up()
     if stop[0]:
-        msg = f"stopped; all {run.n_agents:,} agents are complete and saved in {output.path}"
-        raise Interrupted(msg, run)
+        raise Interrupted(f"stopped; all {run.n_agents:,} agents are complete and saved in {output.path}", run)
     return run
 
 

@@ -127,7 +127,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How far work with an environment has come: `qfast.from_env`, `qfast.discretise`, `qfast.replay`.
+    """How far work with an environment has come: `qfast.from_env`, `from_step`, `discretise`, `replay`.
 
     Attributes
     ----------

@@ -18,8 +18,7 @@ from qfast.problems.random_streams import Streams, global_streams_kept
 from qfast.problems.simulator import Environment, Simulator, opened
 from qfast.progress import Work, WorkReporter, default_reporter
 from qfast.rollouts import default_limit, positions
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.stats import Estimate, estimate_mean, estimate_share
 from qfast.text import columns
 from qfast.training_checks import check_count

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qfast.arguments import explained, number
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.plan import make_plan
 from qfast.engine.tables import alias_table, outcome_kind, start_states
@@ -23,8 +23,7 @@ from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
 from qfast.model.seeding import agent_streams, next_words
 from qfast.progress import Reporter
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.text import percent
 from qfast.training_checks import check_count, check_memory, check_options
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
-from qfast.arguments import path_of
+from qfast.arguments import path_of, shown
 from qfast.engine.agent_arrays import diverged_agents
 from qfast.engine.curve import Curve
 from qfast.engine.tables import forbidden_pairs
@@ -25,7 +25,7 @@ from qfast.storage.archive import write_npz
 if TYPE_CHECKING:
     from qfast.truth import Census, Checkpoints, Distance, FirstOptimal
 
-__all__ = ["FILE", "KIND", "NotKept", "Run"]
+__all__ = ["FILE", "KIND", "NotKept", "Run", "check_run"]
 
 KIND = "run"
 FILE = "run.npz"  # in a folder
@@ -450,3 +450,18 @@ class Run:
         from qfast.truth.behaviour import distinct_policies
 
         return describe_run(self, None if isinstance(self.q, NotKept) else distinct_policies(self).agents)
+
+
+def check_run(run: Any, name: str = "run") -> Run:
+    """Refuse anything but a Run, with what makes one out of what was given."""
+    if isinstance(run, Run):
+        return run
+    fix = "use what qfast.train or qfast.load gave"
+    if isinstance(run, (str, os.PathLike)):
+        fix = f"use qfast.load({os.fspath(run)!r:.60})"
+    elif isinstance(run, MDP):
+        fix = "train agents on it first: qfast.train(mdp)"
+    elif hasattr(run, "configurations"):
+        fix = "a study answers through its own methods, such as study.summary() or study.plot_curves()"
+    msg = f"{name} is {shown(run)}, not a Run; {fix}"
+    raise InvalidInput(msg)

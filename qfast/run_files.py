@@ -55,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> Run:
     See `Run.save`.
     """
     path = path_of(path)
-    folder = path if path.is_dir() else None
+    folder = path if path.is_dir() and path.suffix != ".zarr" else None
     if folder is not None and not (folder / FILE).is_file():
         msg = f"{printable(folder)} is a folder without a run; name the file or the folder that train(out=…) was given"
         if holds_work(folder):
@@ -65,14 +65,15 @@ def load(path: str | os.PathLike[str]) -> Run:
             except InvalidInput as error:
                 msg = f"{printable(folder)} holds no run ({error}); qfast.load_study reads a study"
         raise BadFile(msg)
+    if path.suffix in (".nc", ".zarr"):
+        raise BadFile(f"{printable(path)} is the name of a study; qfast.load_study reads it")
     arrays = read_npz(path if folder is None else folder / FILE, KIND)
     try:
         if folder is not None:
             arrays |= _of_agents(map_columns(folder, read_json(str(arrays["about"]))["columns"]))
         return _from_arrays(arrays)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        msg = f"{path} does not hold a whole run ({error}); train and save it again"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} does not hold a whole run ({error}); train and save it again") from error
 
 
 def _of_agents(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -124,22 +125,17 @@ def _check_about(about: dict[str, Any]) -> None:
     for name, least in (("n_agents", 1), ("first_agent", 0), ("episodes", 1), ("n_steps", 0)):
         value = about[name]
         if type(value) is not int or not least <= value <= _MOST:
-            msg = f"{name}={value!r:.40} is not a whole number from {least} to {_MOST:,}"
-            raise ValueError(msg)
+            raise ValueError(f"{name}={value!r:.40} is not a whole number from {least} to {_MOST:,}")
     if about["record"] not in (None, "returns", "summary"):
-        msg = f"record={about['record']!r:.40} is unknown"
-        raise ValueError(msg)
+        raise ValueError(f"record={about['record']!r:.40} is unknown")
     if not 0 <= float(about["seconds"]) < math.inf:
-        msg = f"seconds={about['seconds']!r:.40} is no time"
-        raise ValueError(msg)
+        raise ValueError(f"seconds={about['seconds']!r:.40} is no time")
     for name, parts in about["rates"].items():
         if not all(isinstance(part, str) for part in parts):
-            msg = f"rates: {name}={parts!r:.40} is no kind and text"
-            raise ValueError(msg)
+            raise ValueError(f"rates: {name}={parts!r:.40} is no kind and text")
     work = about.get("work", "")
     if not isinstance(work, str):
-        msg = f"work={work!r:.40} is no text"
-        raise TypeError(msg)
+        raise TypeError(f"work={work!r:.40} is no text")
 
 
 def _check_learner(
@@ -173,26 +169,21 @@ def _check_arrays(mdp: MDP, learner: Learner, episodes: int, n_agents: int, arra
             if name in needed and "q" in arrays:
                 raise KeyError(name)
         elif array.shape != shape or array.dtype.newbyteorder("=") != dtype:
-            msg = f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and {dtype}"
-            raise ValueError(msg)
+            raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and {dtype}")
     _check_floats(arrays, "curve_", ("mean", "std", "min", "max", "quantiles"), episodes)
     columns = arrays.get("checkpoints_episodes")
     if columns is not None:
         if columns.ndim != 1 or columns.dtype.kind not in "iu":
-            msg = f"checkpoints have shape {columns.shape} and dtype {columns.dtype}"
-            raise ValueError(msg)
+            raise ValueError(f"checkpoints have shape {columns.shape} and dtype {columns.dtype}")
         for name in ("regret", "error_sup", "error_rms", "optimal"):
             array, kind = arrays[f"checkpoints_{name}"], "b" if name == "optimal" else "f"
             if array.shape != (n_agents, columns.size) or array.dtype.kind != kind:
-                msg = f"checkpoints_{name} has shape {array.shape} and dtype {array.dtype}"
-                raise ValueError(msg)
+                raise ValueError(f"checkpoints_{name} has shape {array.shape} and dtype {array.dtype}")
     state, visits = arrays.get("state"), arrays.get("visits")
     if state is not None and n_agents and not (state.min() >= 0 and state.max() < mdp.n_states):
-        msg = f"an agent is in a state outside of 0 … {mdp.n_states - 1}"
-        raise ValueError(msg)
+        raise ValueError(f"an agent is in a state outside of 0 … {mdp.n_states - 1}")
     if visits is not None and visits.size and visits.min() < 0:
-        msg = "a number of visits is negative"
-        raise ValueError(msg)
+        raise ValueError("a number of visits is negative")
 
 
 def _check_floats(arrays: dict[str, NDArray[Any]], prefix: str, endings: tuple[str, ...], episodes: int) -> None:
@@ -202,5 +193,4 @@ def _check_floats(arrays: dict[str, NDArray[Any]], prefix: str, endings: tuple[s
         if name.startswith(prefix) and ending in endings:
             shape = (5, episodes) if ending == "quantiles" else (episodes,)
             if array.shape != shape or array.dtype != np.float64:
-                msg = f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and float64"
-                raise ValueError(msg)
+                raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}, not {shape} and float64")

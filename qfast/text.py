@@ -1,12 +1,22 @@
-"""Small pieces of text that all faces share: shares in words, tables, and text from outside made safe to print."""
+"""Small pieces of text that all faces share: numbers in words, tables, and text from outside made safe to print."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from qfast.errors import InvalidInput
 
-__all__ = ["check_printable", "columns", "percent", "printable"]
+__all__ = [
+    "check_printable",
+    "columns",
+    "in_percent",
+    "p_text",
+    "percent",
+    "printable",
+    "probability",
+    "seeds_text",
+]  # fmt: skip
 
 # Control characters, bidirectional overrides and other format characters, line and paragraph separators, halves of
 # surrogate pairs: what moves the cursor, colours the screen, hides or reorders text, or cannot be encoded.
@@ -21,7 +31,7 @@ def _is_printable(character: str) -> bool:
 
 def check_printable(what: str, text: str) -> str:
     """Refuse a name that holds characters which a terminal or a page would obey instead of showing."""
-    for character in text:
+    for character in "" if text.isprintable() else text:  # nearly all are, and that is fast
         if not _is_printable(character):
             whole = f"'{printable(text):.60}'"
             raise InvalidInput(f"{what} holds {whole} with the control character U+{ord(character):04X}; leave it out")
@@ -34,6 +44,8 @@ def printable(text: Any) -> str:
     >>> print(printable("a\x1b[31mb\nc"))
     a\x1b[31mb\nc
     """
+    if (text := str(text)).isprintable():
+        return text  # type: ignore[no-any-return]
     return "".join(
         character if _is_printable(character) else character.encode("unicode_escape", "surrogatepass").decode()
         for character in str(text)
@@ -52,6 +64,49 @@ def percent(part: float, total: float = 1) -> str:
     if 0 < share < 0.01:
         return "< 0.01 %"
     return f"{share:.4g} %" if share > 99 else f"{share:.3g} %"
+
+
+def in_percent(share: float, digits: int | None = None) -> str:
+    """A share in percent without or with one digit behind the point; ``0`` and ``100`` only where they are exact.
+
+    >>> [in_percent(share) for share in (0.25, 0.99999, 0.00002, 1.0, 0.0312)]
+    ['25 %', '> 99.9 %', '< 0.1 %', '100 %', '3.1 %']
+    """
+    if digits is None:
+        digits = 0 if share in (0.0, 1.0) or 0.0995 <= share <= 0.9005 else 1
+    least = 10.0**-digits
+    if 0 < 100 * share < least / 2:
+        return f"< {least:g} %"
+    if 0 < 100 * (1 - share) < least / 2:
+        return f"> {100 - least:g} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def probability(p: float, error: float = 0.0) -> str:
+    """A probability with four digits; as a bound where its error (1 / n: nothing seen in n) cannot tell it from 0 or 1.
+
+    >>> probability(0.41452), probability(0.0, 0.0001), probability(3e-15), probability(0.0), probability(1 - 1e-9)
+    ('0.4145', '< 0.0003', '< 0.0001', '0', '> 0.9999')
+    """
+    if math.isnan(p):
+        return "-"
+    if p in (0.0, 1.0) and not error > 0:
+        return f"{p:.0f}"
+    # Nothing seen in n experiments: at 95 % the probability is below 3 / n.
+    least = max(3 * error, 1e-4) if p in (0.0, 1.0) else 1e-4
+    if min(p, 1 - p) >= least / 2:
+        return f"{p:.4f}"
+    return f"< {least:.1g}" if p < 0.5 else f"> {1 - least:.5g}"
+
+
+def p_text(p: float) -> str:
+    """A p-value, with its sign of relation: ``= 0.031``, ``< 1e-15``."""
+    return "< 1e-15" if p < 1e-15 else f"= {p:.2g}"
+
+
+def seeds_text(*, paired: bool) -> str:
+    """What the seeds of an experiment are."""
+    return "shared random numbers" if paired else "independent seeds"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:

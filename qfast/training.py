@@ -21,8 +21,7 @@ from qfast.model.seeding import Seed, as_seed_sequence
 from qfast.model.settings import DEFAULT_EPSILON, settings_in
 from qfast.problems import corridor
 from qfast.progress import Reporter
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.run import Run, check_run
 from qfast.training_checks import (
     MOST_AGENTS,
     MOST_EPISODES,

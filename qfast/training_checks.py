@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import whole
 from qfast.engine.blocks import block_size
 from qfast.engine.executors import count_workers
 from qfast.engine.footprint import Footprint, memory_needed
@@ -40,19 +41,10 @@ _COLDEST: Final = 1e-4
 _EXAMPLES: Final = {"first_agent": 0, "max_steps": 200, "n_agents": 10_000, "top": 10}
 
 
-def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """Refuse what is not a whole number from `least` to `most`; give it as Python's, which never overflows."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not whole or value < least:
-        example = max(least, _EXAMPLES.get(name, 1000))
-        msg = f"{name}={value!r:.60} is not a whole number of at least {least}; use a number such as {example:,}"
-        if name == "threads":
-            msg = f"{name}={value!r:.60} is not a whole number of at least 1; use None for as many as processors"
-        raise InvalidInput(msg)
-    if most is not None and value > most:
-        msg = f"{name}={value!r:.60} is above {most:,}; use a smaller number"
-        raise InvalidInput(msg)
-    return int(value)
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST_AGENTS) -> int:
+    """Refuse what is not a whole number from `least` to `most`; give it as Python's."""
+    fix = f"use a number such as {max(least, _EXAMPLES.get(name, 1000)):,}"
+    return whole(name, value, least, most, fix="use None for as many as processors" if name == "threads" else fix)
 
 
 def check_options(threads: Any, executor: Any, record: Any) -> None:
@@ -67,21 +59,17 @@ def check_options(threads: Any, executor: Any, record: Any) -> None:
         msg = f"threads={threads} has no meaning beside executor=; the executor has workers of its own, leave one out"
         raise InvalidInput(msg)
     if not (record is None or isinstance(record, str)) or record not in RECORDS:
-        msg = f"record={record!r:.60} is unknown; use one of {', '.join(map(repr, RECORDS))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"record={record!r:.60} is unknown; use one of {', '.join(map(repr, RECORDS))}")
 
 
 def check_keep_q(keep_q: Any, checkpoint_q: Any) -> None:
     """Refuse what is neither True nor False."""
     if not isinstance(keep_q, (bool, np.bool_)):
-        msg = f"keep_q={keep_q!r:.40} is neither True nor False; to keep Q on the disk, use out='folder'"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"keep_q={keep_q!r:.40} is neither True nor False; to keep Q on the disk, use out='folder'")
     if not isinstance(checkpoint_q, (bool, np.bool_)):
-        msg = f"checkpoint_q={checkpoint_q!r:.40} is neither True nor False; use one of them"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"checkpoint_q={checkpoint_q!r:.40} is neither True nor False; use one of them")
     if checkpoint_q and not keep_q:
-        msg = "checkpoint_q=True and keep_q=False contradict each other; leave one of them out"
-        raise InvalidInput(msg)
+        raise InvalidInput("checkpoint_q=True and keep_q=False contradict each other; leave one of them out")
 
 
 def check_problem(mdp: MDP, learner: Learner, record: str | None = None) -> None:
@@ -90,11 +78,10 @@ def check_problem(mdp: MDP, learner: Learner, record: str | None = None) -> None
     tables = 2 if learner.rule == "double_q_learning" else 1
     biggest = max(64 * mdp.n_states * mdp.n_actions * tables, 2 * mdp.next_state.size)
     if biggest > largest:
-        msg = (
+        raise InvalidInput(
             f"{mdp.n_states:,} states with {mdp.n_actions} actions of {mdp.n_outcomes} outcomes are too many: "
             f"64 tables of Q, or the outcomes twice, must stay below 2**31 entries; use a smaller problem"
         )
-        raise InvalidInput(msg)
     check_magnitudes(mdp, learner, record)
     if mdp.max_episode_steps is None:
         mdp.check_ends()
@@ -109,21 +96,19 @@ def check_problem(mdp: MDP, learner: Learner, record: str | None = None) -> None
                 f"a temperature of at least {least:g}, which is {_COLDEST:g} of the largest reward",
             )  # fmt: skip
         elif learner.explore == "ucb" and learner.c.lowest == 0:
-            msg = (
+            raise InvalidInput(
                 "c=0 without max_episode_steps may go round in circles for ever; use mdp.with_limit(…), or c above 0"
             )
-            raise InvalidInput(msg)
 
 
 def _check_exploring(name: str, rate: Rate, never: NDArray[np.bool_], low: str, fix: str) -> None:
     """An agent that is always greedy may go round in circles for ever where there is no episode limit."""
     never = never.reshape(-1)
     if never[0] or (rate.kind == "agent" and never.any()):
-        msg = (
+        raise InvalidInput(
             f"{name}={rate!r} without max_episode_steps may go round in circles for ever; "
             f"use mdp.with_limit(…), or {fix}"
         )
-        raise InvalidInput(msg)
     if never.any():
         episode = int(np.flatnonzero(never)[0])
         text = (

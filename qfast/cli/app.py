@@ -5,22 +5,18 @@ import logging
 import signal
 import traceback
 import warnings
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from qfast import __version__
-from qfast.cli import plot, problems, report, resume, rollout, show, study, train
-from qfast.cli.options import Parser, UsageError, add_verbose, new_parser
-from qfast.cli.output import complain, finish_stdout, one_line
+from qfast.cli import plot, show, study, train
+from qfast.cli.options import STYLE, Parser, UsageError, add_verbose
+from qfast.cli.output import finish_stdout, tell
 from qfast.cli.signals import die, stoppable
 from qfast.errors import QfastError
 
-__all__ = ["build_parser", "run"]
-
-#: Exit status after an error that was reported, and after a defect of qfast itself (EX_SOFTWARE of sysexits.h).
-FAILED: Final = 2
-DEFECT: Final = 70
+# Exit status after an error that was reported, and after a defect of qfast itself (EX_SOFTWARE of sysexits.h).
+_FAILED, _DEFECT = 2, 70
 
 _EPILOG: Final = """\
 examples:
@@ -36,93 +32,59 @@ standard error. Exit status: 0, or 2 after an error.
 
 
 def build_parser() -> Parser:
-    """Make the parser; every command adds its own part.
+    """Make the parser; its namespaces hold ``run``, the function that carries the command out.
 
-    Returns
-    -------
-    Parser
-        Its namespaces hold ``run``, the function that carries the command out.
-
-    Examples
-    --------
     >>> build_parser().parse_args(["train", "--agents", "1e6"]).agents
     1000000
     """
-    parser = new_parser("qfast", "Train thousands of independent tabular Q-learning agents at once.", _EPILOG)
+    description = "Train thousands of independent tabular Q-learning agents at once."
+    parser = Parser(prog="qfast", description=description, epilog=_EPILOG, **STYLE)
     parser.add_argument("--version", action="version", version=f"qfast {__version__}", help="show the version and exit")
     add_verbose(parser)
-    parser.set_defaults(verbose=False, run=None)
+    parser.set_defaults(verbose=False, run=lambda _: parser.print_help())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for command in (train, resume, study, rollout, show, plot, report, problems):
-        command.add_command(commands)
+    for add in (
+        train.add_train, train.add_resume, study.add_study, show.add_rollout, show.add_show, plot.add_plot,
+        plot.add_report, show.add_problems,
+    ):  # fmt: skip
+        add(commands)
     return parser
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Parse the arguments, carry the command out, and turn every way to end into a status and at most one line.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit status; see `qfast.cli.main`.
-
-    Examples
-    --------
-    >>> run(["problems", "corridor"])  # doctest: +ELLIPSIS
-    corridor: MDP with 5 states, 2 actions, ...
-    0
-    """
+    """Parse the arguments, carry the command out, and turn every way to end into a status and at most one line."""
     arrived: list[int] = []
     verbose = False
     try:
         with stoppable() as arrived:
-            arguments = _parsed(argv)
-            if arguments is not None:
+            with contextlib.suppress(SystemExit):  # --help and --version; an error is a `UsageError`
+                arguments = build_parser().parse_args(argv)
                 verbose = arguments.verbose
                 with _reporting(verbose=verbose):
-                    _carry_out(arguments)
+                    arguments.run(arguments)
             finish_stdout()
     except KeyboardInterrupt:
         return die(arrived[0] if arrived else signal.SIGINT)
     except BrokenPipeError:
-        return die(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else FAILED
+        return die(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else _FAILED
     except (QfastError, UsageError, OSError, Warning) as error:
-        return _fail(_said(error), FAILED)
+        return _fail(_said(error), _FAILED)
     except MemoryError:
-        return _fail("out of memory; use fewer --agents, or --record none", FAILED)
+        return _fail("out of memory; use fewer --agents, or --record none", _FAILED)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
         if verbose:
             traceback.print_exc()
         told = "" if verbose else " (-v shows where)"
-        return _fail(f"defect in qfast, please report it: {type(error).__name__}: {error}{told}", DEFECT)
+        return _fail(f"defect in qfast, please report it: {type(error).__name__}: {error}{told}", _DEFECT)
     return 0
-
-
-def _parsed(argv: Sequence[str] | None) -> Namespace | None:
-    """Parse the arguments; None if --help or --version has said all."""
-    try:
-        return build_parser().parse_args(argv)
-    except SystemExit:  # never by an error: those are `UsageError` here
-        return None
-
-
-def _carry_out(arguments: Namespace) -> None:
-    if arguments.run is None:  # `qfast` alone
-        build_parser().print_help()
-    else:
-        arguments.run(arguments)
 
 
 def _fail(text: str, status: int) -> int:
     """Complain, with whatever was written before on its way, or given up."""
     with contextlib.suppress(OSError):
         finish_stdout()
-    return complain(text, status)
+    tell(f"error: {text}")
+    return status
 
 
 def _said(error: Exception) -> str:
@@ -142,7 +104,7 @@ def _reporting(*, verbose: bool) -> Iterator[None]:
     level = log.level
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        complain(one_line(str(message)), 0, kind="warning")
+        tell(f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -1,54 +1,30 @@
-"""Writing: results to standard output, one line of complaint to standard error."""
+"""Writing: pages and JSON to standard output, one line of complaint to standard error; and where --out may go."""
 
 import contextlib
 import json
 import math
 import os
-import secrets
-import shutil
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from qfast.cli.options import UsageError
 from qfast.text import printable
 
-__all__ = [
-    "abandon_stdout",
-    "check_room",
-    "checked_out",
-    "complain",
-    "finish_stdout",
-    "one_line",
-    "prints_unicode",
-    "refuse_dash",
-    "tell",
-    "write",
-    "write_json",
-]
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 # What the output uses beyond ASCII, and what stands for it where it cannot be printed.
 _ASCII: Final = str.maketrans({"…": "...", "±": "+-", "→": "->"})
 
 
 def write(text: str) -> None:
-    """Write text to standard output, in ASCII where the terminal or the locale cannot do more.
-
-    Parameters
-    ----------
-    text : str
-        The text; a line break is added.
-
-    Raises
-    ------
-    OSError
-        If the pipe is closed or the disk is full.
-    """
+    """Write text and a line break to standard output, in ASCII where the terminal or the locale cannot do more."""
     stream = sys.stdout
     if stream is None:
-        msg = "standard output is closed"
-        raise OSError(msg)
+        raise OSError("standard output is closed")
     encoding = stream.encoding or "utf-8"
     try:
         text.encode(encoding, stream.errors or "strict")
@@ -67,118 +43,149 @@ def prints_unicode() -> bool:
 
 
 def write_json(content: Mapping[str, Any]) -> None:
-    """Write one JSON object to standard output, one line a key.
-
-    Parameters
-    ----------
-    content : mapping
-        Numbers, texts, None, lists, mappings and arrays of these. What JSON has no number for (the -inf of an
-        action that is not allowed, the NaN of a spread over one agent) becomes null.
-    """
-    lines = [f"  {json.dumps(key)}: {json.dumps(_plain(value), allow_nan=False)}" for key, value in content.items()]
+    """Write one JSON object to standard output, one line a key; what JSON has no number for (-inf, NaN) is null."""
+    lines = [f"  {json.dumps(key)}: {json.dumps(_jsonable(value), allow_nan=False)}" for key, value in content.items()]
     write("{\n" + ",\n".join(lines) + "\n}")
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     """Turn arrays and their elements into what JSON knows."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_jsonable(item) for item in value]
     return value
 
 
 def finish_stdout() -> None:
-    """Make sure that all output has arrived.
-
-    Raises
-    ------
-    OSError
-        If the pipe is closed or the disk is full. Nothing more is written then.
-    """
+    """Make sure that all output has arrived; after an error what is still buffered goes nowhere."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except OSError:
-        abandon_stdout()
+    except OSError:  # the interpreter would complain once more when it ends
+        with contextlib.suppress(OSError, ValueError, AttributeError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
         raise
-
-
-def abandon_stdout() -> None:
-    """Let what is still buffered go nowhere: the interpreter would complain about it when it ends."""
-    with contextlib.suppress(OSError, ValueError, AttributeError), Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-
-
-def one_line(text: str) -> str:
-    """Join the lines of a text."""
-    return " ".join(line.strip() for line in text.splitlines())
 
 
 def tell(text: str) -> None:
     """Write one line to standard error, if there is one."""
+    line = " ".join(part.strip() for part in text.splitlines())
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"qfast: {printable(one_line(text))}\n")
+        sys.stderr.write(f"qfast: {printable(line)}\n")
         sys.stderr.flush()
 
 
-def complain(text: str, status: int, *, kind: str = "error") -> int:
-    """Write one line ``qfast: error: …`` to standard error and give the status back."""
-    tell(f"{kind}: {text}")
-    return status
+# --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def check_room(target: Path | None, n_bytes: int) -> None:
-    """Make sure, before any work, that a file of a certain size fits on its disk.
+class Line(NamedTuple):
+    """One line by itself, or several; strong if it is a heading."""
 
-    Parameters
-    ----------
-    target : pathlib.Path or None
-        The file; None passes.
-    n_bytes : int
-        How large it will be at least.
+    text: str
+    strong: bool = False
 
-    Raises
-    ------
-    UsageError
-        If less is free.
+
+class Facts(NamedTuple):
+    """Names and what they are; a fact may have several lines."""
+
+    rows: Sequence[tuple[str, str]]
+
+
+class Table(NamedTuple):
+    """Texts in columns, each row with a name; cells (row, column) that stand out are in colour, or have a star."""
+
+    corner: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+    strong: frozenset[tuple[int, int]] = frozenset()
+
+
+Block = Line | Facts | Table
+
+
+def show(blocks: Sequence[Block]) -> None:
+    """Write blocks to standard output, with an empty line between them.
+
+    On a terminal, and where rich is installed, rich draws them; NO_COLOR takes the colours away. Into a file or a
+    pipe goes plain text in columns.
     """
-    if target is None:
+    console = _console()
+    if console is None:
+        write("\n\n".join("\n".join(line.rstrip() for line in _plain(block)) for block in blocks))
         return
-    free = shutil.disk_usage(target.parent).free
-    if n_bytes > free:
-        msg = (
-            f"--out {target} will take {n_bytes / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free there; "
-            f"use fewer --agents, another --record, or another disk"
-        )
-        raise UsageError(msg)
+    for i, block in enumerate(blocks):
+        if i:
+            console.print()
+        console.print(_rich(block), soft_wrap=isinstance(block, Line))
+
+
+def _console() -> "Console | None":
+    """Make rich's console for a terminal that can show what rich draws."""
+    stream = sys.stdout
+    dumb = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+    if stream is None or not stream.isatty() or dumb or not prints_unicode():
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    return Console(file=stream, markup=False, highlight=False, emoji=False)
+
+
+def _plain(block: Block) -> list[str]:
+    """Set a block in lines of plain text: names to the left, numbers to the right."""
+    if isinstance(block, Line):
+        return [block.text]
+    if isinstance(block, Facts):
+        width = max(len(name) for name, _ in block.rows)
+        rows = [(name * (i == 0), line) for name, text in block.rows for i, line in enumerate(text.split("\n"))]
+        return [f"{name:<{width}}  {line}" for name, line in rows]
+    width = max(map(len, [block.corner, *(name for name, _ in block.rows)]))
+    widths = [max(map(len, column)) for column in zip(block.columns, *(cells for _, cells in block.rows), strict=True)]
+    lines = []
+    for i, (name, cells) in enumerate([(block.corner, block.columns), *block.rows], -1):
+        marked = [f"{cell:>{widths[j]}}{'*' if (i, j) in block.strong else ' '}" for j, cell in enumerate(cells)]
+        lines.append(f"{name:<{width}}  {' '.join(marked)}")
+    return lines
+
+
+def _rich(block: Block) -> "RenderableType":
+    """Set a block with rich."""
+    from rich import box
+    from rich import table as rich_table
+    from rich.text import Text
+
+    if isinstance(block, Line):
+        return Text(block.text, style="bold" if block.strong else "")
+    if isinstance(block, Facts):
+        grid = rich_table.Table.grid(padding=(0, 2))
+        grid.add_column(style="cyan", no_wrap=True)
+        grid.add_column()
+        for name, text in block.rows:
+            grid.add_row(name, text)
+        return grid
+    drawn = rich_table.Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="cyan")
+    drawn.add_column(block.corner, no_wrap=True)
+    for heading in block.columns:
+        drawn.add_column(heading, justify="right")
+    for i, (name, cells) in enumerate(block.rows):
+        styles = ["bold green" if (i, j) in block.strong else "" for j in range(len(cells))]
+        drawn.add_row(name, *(Text(cell, style=style) for cell, style in zip(cells, styles, strict=True)))
+    return drawn
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def checked_out(path: str | None, *, source: str | None = None, folders: bool = False) -> Path | None:
-    """Make sure, before any work, that a file can be written.
+    """Make sure, before any work, that a file can be written, and does not replace the source.
 
-    Parameters
-    ----------
-    path : str, optional
-        The file; None passes.
-    source : str, optional
-        A file that is read, and must not be replaced.
-    folders : bool
-        Whether a name that does not end in .npz may be that of a folder.
-
-    Returns
-    -------
-    pathlib.Path or None
-        The file.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be a result: a folder, a device, the problem itself; or if it cannot be written.
+    With folders, a name that does not end in .npz may be that of a folder which training fills.
     """
     if path is None:
         return None
@@ -186,33 +193,23 @@ def checked_out(path: str | None, *, source: str | None = None, folders: bool = 
     target = Path(path)
     try:
         if "\0" in path:
-            msg = f"--out {path!r} has a null character in it, which no file's name can have; leave it out"
-            raise UsageError(msg)
+            raise UsageError(f"--out {path!r} has a null character in it, which no file's name can have; leave it out")
         problem = None if folders and _may_be_folder(target, path) else _unfit(target, path, source)
         if problem is None:
             # Saving uses a name that is a little longer; trying it also finds names that are too long.
-            trial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-            trial.open("xb").close()
-            trial.unlink()
+            trial = f".{target.name}.{os.getpid()}-"
+            tempfile.NamedTemporaryFile(dir=target.parent, prefix=trial, suffix=".tmp").close()
     except OSError as error:
         problem = f"cannot be written ({error.strerror}); name a file in a folder that you may write to"
     if problem is not None:
-        msg = f"--out {path} {problem}"
-        raise UsageError(msg)
+        raise UsageError(f"--out {path} {problem}")
     return target
 
 
 def refuse_dash(path: str | None) -> None:
-    """Refuse the name that means standard output elsewhere.
-
-    Raises
-    ------
-    UsageError
-        If the path is a hyphen alone.
-    """
+    """Refuse the name that means standard output elsewhere."""
     if path == "-":
-        msg = "--out - names no file, and results do not go to standard output; use a name such as run.npz"
-        raise UsageError(msg)
+        raise UsageError("--out - names no file, and results do not go to standard output; use a name such as run.npz")
 
 
 def _may_be_folder(target: Path, path: str) -> bool:

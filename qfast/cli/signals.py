@@ -13,44 +13,22 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Stopped", "die", "die_of_sigint", "stoppable"]
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived.
-
-    Attributes
-    ----------
-    number : int
-        The signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[list[int]]:
-    """Turn SIGINT and SIGTERM into `Stopped`, or into what training makes of SIGINT while it lasts.
+    """Turn SIGINT and SIGTERM into KeyboardInterrupt; give the numbers of those that arrive, the first one first.
 
     Training has a handler of its own for SIGINT, which keeps what is complete; SIGTERM is passed on to it. A signal
     that the caller's shell has ignored (``nohup``, ``&`` in a script) stays without effect.
-
-    Yields
-    ------
-    list of int
-        The numbers of signals that have arrived, the first one first.
     """
     arrived: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
         at_ctrl_c = signal.getsignal(signal.SIGINT)
-        if callable(at_ctrl_c) and at_ctrl_c is not stop:
-            at_ctrl_c(signal.SIGINT, frame)
-        else:
-            raise Stopped(number)
+        if not callable(at_ctrl_c) or at_ctrl_c is stop:
+            raise KeyboardInterrupt
+        at_ctrl_c(signal.SIGINT, frame)
 
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         yield arrived
@@ -72,19 +50,8 @@ def stoppable() -> Iterator[list[int]]:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def die(number: int) -> int:
-    """End this process by a signal; where there are none (Windows), return the status that stands for it.
-
-    Parameters
-    ----------
-    number : int
-        The signal.
-
-    Returns
-    -------
-    int
-        128 + `number`, if the process goes on.
-    """
+def die(number: int = signal.SIGINT) -> int:
+    """End this process by a signal; where there are none (Windows), give the status that stands for it."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -92,8 +59,3 @@ def die(number: int) -> int:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     return 128 + number
-
-
-def die_of_sigint() -> int:
-    """End this process as Ctrl-C does; see `die`."""
-    return die(signal.SIGINT)

@@ -1,6 +1,7 @@
 """``qfast study``: many settings, thousands of agents of each."""
 
 import json
+import math
 import secrets
 import shlex
 import sys
@@ -9,21 +10,29 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from qfast.cli.options import UsageError, add_json, add_subcommand, learning_settings, whole
-from qfast.cli.output import refuse_dash, tell, write_json
-from qfast.cli.train import add_learning
-from qfast.cli.vary import precision, values_of, vary
+from qfast.cli.options import (
+    UsageError,
+    add_amount,
+    add_json,
+    add_learning,
+    add_subcommand,
+    add_threads,
+    learning_settings,
+    precision,
+    vary,
+    whole,
+)
+from qfast.cli.output import Block, Facts, Line, Table, refuse_dash, show, tell, write_json
 from qfast.model.settings import SETTINGS
 from qfast.text import printable
 
 if TYPE_CHECKING:
     from qfast.studies import Study
 
-__all__ = ["add_command"]
-
-_PROBLEM: Final = "corridor"
 _REPORT: Final = "study.html"
 _ROWS: Final = 40  # configurations that are shown
+_SHOWN: Final[tuple[str, ...]] = ("auc", "final_return", "greedy_return", "steps")
+_COLUMNS: Final = 2  # metrics beside each other: more do not fit a terminal
 
 _EPILOG: Final = f"""\
 --vary takes values with commas between them: numbers, names, START:STOP:COUNT
@@ -44,63 +53,50 @@ examples:
 """
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
+def add_study(commands: Any) -> None:
+    """Add ``qfast study``."""
     sentence = "compare settings, with thousands of agents of each"
-    parser = add_subcommand(commands, "study", run, sentence=sentence, epilog=_EPILOG)
-    parser.add_argument(
-        "problem", metavar="PROBLEM", nargs="*", help="as in qfast train, by default corridor; several are compared"
-    )
-    parser.add_argument(
-        "--vary", metavar="NAME=VALUES", type=vary, action="append", default=[], help="a setting and its values"
-    )
+    parser = add_subcommand(commands, "study", _study, sentence=sentence, epilog=_EPILOG)
+    problem = "as in qfast train, by default corridor; several are compared"
+    parser.add_argument("problem", metavar="PROBLEM", nargs="*", help=problem)
+    values = "a setting and its values"
+    parser.add_argument("--vary", metavar="NAME=VALUES", type=vary, action="append", default=[], help=values)
     training = parser.add_argument_group("training")
-    training.add_argument("--agents", metavar="N", type=whole, default=10_000, help="of each configuration (10000)")
-    training.add_argument("--episodes", metavar="N", type=whole, default=1_000, help="episodes of each (1000)")
-    training.add_argument("--seed", metavar="N", type=whole, help="by default a fresh one, which is shown")
-    training.add_argument("--threads", metavar="N", type=whole, help="by default all processors")
-    training.add_argument(
-        "--unpaired", action="store_true", help="give each configuration random streams of its own"
-    )
-    training.add_argument(
-        "--precision",
-        metavar="[METRIC=]X",
-        type=precision,
-        help="add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower",
-    )
+    add_amount(training, "of each configuration")
+    add_threads(training)
+    unpaired = "give each configuration random streams of its own"
+    training.add_argument("--unpaired", action="store_true", help=unpaired)
+    goal = "add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower"
+    training.add_argument("--precision", metavar="[METRIC=]X", type=precision, help=goal)
     training.add_argument("--checkpoints", metavar="N", type=whole, default=20, help="measurings on the way (20)")
     add_learning(parser)
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="DIR", help="keep everything in this folder; run again to go on")
     results.add_argument("--save", metavar="FILE", help="write the dataset to this .nc or .zarr, too")
-    results.add_argument(
-        "--report", metavar="FILE", nargs="?", const="", help=f"write a page about it, by default DIR/{_REPORT}"
-    )
+    page = f"write a page about it, by default DIR/{_REPORT}"
+    results.add_argument("--report", metavar="FILE", nargs="?", const="", help=page)
     add_json(results)
 
 
-def run(arguments: Namespace) -> None:
+def _study(arguments: Namespace) -> None:
     """Run the study, keep it, and sum it up."""
     page = _report_path(arguments)
     _check_paths(arguments, page)
     problems = _problems(arguments)
     from qfast.studies import study
 
-    settings = _settings(arguments)
-    goal = arguments.precision
+    varied: dict[str, list[Any]] = {}
+    for name, values in arguments.vary:
+        if name in varied:
+            raise UsageError(f"--vary {name} is there twice; give all of its values at once, with commas between them")
+        varied[name] = values
     try:
         found = study(
-            problems,
-            **settings,
-            n_agents=arguments.agents,
-            episodes=arguments.episodes,
-            seed=_seed(arguments),
-            paired=not arguments.unpaired,
-            checkpoints=arguments.checkpoints or None,
-            precision=None if goal is None else ({goal[0]: goal[1]} if goal[0] else goal[1]),
-            out=arguments.out,
+            problems, vary=varied, **learning_settings(arguments), n_agents=arguments.agents,
+            episodes=arguments.episodes, seed=_seed(arguments), paired=not arguments.unpaired,
+            checkpoints=arguments.checkpoints or None, precision=arguments.precision, out=arguments.out,
             threads=arguments.threads,
-        )
+        )  # fmt: skip
     except KeyboardInterrupt as interruption:
         _tell_interrupted(interruption, arguments.out)
         raise
@@ -109,31 +105,16 @@ def run(arguments: Namespace) -> None:
         found.save(arguments.save)
     if page is not None:
         found.report(page)
-    _show(found, arguments, page)
-
-
-def _settings(arguments: Namespace) -> dict[str, Any]:
-    """The settings that vary, and those that do not."""
-    varied: dict[str, list[Any]] = {}
-    for name, values in arguments.vary:
-        if name in varied:
-            msg = f"--vary {name} is there twice; give all of its values at once, with commas between them"
-            raise UsageError(msg)
-        varied[name] = values_of(values)
-    return {
-        "vary": varied,
-        **learning_settings(arguments),
-    }
+    _sum_up(found, arguments, page)
 
 
 def _problems(arguments: Namespace) -> Any:
     from qfast.problems import resolve
 
-    names = arguments.problem or [_PROBLEM]
+    names = arguments.problem or ["corridor"]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        msg = f"problem {twice!r} is there twice; name each once"
-        raise UsageError(msg)
+        raise UsageError(f"problem {twice!r} is there twice; name each once")
     return {name: resolve(name, max_episode_steps=arguments.max_steps) for name in names}
 
 
@@ -171,8 +152,7 @@ def _check_paths(arguments: Namespace, page: Path | None) -> None:
         # The folder of --out may not be there yet; its page has a name that is right.
         check_page(page if page.parent.is_dir() else page.name)
     if arguments.out is not None and Path(arguments.out).is_file():
-        msg = f"--out {arguments.out} is a file; name a folder"
-        raise UsageError(msg)
+        raise UsageError(f"--out {arguments.out} is a file; name a folder")
 
 
 def _tell_interrupted(interruption: KeyboardInterrupt, out: str | None) -> None:
@@ -201,15 +181,11 @@ def _with_command(found: "Study") -> "Study":
     return replace(found, dataset=found.dataset.assign_attrs(shell=shlex.join(words)))
 
 
-def _show(found: "Study", arguments: Namespace, page: Path | None) -> None:
-    from qfast.cli.study_page import study_json, study_page
-
+def _sum_up(found: "Study", arguments: Namespace, page: Path | None) -> None:
+    """Show what was done and found, and where it is kept."""
     if arguments.json:
-        write_json({"out": arguments.out, "saved": arguments.save, "report": page and str(page), **study_json(found)})
+        write_json({"out": arguments.out, "saved": arguments.save, "report": page and str(page), **_study_json(found)})
         return
-    from qfast.cli.screen import Line, show
-
-    blocks = study_page(found, rows=_ROWS)
     places = []
     if arguments.out is not None:
         out = printable(arguments.out)
@@ -218,4 +194,115 @@ def _show(found: "Study", arguments: Namespace, page: Path | None) -> None:
         places.append(f"dataset in {printable(arguments.save)}")
     if page is not None:
         places.append(f"report in {printable(page)}")
-    show([*blocks, Line("\n".join(places) or "not kept; --out DIR keeps it")])
+    show([*_study_page(found), Line("\n".join(places) or "not kept; --out DIR keeps it")])
+
+
+def _study_page(study: "Study") -> list[Block]:
+    """Lay out a study: what was done, and a line for each configuration."""
+    from qfast.studies.describe import problems_in_words, streams_in_words, values_in_words
+
+    attributes = study.dataset.attrs
+    many = f"{len(study):,} configuration{'s' * (len(study) > 1)}"
+    run = study.dataset["agents_run"].to_numpy()
+    agents = f"{run.min():,} agents each" if run.min() == run.max() else f"{run.min():,} to {run.max():,} agents each"
+    steps, seconds = int(attributes["n_steps"]), float(attributes["seconds"])
+    speed = f", {steps / seconds / 1e6:,.0f} million a second" if seconds else ""
+    facts = [
+        ("problem", "\n".join(problems_in_words(study))),
+        ("varied", "\n".join(values_in_words(study, name) for name in study.varied) or "nothing"),
+        ("fixed", _fixed(json.loads(attributes["settings"]))),
+        ("streams", f"seed {study.seed}; {streams_in_words(study)}"),
+        ("work", f"{steps:,} agent-steps in {seconds:.3g} s{speed}"),
+    ]
+    notes = ["mean +- half of its 95 % interval (how well the mean is known); std: the spread of the agents"]
+    if len(study) > _ROWS:
+        notes.insert(0, f"… and {len(study) - _ROWS:,} configurations more")
+    title = f"Study of {many}, {agents}, {study.episodes:,} episodes"
+    return [Line(title, strong=True), Facts(facts), _table(study), Line("\n".join(notes))]
+
+
+def _fixed(settings: dict[str, Any]) -> str:
+    """The settings that do not vary, without those that say nothing."""
+    from qfast.studies.describe import as_code
+    from qfast.studies.settings import decode
+
+    told = [f"{name} {as_code(decode(value))}" for name, value in settings.items() if value is not None]
+    return ", ".join(text.replace("'", "") for text in told if text != "n 1" and not text.endswith("initial_q 0.0"))
+
+
+def _table(study: "Study") -> Table:
+    """Two metrics that tell something, and the share of optimal agents."""
+    names = [name for name in _SHOWN if name in study.metrics]
+    names += [name for name in study.metrics if name not in names and name not in ("optimal", "first_optimal")]
+    # What is the same for every agent of every configuration, as the return of the corridor is, tells nothing.
+    telling = [name for name in names if not study.is_constant(name)]
+    names = (telling or names)[:_COLUMNS]
+    columns = [heading for name in names for heading in (f"{name} mean", "std")]
+    lines = []
+    for number, label in enumerate(study.labels[:_ROWS]):
+        told = _numbers(study, number)
+        cells = [cell for name in names for cell in _cells(told[name])]
+        if "optimal" in told:
+            share = told["optimal"]["mean"]
+            cells.append("-" if share is None else f"{100 * share:.4g} %")
+        lines.append((label, cells))
+    return Table("configuration", columns + ["optimal"] * ("optimal" in study.metrics), lines)
+
+
+def _cells(told: dict[str, Any]) -> list[str]:
+    if told["mean"] is None:
+        return ["not defined" if told["n_infinite"] or told["n_undefined"] else "-", "-"]
+    half = (told["mean_high"] - told["mean_low"]) / 2
+    error = f"{half:.2g}" if math.isfinite(half) else "?"
+    return [f"{told['mean']:.5g} +- {error}", f"{told['std']:.3g}"]
+
+
+def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:
+    """Agents, and how many of them have no finite score; mean, its interval, and spread of each metric, or None."""
+    import numpy as np
+
+    from qfast.stats import estimate_mean, estimate_share
+
+    told: dict[str, dict[str, Any]] = {}
+    for name in study.metrics:
+        scores = study.scores(name, number)
+        told[name] = {
+            "n": scores.size, "n_undefined": int(np.isnan(scores).sum()), "n_infinite": int(np.isinf(scores).sum()),
+            "mean": None, "mean_low": None, "mean_high": None, "std": None,
+        }  # fmt: skip
+        if scores.size > 1 and np.isfinite(scores).all():
+            yes_or_no = bool(study.dataset[name].attrs.get("is_bool"))
+            mean = estimate_share(int(scores.sum()), scores.size) if yes_or_no else estimate_mean(scores)
+            told[name] |= {
+                "mean": mean.value, "mean_low": mean.interval.low, "mean_high": mean.interval.high,
+                "std": float(scores.std(ddof=1)),
+            }  # fmt: skip
+    return told
+
+
+def _study_json(study: "Study") -> dict[str, Any]:
+    """The same for JSON, all configurations."""
+    from qfast.model.seeding import seed_number
+
+    attributes = study.dataset.attrs
+    run = study.dataset["agents_run"].to_numpy()
+    return {
+        "problems": json.loads(attributes["problems"]),
+        "vary": json.loads(attributes["vary"]),
+        "settings": json.loads(attributes["settings"]),
+        "seed": seed_number(json.loads(attributes["seed_sequence"])),
+        "paired": study.paired,
+        "n_agents": study.n_agents,
+        "episodes": study.episodes,
+        "n_steps": int(attributes["n_steps"]),
+        "seconds": float(attributes["seconds"]),
+        "command": attributes.get("shell", ""),
+        "python": attributes["command"],
+        "configurations": [
+            {
+                "label": label, "values": study.configurations[number], "agents": int(run[number]),
+                "metrics": _numbers(study, number),
+            }
+            for number, label in enumerate(study.labels)
+        ],
+    }  # fmt: skip

@@ -14,15 +14,11 @@ from qfast.engine.agent_arrays import AgentArrays, diverged_agents, mean_table
 from qfast.engine.curve import LEAF
 from qfast.engine.plan import AgentValues, Plan
 from qfast.engine.tables import explore_threshold
-from qfast.kernel import alias, loop, summarize
-from qfast.kernel.cache import careful
 from qfast.kernel.loop import train_block
 from qfast.kernel.state import Agents, make_lanes
 from qfast.model.seeding import agent_streams, next_words
 
 __all__ = ["Block", "BlockStopped", "block_size", "compile_plan", "run_block", "run_piece"]
-
-careful(alias, loop, summarize)
 
 #: Steps a lane between two reports of progress: about 50 ms.
 SLICE: Final = 200_000

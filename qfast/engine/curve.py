@@ -199,8 +199,7 @@ class SummaryBuilder:
                 part = {key: arrays[f"{name}_{number}_{key}"] for key in keys}
                 means, squares = (arrays[f"{name}_{number}_{key}"] for key in ("means", "squares"))
                 if part["low"].shape != (end - begin,) or means.shape != (len(part["nodes"]), end - begin):
-                    msg = f"{name} of shape {part['low'].shape} for {end - begin} episodes"
-                    raise ValueError(msg)
+                    raise ValueError(f"{name} of shape {part['low'].shape} for {end - begin} episodes")
                 window = getattr(builder, name)[number]
                 window.low, window.high, bins = part["low"], part["high"], window.bins
                 bins.boxes, bins.counts = part["bins"], part["counts"]

@@ -2,11 +2,10 @@
 
 import hashlib
 import pickle
-import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any, Final
@@ -19,7 +18,7 @@ __all__ = ["Pulse", "count_workers", "hand_out", "is_dask", "unpack"]
 #: Seconds without any worker after which a pool is asked for one, and again after which it is given up.
 _PATIENCE: Final = 3.0
 #: Plans that a worker remembers.
-_PLANS_KEPT: Final = 64
+_PLANS_KEPT: Final = 16
 
 
 def _dask_client(executor: Executor) -> Any:
@@ -70,22 +69,21 @@ def hand_out(executor: Executor, plan: Plan) -> tuple[str, Any]:
     return packed.key, handle
 
 
-_PLANS: OrderedDict[str, Plan] = OrderedDict()
-_PLANS_LOCK = threading.Lock()
+_PLANS: dict[str, Plan] = {}  # without a lock: a forked child would wait for one that a thread held
 
 
 def unpack(packed: _Packed | Plan) -> Plan:
     """A plan that was handed out."""
     if isinstance(packed, Plan):
         return packed
-    with _PLANS_LOCK:
-        plan = _PLANS.get(packed.key)
-        if plan is None:
-            plan = pickle.loads(packed.content)  # noqa: S301 - from this run's own main process
-            _PLANS[packed.key] = plan
-            while len(_PLANS) > _PLANS_KEPT:
-                _PLANS.popitem(last=False)
-        return plan
+    plan = _PLANS.get(packed.key)
+    if plan is None:
+        plan = pickle.loads(packed.content)  # noqa: S301 - from this run's own main process
+        with suppress(KeyError, RuntimeError, StopIteration):  # another thread did it
+            while len(_PLANS) >= _PLANS_KEPT:
+                _PLANS.pop(next(iter(_PLANS)))
+        _PLANS[packed.key] = plan
+    return plan
 
 
 class Pulse:
@@ -104,14 +102,12 @@ class Pulse:
     def check(self) -> None:
         """Raise what tells that an executor is gone, ConnectionError or BrokenProcessPool; called again and again."""
         if self._client is not None and self._client.status in ("closed", "closing"):
-            msg = "the connection to Dask's scheduler is closed"
-            raise ConnectionError(msg)
+            raise ConnectionError("the connection to Dask's scheduler is closed")
         manager = getattr(self._executor, "_executor_manager_thread", None)
         if manager is None:
             return
         if not manager.is_alive():
-            msg = "the thread that looks after the pool's processes has died"
-            raise BrokenProcessPool(msg)
+            raise BrokenProcessPool("the thread that looks after the pool's processes has died")
         if _any_alive(self._executor):
             self._lifeless_since, self._asked = None, False
             return
@@ -120,8 +116,7 @@ class Pulse:
             self._lifeless_since = now
         elif now - self._lifeless_since > _PATIENCE * (1 + self._asked):
             if self._asked:
-                msg = "none of the pool's processes is alive"
-                raise BrokenProcessPool(msg)
+                raise BrokenProcessPool("none of the pool's processes is alive")
             self._asked = True
             for _ in range(2 + getattr(self._executor, "_max_workers", 1)):  # each makes the pool look for a worker
                 self._executor.submit(_nothing)

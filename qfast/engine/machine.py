@@ -49,8 +49,7 @@ def check_compiler() -> None:
     from numba.core import config
 
     if getattr(config, "DISABLE_JIT", 0):
-        msg = (
+        raise InvalidInput(
             "NUMBA_DISABLE_JIT is set, and qfast's kernel cannot run without numba's compiler; unset it, or set "
             "NUMBA_DISABLE_JIT=0"
         )
-        raise InvalidInput(msg)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.kernel.alias import make_alias
+from qfast.kernel.environment import make_alias
 from qfast.kernel.memory import SMALL
 from qfast.kernel.state import Tables
 from qfast.model.learner import Learner
@@ -102,11 +102,10 @@ def action_values(mdp: MDP) -> NDArray[np.float64]:
     except ValueError:
         values = np.array([np.nan])
     if not np.isfinite(values).all():
-        msg = (
+        raise InvalidInput(
             f"rule='article' takes an action's name for its value, and {', '.join(mdp.action_names[:6])} are not all "
             "numbers; use qfast.corridor(), or action_names such as ['-1', '1']"
         )
-        raise InvalidInput(msg)
     return values
 
 

@@ -1,5 +1,1 @@
 """All that numba compiles: `loop` is the algorithm, `step` one step of it, the rest what they are made of."""
-
-from qfast.kernel.cache import careful, find_folder
-
-find_folder(careful)

@@ -7,7 +7,7 @@ episode, `close` what is left at its end.
 
 from numba import int32, int64, uint64
 
-from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.jit import inlined
 from qfast.kernel.lanes import first_lane, lanes_set, where
 from qfast.kernel.memory import fetch_one, load, scatter, store
 
@@ -82,7 +82,7 @@ def spread_along_traces(spec, tables, agents, lanes, at, last, value, due):
     store(spec, lanes.ahead, at, value)
     bits = lanes_set(due)
     while bits != uint64(0):
-        i = first_lane(bits) + uint64(at)
+        i = first_lane(bits) + at
         bits &= bits - uint64(1)
         follow_traces(spec, tables, agents, lanes, i, last, lanes.gamma[i] * lanes.ahead[i])
 
@@ -95,37 +95,37 @@ def follow_traces(spec, tables, agents, lanes, i, last, ahead):
     corridor a step costs as much as with dense traces, on Taxi far less.
     """
     n_pairs = lanes.trace.size // spec.lanes
-    mine = i * uint64(n_pairs)
+    mine = i * n_pairs
     base = lanes.base[i]
     pair = lanes.past_pair[last * spec.lanes + i]
     change = lanes.past_reward[last * spec.lanes + i] + ahead - agents.q[base + pair]
     change = one_step_size(spec, tables, agents, lanes, i, pair) * change
-    at = lanes.trace_at[mine + uint64(pair)]
+    at = lanes.trace_at[mine + pair]
     count = lanes.trace_count[i]
     if at == 0:
         count += 1
         at = count
-        lanes.trace_at[mine + uint64(pair)] = at
-        lanes.trace_pair[mine + uint64(at - 1)] = pair
-        lanes.trace[mine + uint64(at - 1)] = 0
+        lanes.trace_at[mine + pair] = at
+        lanes.trace_pair[mine + at - 1] = pair
+        lanes.trace[mine + at - 1] = 0
     if spec.accumulates:
-        lanes.trace[mine + uint64(at - 1)] += 1
+        lanes.trace[mine + at - 1] += 1
     else:
-        lanes.trace[mine + uint64(at - 1)] = 1
+        lanes.trace[mine + at - 1] = 1
     decay = lanes.gamma[i] * lanes.trace_decay[i]
     k = 0
     while k < count:
-        place = mine + uint64(k)
+        place = mine + k
         where_to = base + lanes.trace_pair[place]
         agents.q[where_to] = agents.q[where_to] + change * lanes.trace[place]
         lanes.trace[place] = decay * lanes.trace[place]
         if lanes.trace[place] < tables.trace_cutoff:
             count -= 1
-            end = mine + uint64(count)
-            lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = 0
+            end = mine + count
+            lanes.trace_at[mine + lanes.trace_pair[place]] = 0
             if end != place:
                 lanes.trace_pair[place], lanes.trace[place] = lanes.trace_pair[end], lanes.trace[end]
-                lanes.trace_at[mine + uint64(lanes.trace_pair[place])] = k + 1
+                lanes.trace_at[mine + lanes.trace_pair[place]] = k + 1
         else:
             k += 1
     lanes.trace_count[i] = count
@@ -133,45 +133,44 @@ def follow_traces(spec, tables, agents, lanes, i, last, ahead):
 
 @inlined
 def clear_traces(spec, lanes, i):
-    mine = i * uint64(lanes.trace.size // spec.lanes)
+    mine = i * (lanes.trace.size // spec.lanes)
     for k in range(lanes.trace_count[i]):
-        lanes.trace_at[mine + uint64(lanes.trace_pair[mine + uint64(k)])] = 0
+        lanes.trace_at[mine + lanes.trace_pair[mine + k]] = 0
     lanes.trace_count[i] = 0
 
 
-@by_variant
+@inlined
 def close(spec, tables, agents, lanes, i, last, ahead):
     """What is left to update when an episode of lane i ends; `ahead` is gamma times the value of what follows."""
-
-    def last_step(spec, tables, agents, lanes, i, last, ahead):
+    if spec.has_traces:
+        follow_traces(spec, tables, agents, lanes, i, last, ahead)
+        clear_traces(spec, lanes, i)
+    elif spec.waits:
         # Of a terminated episode only: a truncated one has rested for its last update.
         pair, old = lanes.past_pair[i], lanes.past_old[i]
         if pair >= 0:
             change = lanes.past_alpha[i] * (lanes.past_reward[i] - old)
             agents.q[lanes.base[i] + pair] = old + change
             lanes.past_pair[i] = -1
+    else:
+        close_n_steps(spec, tables, agents, lanes, i, last, ahead)
 
-    def traces(spec, tables, agents, lanes, i, last, ahead):
-        follow_traces(spec, tables, agents, lanes, i, last, ahead)
-        clear_traces(spec, lanes, i)
 
-    def last_steps(spec, tables, agents, lanes, i, last, ahead):
-        n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
-        count = min(n, int64(lanes.length[i]))
-        at = last * spec.lanes + int64(i)
-        for _ in range(count):  # from the last pair back: the rewards become the targets
-            target = lanes.past_reward[at] + ahead
-            lanes.past_reward[at] = target
-            ahead = gamma * target
-            at = at - spec.lanes if at >= spec.lanes else at + (n - 1) * spec.lanes
-        for _ in range(count):  # and in the order in which the pairs were taken
-            at = at + spec.lanes if at < (n - 1) * spec.lanes else at - (n - 1) * spec.lanes
-            pair = lanes.past_pair[at]
-            if spec.alpha_by_visits:
-                alpha = one_step_size(spec, tables, agents, lanes, i, pair)
-            old = agents.q[base + pair]
-            agents.q[base + pair] = old + alpha * (lanes.past_reward[at] - old)
-
-    if spec.traces != "none":
-        return traces
-    return last_step if spec.waits else last_steps
+@inlined
+def close_n_steps(spec, tables, agents, lanes, i, last, ahead):
+    """The updates of the last n pairs."""
+    n, alpha, gamma, base = tables.n_step, lanes.alpha[i], lanes.gamma[i], lanes.base[i]
+    count = min(n, int64(lanes.length[i]))
+    at = last * spec.lanes + i
+    for _ in range(count):  # from the last pair back: the rewards become the targets
+        target = lanes.past_reward[at] + ahead
+        lanes.past_reward[at] = target
+        ahead = gamma * target
+        at = at - spec.lanes if at >= spec.lanes else at + (n - 1) * spec.lanes
+    for _ in range(count):  # and in the order in which the pairs were taken
+        at = at + spec.lanes if at < (n - 1) * spec.lanes else at - (n - 1) * spec.lanes
+        pair = lanes.past_pair[at]
+        if spec.alpha_by_visits:
+            alpha = one_step_size(spec, tables, agents, lanes, i, pair)
+        old = agents.q[base + pair]
+        agents.q[base + pair] = old + alpha * (lanes.past_reward[at] - old)

@@ -4,14 +4,15 @@ from numba import float32, int32, uint32, uint64
 from numpy import float32 as np_float32
 from numpy import inf
 
-from qfast.kernel.functions import exp, log
 from qfast.kernel.jit import by_variant, inlined
 from qfast.kernel.lanes import (
     as_real,
     bits_as_i32,
     bits_as_u32,
+    exp,
     full,
     lanes_set,
+    log,
     multiply_high,
     square_root,
     to_f32,
@@ -113,20 +114,15 @@ def or_any(spec, tables, lanes, at, good, action, word):
     return action
 
 
-@by_variant
+@inlined
 def if_allowed(spec, values, at, action, instead):
     """The action, or `instead` where its value does not exceed -inf, as that of no forbidden action does.
 
     The greedy action is one of those only where Q has diverged: NaN exceeds nothing.
     """
-
-    def allowed(spec, values, at, action, instead):
+    if spec.masked:
         return where(pick(spec, values, at * spec.n_actions, action) > -inf, action, instead)
-
-    def any_action(spec, values, at, action, instead):
-        return action
-
-    return allowed if spec.masked else any_action
+    return action
 
 
 @inlined
@@ -145,46 +141,32 @@ def preference(spec, lanes, at, value, best):
     return exp(as_real(lanes.above, value - best) * load(spec, lanes.temperature, at))
 
 
-@by_variant
+@inlined
 def random_action(spec, tables, lanes, at, word):
     """An action that the lane's state allows, all equally likely, and what is left of the word."""
-
-    def any_action(spec, tables, lanes, at, word):
+    if not spec.masked:
         which, part = multiply_high(word, uint32(spec.n_actions))
         return bits_as_i32(which), part
-
-    def allowed_action(spec, tables, lanes, at, word):
-        count = fetch_one(spec, tables.n_allowed, lanes.state, at, 0)[0]
-        which, part = multiply_high(word, bits_as_u32(count))
-        pair = load(spec, lanes.state, at) * int32(spec.n_actions) + bits_as_i32(which)
-        store(spec, lanes.indices, at, pair)
-        return fetch_one(spec, tables.allowed, lanes.indices, at, 0)[0], part
-
-    return allowed_action if spec.masked else any_action
+    count = fetch_one(spec, tables.n_allowed, lanes.state, at, 0)[0]
+    which, part = multiply_high(word, bits_as_u32(count))
+    pair = load(spec, lanes.state, at) * int32(spec.n_actions) + bits_as_i32(which)
+    store(spec, lanes.indices, at, pair)
+    return fetch_one(spec, tables.allowed, lanes.indices, at, 0)[0], part
 
 
 @by_variant
 def greedy(spec, values, at, uniform):
     """A maximal action of each lane's row of `values`; `uniform` in [0, 1] chooses where ties are random."""
-    return {"random": random_greedy, "first": first_greedy, "last": last_greedy}[spec.ties]
+    return random_greedy if spec.ties == "random" else outer_greedy
 
 
-def first_greedy(spec, values, at, uniform):
+def outer_greedy(spec, values, at, uniform):
+    """The first or the last one."""
     row = at * spec.n_actions
     best, action = load(spec, values, row), zero_i32(uniform)
     for x in range(1, spec.n_actions):
         value = load(spec, values, row + x * spec.width)
-        better = value > best
-        best, action = where(better, value, best), where(better, int32(x), action)
-    return action
-
-
-def last_greedy(spec, values, at, uniform):
-    row = at * spec.n_actions
-    best, action = load(spec, values, row), zero_i32(uniform)
-    for x in range(1, spec.n_actions):
-        value = load(spec, values, row + x * spec.width)
-        better = value >= best
+        better = value > best if spec.takes_first else value >= best
         best, action = where(better, value, best), where(better, int32(x), action)
     return action
 

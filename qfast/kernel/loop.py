@@ -1,66 +1,53 @@
 """The loop: a block of agents, one agent a lane, through their episodes."""
 
-from numba import int32, njit, uint64
+from numba import int32, int64, uint64
 
 from qfast.kernel.backups import close
 from qfast.kernel.environment import start_state
-from qfast.kernel.flat import flatten
-from qfast.kernel.jit import KERNEL, by_variant, inlined
+from qfast.kernel.jit import inlined, kernel
 from qfast.kernel.lanes import first_lane, lanes_set, set_lanes, where
-from qfast.kernel.memory import load, prefetch_to_write, read_now, store
+from qfast.kernel.memory import flatten, load, on_the_stack, prefetch_to_write, read_now, store
 from qfast.kernel.state import enter, leave, read_row, set_rates, vacate
 from qfast.kernel.step import step
 
 
-@njit(**KERNEL)
+@kernel
 def train_block(spec, tables, agents, lanes, begin, until, max_steps, stop):
     """Take every agent of a block to episode `until`, or as far as about `max_steps` steps a lane go.
 
-    Parameters
-    ----------
-    spec : Spec
-    tables : Tables
-    agents : Agents
-        Changed in place, always between two episodes: after `max_steps` steps each lane only finishes its episode.
-    lanes : Lanes
-        Scratch memory.
-    begin, until : int
-        The episodes to record, and the number of episodes that an agent has completed when it is done.
-    max_steps : int
-    stop : ndarray of int64, shape (1,)
-        Read in every step: as soon as it is not 0, the kernel returns, and the block is worthless.
-
-    Returns
-    -------
-    int
-        Agents that did not come to the end.
+    `tables`, `agents` and `lanes` are those of `qfast.kernel.state`; agents change in place, always between two
+    episodes: after `max_steps` each lane only finishes its episode.  Episodes from `begin` on are recorded.  `stop`
+    (int64, (1,)) is read in every step: as soon as it is not 0 the kernel returns, and the block is worthless.  Gives
+    the number of agents that did not come to the end.
     """
     tables, agents, lanes = flatten(spec, tables), flatten(spec, agents), flatten(spec, lanes)
+    on_the_stack(spec, lanes)
     W = spec.width
-    waiting, agents_in, occupied = 0, 0, uint64(0)
+    waiting, agents_in, occupied = int64(0), int64(0), uint64(0)
     for i in range(spec.lanes):
         waiting = enter(spec, tables, agents, lanes, i, waiting, begin, until)
         if lanes.agent[i] >= 0:
-            occupied |= uint64(1) << uint64(i)
+            occupied |= uint64(1) << i
             agents_in += 1
     for i in range(spec.lanes):
         lanes.entered[i] = max_steps
     used = (agents_in + W - 1) // W * W  # a small block leaves whole groups of lanes out
-    started, cut_short, slot, before = ~uint64(0), 0, 0, 0  # started: the lanes whose episode has just begun
+    started = ~uint64(0)  # the lanes whose episode has just begun
+    cut_short, slot, before = int64(0), int64(0), int64(0)
     while agents_in > 0 and read_now(stop) == 0:
         max_steps -= 1
         ended, truncated, finished, succeeded = uint64(0), uint64(0), uint64(0), uint64(0)
         for at in range(0, used, W):
-            fresh = set_lanes(spec, started >> uint64(at))
+            fresh = set_lanes(spec, started >> at)
             end, cut, success = step(spec, tables, agents, lanes, at, fresh, slot, before)
             left = load(spec, lanes.left, at)
             left = where(end, left - int32(1), left)
             store(spec, lanes.left, at, left)
-            ended |= lanes_set(end) << uint64(at)
-            truncated |= lanes_set(cut) << uint64(at)
-            finished |= lanes_set(left == int32(0)) << uint64(at)
+            ended |= lanes_set(end) << at
+            truncated |= lanes_set(cut) << at
+            finished |= lanes_set(left == int32(0)) << at
             if spec.records_score:
-                succeeded |= lanes_set(success) << uint64(at)
+                succeeded |= lanes_set(success) << at
         # What follows happens to few lanes a step, so it is done one lane at a time.
         started = ended
         close_episodes(spec, tables, agents, lanes, ended & occupied, truncated, slot, before)
@@ -108,54 +95,42 @@ def rest_no_more(spec, agents, lanes, i):
     lanes.resting[i] = 0
 
 
-@by_variant
+@inlined
 def close_episodes(spec, tables, agents, lanes, ended, truncated, slot, before):
     """The updates that an episode's end leaves to be made, where updates look back."""
-
-    def close_each(spec, tables, agents, lanes, ended, truncated, slot, before):
-        while ended != uint64(0):
-            i = first_lane(ended)
-            ended &= ended - uint64(1)
-            ahead = lanes.gamma[i] * lanes.ahead[i]
-            if (truncated >> i) & uint64(1) == uint64(0):
-                ahead = lanes.gamma[i] - lanes.gamma[i]  # terminated: nothing lies ahead, not even NaN
-            close(spec, tables, agents, lanes, i, before if lanes.resting[i] else slot, ahead)
-            rest_no_more(spec, agents, lanes, i)
-
-    def nothing(spec, tables, agents, lanes, ended, truncated, slot, before):
-        pass
-
-    if not spec.learns:
-        return nothing
-    return close_each if spec.looks_back or (spec.waits and spec.restarts_apart) else nothing
+    if not spec.learns or not (spec.looks_back or (spec.waits and spec.restarts_apart)):
+        return
+    while ended != uint64(0):
+        i = first_lane(ended)
+        ended &= ended - uint64(1)
+        ahead = lanes.gamma[i] * lanes.ahead[i]
+        if (truncated >> i) & uint64(1) == uint64(0):
+            ahead = lanes.gamma[i] - lanes.gamma[i]  # terminated: nothing lies ahead, not even NaN
+        close(spec, tables, agents, lanes, i, before if lanes.resting[i] else slot, ahead)
+        rest_no_more(spec, agents, lanes, i)
 
 
-@by_variant
+@inlined
 def record(spec, tables, agents, lanes, until, ended, succeeded):
     """Write down the episodes that ended in this step, and look up the rates of the next ones."""
-
-    def record_each(spec, tables, agents, lanes, until, ended, succeeded):
-        while ended != uint64(0):
-            i = first_lane(ended)
-            ended &= ended - uint64(1)
-            if spec.records_episodes:
-                # Each lane writes to a stretch of memory of its own, a new cache line every 16 episodes; without the
-                # prefetch those 128 streams cost 15 % on the corridor.
-                at = lanes.cursor[i] - uint64(lanes.left[i])
-                agents.returns[at] = lanes.episode_return[i]
-                prefetch_to_write(agents.returns, at + uint64(16))
-                if spec.records_lengths:
-                    agents.lengths[at] = lanes.length[i]
-                    prefetch_to_write(agents.lengths, at + uint64(16))
-            if spec.records_score:
-                agent = lanes.agent[i]
-                agents.score[agent] += lanes.episode_return[i]
-                agents.score[agents.state.size + agent] += (succeeded >> i) & uint64(1)
-                agents.score[2 * agents.state.size + agent] += lanes.length[i]
-            if spec.has_schedules:
-                set_rates(spec, tables, lanes, i, until - lanes.left[i])
-
-    def nothing(spec, tables, agents, lanes, until, ended, succeeded):
-        pass
-
-    return record_each if spec.records != "nothing" or spec.schedules else nothing
+    if not (spec.records_any or spec.has_schedules):
+        return
+    while ended != uint64(0):
+        i = first_lane(ended)
+        ended &= ended - uint64(1)
+        if spec.records_episodes:
+            # Each lane writes to a stretch of memory of its own, a new cache line every 16 episodes; without the
+            # prefetch those 128 streams cost 15 % on the corridor.
+            at = lanes.cursor[i] - uint64(lanes.left[i])
+            agents.returns[at] = lanes.episode_return[i]
+            prefetch_to_write(agents.returns, at + uint64(16))
+            if spec.records_lengths:
+                agents.lengths[at] = lanes.length[i]
+                prefetch_to_write(agents.lengths, at + uint64(16))
+        if spec.records_score:
+            agent = lanes.agent[i]
+            agents.score[agent] += lanes.episode_return[i]
+            agents.score[agents.state.size + agent] += (succeeded >> i) & uint64(1)
+            agents.score[2 * agents.state.size + agent] += lanes.length[i]
+        if spec.has_schedules:
+            set_rates(spec, tables, lanes, i, until - lanes.left[i])

@@ -27,18 +27,11 @@ def q_learning(spec, tables, lanes, at, word):
     return best_value(spec, lanes)
 
 
-@by_variant
+@inlined
 def best_value(spec, lanes):
     """The largest value of the next state's allowed actions; NaN where none exceeds -inf, the forbidden ones'."""
-
-    def allowed(spec, lanes):
-        best = highest(spec, lanes.next_row, 0)
-        return where(best > -inf, best, nan)
-
-    def any_action(spec, lanes):
-        return highest(spec, lanes.next_row, 0)
-
-    return allowed if spec.masked else any_action
+    best = highest(spec, lanes.next_row, 0)
+    return where(best > -inf, best, nan) if spec.masked else best
 
 
 def expected_sarsa(spec, tables, lanes, at, word):

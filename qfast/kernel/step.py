@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 from numba import int32, uint64
 
 from qfast.kernel.backups import clear_traces, look_n_steps_ahead, remember, spread_along_traces, step_size
-from qfast.kernel.environment import next_state_and_reward, outcome_slot
+from qfast.kernel.environment import draw, next_state_and_reward, outcome_slot
 from qfast.kernel.explore import choose, highest, pick
-from qfast.kernel.flat import on_the_stack
-from qfast.kernel.jit import by_variant, inlined
+from qfast.kernel.jit import inlined
 from qfast.kernel.lanes import first_lane, full, lanes_set, where
 from qfast.kernel.memory import MOST_COUNTED, fetch_chunk, fetch_one, load, scatter, store
-from qfast.kernel.rng import draw
 from qfast.kernel.rules import bootstrap, flips_to_second
 
 
@@ -40,7 +38,6 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     row.  Where the episode terminates no bootstrap is needed: the start state's row is fetched in its place, unless
     the variant begins episodes apart.
     """
-    lanes = on_the_stack(spec, lanes)
     live = load(spec, lanes.agent, at) >= int32(0)
     s, steps = load(spec, lanes.state, at), steps_so_far(spec, lanes, at, started)
     words = draw(spec, lanes, at)
@@ -64,71 +61,58 @@ def step(spec, tables, agents, lanes, at, started, slot, before):
     return end, cut, terminated & (reward >= tables.goal_reward)
 
 
-@by_variant
+@inlined
 def steps_so_far(spec, lanes, at, started):
     """Steps in the episode under way, where they matter."""
-
-    def counted(spec, lanes, at, started):
+    if spec.counts_steps:
         return where(started, int32(0), load(spec, lanes.length, at))
-
-    def uncounted(spec, lanes, at, started):
-        return full(spec, lanes.length, 0)
-
-    return counted if spec.counts_steps else uncounted
+    return full(spec, lanes.length, 0)
 
 
-@by_variant
+@inlined
 def learn_before_acting(spec, tables, agents, lanes, at, before, a, steps, live):
     """What is learned once the next action is known.  Gives the lanes that rest.
 
     They chose an action only because the last update of a truncated episode needs one.
     """
-
-    def nothing(spec, tables, agents, lanes, at, before, a, steps, live):
-        return live & ~live
-
-    def on_policy(spec, tables, agents, lanes, at, before, a, steps, live):
-        store(spec, lanes.ahead, at, pick(spec, lanes.row, at * spec.n_actions, a))
-        return load(spec, lanes.resting, at) > int32(0)
-
-    def on_policy_traces(spec, tables, agents, lanes, at, before, a, steps, live):
+    if spec.learns and spec.on_policy:
         resting = load(spec, lanes.resting, at) > int32(0)
         value = pick(spec, lanes.row, at * spec.n_actions, a)
-        due = live & ~resting & (steps >= int32(1))
-        spread_along_traces(spec, tables, agents, lanes, at, before, value, due)
+        if spec.waits:
+            wait_no_longer(spec, agents, lanes, at, a, value, live)
+        elif spec.has_traces:
+            due = live & ~resting & (steps >= int32(1))
+            spread_along_traces(spec, tables, agents, lanes, at, before, value, due)
+        else:
+            store(spec, lanes.ahead, at, value)
         return resting
+    if spec.learns and spec.has_traces:
+        cut_traces(spec, lanes, at, a, live)
+    return live & ~live
 
-    def cut_traces(spec, tables, agents, lanes, at, before, a, steps, live):
-        # Watkins's Q(lambda): an exploratory action cuts the traces; another action of the same value does not.
-        row = at * spec.n_actions
-        explores = lanes_set(live & (pick(spec, lanes.row, row, a) < highest(spec, lanes.row, row)))
-        while explores != uint64(0):
-            i = first_lane(explores) + uint64(at)
-            explores &= explores - uint64(1)
-            clear_traces(spec, lanes, i)
-        return live & ~live
 
-    def wait_no_longer(spec, tables, agents, lanes, at, before, a, steps, live):
-        # What a terminated episode left waiting is settled here too, with a discount below 0.
-        resting = load(spec, lanes.resting, at) > int32(0)
-        pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
-        value = pick(spec, lanes.row, at * spec.n_actions, a)
-        discount = load(spec, lanes.past_discount, at)
-        target = load(spec, lanes.past_reward, at) + where(discount >= 0, discount * value, 0)
-        new = old + load(spec, lanes.past_alpha, at) * (target - old)
-        waited = live & (pair >= int32(0))
-        scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
-        again = load(spec, lanes.state, at) * int32(spec.n_actions) + a == pair
-        store(spec, lanes.past_old, at, where(waited & again, new, value))
-        return resting
+@inlined
+def wait_no_longer(spec, agents, lanes, at, a, value, live):
+    """Make the update that waited; what a terminated episode left is settled here too, with a discount below 0."""
+    pair, old = load(spec, lanes.past_pair, at), load(spec, lanes.past_old, at)
+    discount = load(spec, lanes.past_discount, at)
+    target = load(spec, lanes.past_reward, at) + where(discount >= 0, discount * value, 0)
+    new = old + load(spec, lanes.past_alpha, at) * (target - old)
+    waited = live & (pair >= int32(0))
+    scatter(spec, agents.q, load(spec, lanes.base, at) + pair, new, waited)
+    again = load(spec, lanes.state, at) * int32(spec.n_actions) + a == pair
+    store(spec, lanes.past_old, at, where(waited & again, new, value))
 
-    if not spec.learns:
-        return nothing
-    if spec.waits:
-        return wait_no_longer
-    if spec.on_policy:
-        return on_policy if spec.traces == "none" else on_policy_traces
-    return cut_traces if spec.traces != "none" else nothing
+
+@inlined
+def cut_traces(spec, lanes, at, a, live):
+    """Watkins's Q(lambda): an exploratory action cuts the traces; another action of the same value does not."""
+    row = at * spec.n_actions
+    explores = lanes_set(live & (pick(spec, lanes.row, row, a) < highest(spec, lanes.row, row)))
+    while explores != uint64(0):
+        i = first_lane(explores) + at
+        explores &= explores - uint64(1)
+        clear_traces(spec, lanes, i)
 
 
 @inlined
@@ -138,36 +122,26 @@ def one_more(count):
     return where(more < int32(0), MOST_COUNTED, more)
 
 
-@by_variant
+@inlined
 def count_visit(spec, agents, lanes, at, pair, mask):
     """Count that the pair was taken.  How often it was, where that is counted."""
-
-    def count(spec, agents, lanes, at, pair, mask):
-        place = load(spec, lanes.base, at) + pair
-        store(spec, lanes.indices, at, place)
-        visits = one_more(fetch_one(spec, agents.visits, lanes.indices, at, 0)[0])
-        scatter(spec, agents.visits, place, visits, mask)
-        return visits
-
-    def nothing(spec, agents, lanes, at, pair, mask):
+    if not (spec.counts_visits and spec.learns):
         return pair
+    place = load(spec, lanes.base, at) + pair
+    store(spec, lanes.indices, at, place)
+    visits = one_more(fetch_one(spec, agents.visits, lanes.indices, at, 0)[0])
+    scatter(spec, agents.visits, place, visits, mask)
+    return visits
 
-    return count if spec.counts_visits and spec.learns else nothing
 
-
-@by_variant
+@inlined
 def enter_state(spec, tables, lanes, at, after, word):
     """The state whose row comes next: the one entered, or the start where an episode terminated."""
-
-    def entered(spec, tables, lanes, at, after, word):
-        if spec.draws_start:
-            store(spec, lanes.start_word, at, word)
-        return where(after < int32(0), int32(-1) - after, after)
-
-    def entered_or_start(spec, tables, lanes, at, after, word):
+    if not spec.restarts_apart:
         return where(after < int32(0), tables.starts[0], after)
-
-    return entered if spec.restarts_apart else entered_or_start
+    if spec.draws_start:
+        store(spec, lanes.start_word, at, word)
+    return where(after < int32(0), int32(-1) - after, after)
 
 
 @inlined
@@ -183,77 +157,63 @@ def fetch_row(spec, agents, lanes, at, state, values, place):
                 store(spec, values, first + (x + c) * spec.width, columns[c])
 
 
-@by_variant
+@inlined
 def count_step(spec, tables, lanes, at, steps, terminated, resting):
     """Count the step, where steps matter.  The lanes whose episode is truncated."""
-
-    def uncounted(spec, tables, lanes, at, steps, terminated, resting):
-        return resting
-
-    def counted(spec, tables, lanes, at, steps, terminated, resting):
-        if not spec.limited:
-            store(spec, lanes.length, at, where(resting, steps, one_more(steps)))
-            return resting
-        length = where(resting, steps, steps + int32(1))
-        store(spec, lanes.length, at, length)
-        return (length >= int32(tables.limit)) & ~terminated
-
-    def rested(spec, tables, lanes, at, steps, terminated, resting):
-        # The update of a truncated episode's last pair still needs an action: its lane rests for one step.
-        length = where(resting, steps, steps + int32(1))
-        store(spec, lanes.length, at, length)
-        cut = (length >= int32(tables.limit)) & ~terminated
-        store(spec, lanes.resting, at, where(cut, int32(1), length - length))
-        return resting
-
     if not spec.counts_steps:
-        return uncounted
-    return rested if spec.limited and spec.on_policy and spec.learns else counted
+        return resting
+    if not spec.limited:
+        store(spec, lanes.length, at, where(resting, steps, one_more(steps)))
+        return resting
+    length = where(resting, steps, steps + int32(1))
+    store(spec, lanes.length, at, length)
+    if not (spec.on_policy and spec.learns):
+        return (length >= int32(tables.limit)) & ~terminated
+    # The update of a truncated episode's last pair still needs an action: its lane rests for one step.
+    cut = (length >= int32(tables.limit)) & ~terminated
+    store(spec, lanes.resting, at, where(cut, int32(1), length - length))
+    return resting
 
 
-@by_variant
+@inlined
 def add_reward(spec, lanes, at, started, reward, resting):
     """Add the reward to the episode's return, where it is recorded."""
-
-    def add(spec, lanes, at, started, reward, resting):
+    if spec.records_any:
         total = where(started, 0, load(spec, lanes.episode_return, at))
         store(spec, lanes.episode_return, at, where(resting, total, total + reward))
 
-    def nothing(spec, lanes, at, started, reward, resting):
-        pass
 
-    return nothing if spec.records == "nothing" else add
-
-
-@by_variant
+@inlined
 def learn(spec, tables, agents, lanes, at, slot, before, move):
     """Learn from the step, and make the next state's row the row that the next action is chosen from."""
     if not spec.learns:
-        return only_act
-    if spec.waits:
-        return wait_for_next_action
-    if not spec.looks_back:
-        return learn_one_step
-    if spec.many_steps:
-        return learn_n_steps
-    return learn_after_choosing if spec.on_policy else learn_along_traces
+        move_row(spec, lanes, at)
+    elif spec.waits:
+        wait_for_next_action(spec, tables, lanes, at, move)
+    elif not spec.looks_back:
+        learn_one_step(spec, tables, agents, lanes, at, move)
+    elif spec.many_steps:
+        learn_n_steps(spec, tables, agents, lanes, at, slot, before, move)
+    elif spec.on_policy:
+        remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
+        move_row(spec, lanes, at)
+    else:
+        learn_along_traces(spec, tables, agents, lanes, at, slot, move)
 
 
-def only_act(spec, tables, agents, lanes, at, slot, before, move):
-    move_row(spec, lanes, at)
-
-
-def learn_one_step(spec, tables, agents, lanes, at, slot, before, move):
+@inlined
+def learn_one_step(spec, tables, agents, lanes, at, move):
     """Q(s, a) += alpha (r + gamma bootstrap - Q(s, a)); nothing is bootstrapped beyond a terminated outcome."""
     second = flips_to_second(move.word)
     old = old_value(spec, agents, lanes, at, move, second)
     value = bootstrap(spec, tables, lanes, at, move.word)
     target = move.reward + discounted(spec, lanes, at, move.terminated, value)
     new = old + step_size(spec, tables, lanes, at, move.visits) * (target - old)
-    write_back(spec, agents, lanes, at, move, second, new)
+    scatter(spec, agents.q, own_place(spec, lanes, at, move.pair, second), new, move.live)
     keep_row(spec, lanes, at, move, second, new)
 
 
+@inlined
 def learn_n_steps(spec, tables, agents, lanes, at, slot, before, move):
     """A pair's update n steps later; the row was fetched before it, and may hold that very pair.
 
@@ -280,7 +240,8 @@ def learn_n_steps(spec, tables, agents, lanes, at, slot, before, move):
         remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
 
 
-def learn_along_traces(spec, tables, agents, lanes, at, slot, before, move):
+@inlined
+def learn_along_traces(spec, tables, agents, lanes, at, slot, move):
     """Many pairs change, so the row is read again."""
     remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
     value = bootstrap(spec, tables, lanes, at, move.word)
@@ -290,7 +251,8 @@ def learn_along_traces(spec, tables, agents, lanes, at, slot, before, move):
     fetch_row(spec, agents, lanes, at, move.after, lanes.row, at * spec.n_actions)
 
 
-def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
+@inlined
+def wait_for_next_action(spec, tables, lanes, at, move):
     """Keep the step until the next action is chosen; it is chosen before the update (S&B 2018, section 6.4).
 
     Beyond the end it does not wait: the next episode's first action is chosen after the update, so the start's row
@@ -309,98 +271,54 @@ def wait_for_next_action(spec, tables, agents, lanes, at, slot, before, move):
     store(spec, lanes.past_discount, at, where(move.terminated, -1, load(spec, lanes.gamma, at)))
 
 
-def learn_after_choosing(spec, tables, agents, lanes, at, slot, before, move):
-    remember(spec, lanes, at, slot, move.pair, move.reward, move.resting)
-    move_row(spec, lanes, at)
-
-
-@by_variant
+@inlined
 def discounted(spec, lanes, at, terminated, value):
     """Gamma times the value, and 0 beyond the end, whatever stands there; the article looks beyond it."""
-
-    def usual(spec, lanes, at, terminated, value):
-        return where(terminated, 0, load(spec, lanes.gamma, at) * value)
-
-    def article(spec, lanes, at, terminated, value):
+    if spec.is_article:
         return load(spec, lanes.gamma, at) * value
+    return where(terminated, 0, load(spec, lanes.gamma, at) * value)
 
-    return article if spec.rule == "article" else usual
 
-
-@by_variant
+@inlined
 def old_value(spec, agents, lanes, at, move, second):
     """Q(s, a) of the table that is updated."""
-
-    def only(spec, agents, lanes, at, move, second):
+    if not spec.has_two_tables:
         return pick(spec, lanes.row, at * spec.n_actions, move.a)
-
-    def own(spec, agents, lanes, at, move, second):
-        store(spec, lanes.indices, at, own_place(spec, lanes, at, move.pair, second))
-        return fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
-
-    return own if spec.n_tables == 2 else only
+    store(spec, lanes.indices, at, own_place(spec, lanes, at, move.pair, second))
+    return fetch_one(spec, agents.q, lanes.indices, at, 0)[0]
 
 
 @inlined
 def own_place(spec, lanes, at, pair, second):
-    """Where a pair stands in the table that is updated, where there are two, interleaved."""
+    """Where a pair stands in the table that is updated; two of them are interleaved."""
     place = load(spec, lanes.base, at) + pair
-    return place + place + where(second, int32(1), pair - pair)
+    return place + place + where(second, int32(1), pair - pair) if spec.has_two_tables else place
 
 
-@by_variant
-def write_back(spec, agents, lanes, at, move, second, new):
-    """Q(s, a) to memory, where the lane has an agent."""
-
-    def only(spec, agents, lanes, at, move, second, new):
-        place = load(spec, lanes.base, at) + move.pair
-        scatter(spec, agents.q, place, new, move.live)
-
-    def own(spec, agents, lanes, at, move, second, new):
-        place = own_place(spec, lanes, at, move.pair, second)
-        scatter(spec, agents.q, place, new, move.live)
-
-    return own if spec.n_tables == 2 else only
-
-
-@by_variant
+@inlined
 def keep_row(spec, lanes, at, move, second, new):
     """The next state's row becomes the row; it was fetched before Q(s, a) changed, which may stand in it."""
-
-    def only(spec, lanes, at, move, second, new):
-        same = move.after == move.s
-        for x in range(spec.n_actions):
-            place = at * spec.n_actions + x * spec.width
-            value = load(spec, lanes.next_row, x * spec.width)
-            store(spec, lanes.row, place, where(same & (move.a == int32(x)), new, value))
-
-    def both(spec, lanes, at, move, second, new):
-        same = move.after == move.s
-        for x in range(spec.n_actions):
-            place = at * spec.n_actions + x * spec.width
+    same = move.after == move.s
+    for x in range(spec.n_actions):
+        place = at * spec.n_actions + x * spec.width
+        if spec.has_two_tables:
             here = same & (move.a == int32(x))
             one = load(spec, lanes.next_row, 2 * x * spec.width)
             two = load(spec, lanes.next_row, (2 * x + 1) * spec.width)
             one, two = where(here & ~second, new, one), where(here & second, new, two)
             store(spec, lanes.row, place, one + two)
+        else:
+            value = load(spec, lanes.next_row, x * spec.width)
+            store(spec, lanes.row, place, where(same & (move.a == int32(x)), new, value))
 
-    return both if spec.n_tables == 2 else only
 
-
-@by_variant
+@inlined
 def move_row(spec, lanes, at):
     """The next state's row becomes the row, as it is."""
-
-    def only(spec, lanes, at):
-        for x in range(spec.n_actions):
-            place = at * spec.n_actions + x * spec.width
-            store(spec, lanes.row, place, load(spec, lanes.next_row, x * spec.width))
-
-    def both(spec, lanes, at):
-        for x in range(spec.n_actions):
-            place = at * spec.n_actions + x * spec.width
+    for x in range(spec.n_actions):
+        place = at * spec.n_actions + x * spec.width
+        if spec.has_two_tables:
             one = load(spec, lanes.next_row, 2 * x * spec.width)
-            two = load(spec, lanes.next_row, (2 * x + 1) * spec.width)
-            store(spec, lanes.row, place, one + two)
-
-    return both if spec.n_tables == 2 else only
+            store(spec, lanes.row, place, one + load(spec, lanes.next_row, (2 * x + 1) * spec.width))
+        else:
+            store(spec, lanes.row, place, load(spec, lanes.next_row, x * spec.width))

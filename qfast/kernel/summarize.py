@@ -3,18 +3,17 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float64, njit
+from numba import float64
 
-from qfast.kernel.flat import flatten
-from qfast.kernel.jit import KERNEL
+from qfast.kernel.jit import kernel
 from qfast.kernel.lanes import as_real, full
-from qfast.kernel.memory import load, store
-from qfast.kernel.spec import Spec
+from qfast.kernel.memory import flatten, load, store
+from qfast.kernel.spec import Shape
 
 NO_SLOT = -1
 
 
-@njit(**KERNEL)
+@kernel
 def add_moments(values, mean, squares):
     """Mean and sum of squared deviations over the agents (rows) of `values` (n, episodes), into float64 (episodes,).
 
@@ -35,7 +34,7 @@ def add_moments(values, mean, squares):
             squares[e] += deviation * deviation
 
 
-@njit(**KERNEL)
+@kernel
 def extremes(values, low, high):
     """Minimum and maximum over the agents (rows), together with what `low` and `high` hold."""
     for agent in range(values.shape[0]):
@@ -44,7 +43,7 @@ def extremes(values, low, high):
             high[e] = max(high[e], values[agent, e])
 
 
-@njit(**KERNEL)
+@kernel
 def count_values(values, row, bits, at, slot_of, n_slots, counts):
     """Count values (n, episodes) by the upper 16 bits of their float32 form, from the `at`-th on.
 
@@ -73,7 +72,7 @@ def count_values(values, row, bits, at, slot_of, n_slots, counts):
     return n * episodes, n_slots
 
 
-@njit(**KERNEL)
+@kernel
 def count_boxes(boxes, dropped, slot_of, counts):
     """Count values (n, episodes) that are the upper 16 bits already, without the lowest `dropped` of those.
 
@@ -85,32 +84,20 @@ def count_boxes(boxes, dropped, slot_of, counts):
 
 
 #: What the sums over records are compiled for: values side by side in a vector.
-SIDE_BY_SIDE = Spec(n_actions=1, lanes=16, width=16)
+SIDE_BY_SIDE = Shape(n_actions=1, lanes=16, width=16)
 
 
 class Records(NamedTuple):
-    """A block's records of a stretch of episodes, and what they are summed up into; flat arrays.
+    """A block's records of a stretch of episodes, and what they are summed up into.  All flat."""
 
-    Attributes
-    ----------
-    values : ndarray of float32 or float64, (n * episodes,)
-        A row an agent.
-    totals : ndarray of float64, (n,)
-        Sums over episodes are added to it.
-    mean, squares : ndarray of float64, (leaves * episodes,)
-        Mean and sum of squared deviations over the agents of each leaf; () where they are not wanted.
-    lanes : ndarray of float64, (spec.width,)
-        Scratch memory.
-    """
-
-    values: Any
-    totals: Any
-    mean: Any
-    squares: Any
-    lanes: Any
+    values: Any  # float32 or float64 (n * episodes)
+    totals: Any  # float64 (n): sums over episodes are added to it
+    mean: Any  # float64 (leaves * episodes): over the agents of each leaf; () where it is not wanted
+    squares: Any  # the same: sum of squared deviations
+    lanes: Any  # float64 (width): scratch memory
 
 
-@njit(**KERNEL)
+@kernel
 def add_rows(spec, records, episodes, begin):
     """Add to `totals` each agent's records from column `begin` on.
 
@@ -136,7 +123,7 @@ def add_rows(spec, records, episodes, begin):
         records.totals[agent] += lanes[0] + rest
 
 
-@njit(**KERNEL)
+@kernel
 def leaf_moments(spec, records, episodes, leaf):
     """Like `add_moments`, for each `leaf` agents in a row: into `mean` and `squares`.
 
@@ -172,7 +159,7 @@ def leaf_moments(spec, records, episodes, leaf):
             records.squares[i] = max(records.squares[i], 0.0)
 
 
-@njit(**KERNEL)
+@kernel
 def combine_leaves(mean, squares, n):
     """Combine the moments of 2 * k stretches (2 * k, episodes) of n agents each into those of k, in the first k rows.
 
@@ -188,7 +175,7 @@ def combine_leaves(mean, squares, n):
             squares[i, e] = squares[2 * i, e] + squares[2 * i + 1, e] + between
 
 
-@njit(**KERNEL)
+@kernel
 def select_ranks(bits, ranks, counts, keys, out):
     """For each row of `bits` (K, n), float32 as uint32, the values at `ranks` (R,) in increasing order, exactly.
 
@@ -225,7 +212,7 @@ def select_ranks(bits, ranks, counts, keys, out):
             counts[box] = 0
 
 
-@njit(**KERNEL)
+@kernel
 def nth(keys, m, rank):
     """The key at `rank` in increasing order among the first m, which agree in their upper halves."""
     least = most = keys[0]

@@ -25,6 +25,8 @@ Label: TypeAlias = "str | int | float | bool | tuple[Label, ...] | None"
 
 _LONGEST_NAME: Final = 60  # of a name that is made of a label
 _LONGEST_TITLE: Final = 80
+_DEEPEST: Final = 50  # tuples in tuples
+_MOST_BITS: Final = 4096  # of a whole number, which the files' JSON takes
 # What is equal to a plain value by its class, such as an IntEnum, is kept as that value.
 _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {int: int.__int__, float: float.__float__, str: str.__str__}
 
@@ -40,7 +42,7 @@ _INSTEAD: Final[dict[type, str]] = {
 }
 
 
-def label_of(value: Any, what: str = "a state") -> Label:
+def label_of(value: Any, what: str = "a state", depth: int = 0) -> Label:
     """Give a value as a label: NumPy's scalars as Python's, lists and arrays as tuples; what is none is refused.
 
     >>> label_of([np.int64(3), "left", (True, None)]), label_of(np.array([[0, 1], [2, 3]]))
@@ -50,17 +52,22 @@ def label_of(value: Any, what: str = "a state") -> Label:
         ...
     qfast.errors.InvalidInput: states[0] is or holds a frozenset, frozenset({1}), which files cannot keep; use ...
     """
-    if value is None or type(value) in (int, bool, str):
+    exact = type(value)
+    if value is None or exact in (bool, str) or (exact is int and value.bit_length() < 64):
         return value  # type: ignore[no-any-return]
-    if isinstance(value, (np.generic, np.ndarray)):
+    if exact is not tuple and isinstance(value, (np.generic, np.ndarray)):
         value = value.item() if value.ndim == 0 else value.tolist()
     if isinstance(value, (list, tuple)):
-        return tuple([label_of(part, what) for part in value])
+        if depth == _DEEPEST:
+            raise InvalidInput(f"{what} is nested more than {_DEEPEST} deep; use a flat tuple, or a text")
+        return tuple([label_of(part, what, depth + 1) for part in value])
     for kind, plain in _PLAIN.items():
         if isinstance(value, kind):
             label = plain(value)
             if kind is float and not math.isfinite(label):
                 raise InvalidInput(f"{what} is or holds {label}, which JSON cannot hold; use a text such as '{label}'")
+            if kind is int and label.bit_length() > _MOST_BITS:
+                raise InvalidInput(f"{what} is or holds a number of {label.bit_length():,} bits; use a text or a tuple")
             return label  # type: ignore[no-any-return]
     fix = next((fix for kind, fix in _INSTEAD.items() if isinstance(value, kind)), "a tuple of the numbers in it")
     text = printable(f"{value!r:.80}")

@@ -17,38 +17,32 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import path_of, shown
-from qfast.errors import BadFile, InvalidInput
+from qfast.arguments import shown
+from qfast.errors import InvalidInput
 from qfast.model import mdp_checks
-from qfast.model.labels import Label, checked_labels, checked_title, decoded, encoded, label_of, names_of
+from qfast.model.labels import Label, checked_labels, checked_title, label_of, names_of
+from qfast.model.mdp_files import LATER, OPTIONS, TABLES, Saved
 from qfast.model.mdp_text import described
 from qfast.model.reachability import Edges, reach, terminal_starts
-from qfast.storage.archive import read_npz, write_npz
-from qfast.text import printable
 
 if TYPE_CHECKING:
     from qfast.exact.sampling import SamplingError
 
 __all__ = ["MDP", "check_mdp"]
 
-_TABLES = ("next_state", "reward", "terminated", "probability", "start")
-_OPTIONS = ("max_episode_steps", "allowed", "state_names", "action_names", "layout")
-_LATER = ("states", "actions", "name", "counts")  # older files and pickles have none of these
-
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class MDP:
+class MDP(Saved):
     """A finite Markov decision process: a frozen, validated value made of lookup tables.
 
     Tables are copied, checked and made read-only. Nothing is rounded or renormalised. Two MDPs are equal when
-    everything in them is but their `name`, names of states and layout included; they can be dictionary keys, be
-    pickled and be saved.
+    everything in them is, labels, names of states and layout included, and only their `name` left aside; they can be
+    dictionary keys, be pickled and be saved.
 
     Parameters
     ----------
@@ -68,7 +62,8 @@ class MDP:
     allowed : array_like of bool, shape (S, A), optional
         True where an action may be taken. By default every action may.
     state_names, action_names : sequence of str, optional
-        Unique names for printing, one each. By default the labels as text (`states`, `actions`), else "0", "1", ….
+        Unique names for printing, one each. By default the labels as text (`states`, `actions`), long ones cut and
+        those that would look alike in quotation marks; without labels "0", "1", ….
     layout : str or sequence of str, optional
         A map for printing: rows of equal length, one character a cell. The cells other than walls (``#``) are the
         states 0, 1, … in reading order.
@@ -170,7 +165,7 @@ class MDP:
             action_names = names_of(labels[1])
         self.__setstate__(
             {
-                **dict(zip(_TABLES, tables, strict=False)),
+                **dict(zip(TABLES, tables, strict=False)),
                 "start": mdp_checks.start_distribution(start, n_states),
                 "max_episode_steps": mdp_checks.episode_limit(max_episode_steps),
                 "allowed": mdp_checks.action_mask(allowed, (n_states, n_actions)),
@@ -188,12 +183,12 @@ class MDP:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the fields alone, so that pickles carry nothing that can be computed again."""
-        fields = {name: getattr(self, name) for name in (*_TABLES, *_OPTIONS, "name", "counts")}
+        fields = {name: getattr(self, name) for name in (*TABLES, *OPTIONS, "name", "counts")}
         return fields | {"states": self._states, "actions": self._actions}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the fields and make the arrays read-only, which a pickle of an array does not remember."""
-        for name, value in {**dict.fromkeys(_LATER), **state}.items():
+        for name, value in {**dict.fromkeys(LATER), **state}.items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, f"_{name}" if name in ("states", "actions") else name, value)
@@ -301,11 +296,19 @@ class MDP:
 
     def _check_start(self) -> None:
         terminal = terminal_starts(self.next_state, self.reward, self.terminated, self._possible)
-        for state in np.flatnonzero(terminal & (self.start > 0))[:1]:
+        wrong = np.flatnonzero(terminal & (self.start > 0))
+        if wrong.size == 0:
+            return
+        ends = "every outcome there ends the episode in the same state"
+        if self.start_state is not None:
             raise InvalidInput(
-                f"start={state} is a terminal state (every outcome there ends the episode in the same state); "
-                f"start in a state from which an action leads elsewhere"
+                f"start={wrong[0]} is a terminal state ({ends}); start in a state from which an action leads elsewhere"
             )
+        listed = ", ".join(map(self._name, wrong[:5].tolist())) + (", …" if wrong.size > 5 else "")
+        raise InvalidInput(
+            f"start gives {self.start[wrong].sum():.6g} to terminal states ({listed}: {ends}), where an episode would "
+            f"be over before an action counts; set start to 0 there and divide it by its sum"
+        )
 
     def _check_actions(self) -> None:
         if self.allowed is None:
@@ -400,14 +403,20 @@ class MDP:
 
         return sampling_error(self, gamma, policy)
 
+    def to_P(self, *, labels: bool = False) -> dict[Any, dict[Any, list[tuple[float, Any, float, bool]]]]:  # noqa: N802
+        """Give Gymnasium's table ``P[s][a]``, by numbers or by your labels; see `qfast.problems.to_P`."""
+        from qfast.problems.writers import to_P
+
+        return to_P(self, labels=labels)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the MDP but its `name`, 64 hexadecimal digits; the same on every machine."""
         total = hashlib.sha256()
         fields = self.__getstate__()
         # A title changes nothing; and without labels and counts the digest is that of files which know of none.
-        later = {name: value for name in _LATER if (value := fields.pop(name)) is not None and name != "name"}
-        for name in (*_TABLES, "allowed", *(["counts"] if "counts" in later else [])):
+        later = {name: value for name in LATER if (value := fields.pop(name)) is not None and name != "name"}
+        for name in (*TABLES, "allowed", *(["counts"] if "counts" in later else [])):
             table = later.pop(name) if name in later else fields.pop(name)
             if table is None:
                 total.update(f"{name} none;".encode())
@@ -426,115 +435,16 @@ class MDP:
         """Hash by digest."""
         return int(self.digest[:15], 16)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the MDP to one ``.npz`` file, whole or not at all, readable by NumPy alone.
-
-        Parameters
-        ----------
-        path : path-like
-            The file; an existing one is replaced.
-
-        Returns
-        -------
-        pathlib.Path
-            The file written.
-
-        Raises
-        ------
-        InvalidInput, OSError
-            If the folder does not exist, or the file cannot be written.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> mdp = MDP([[0]], [[1.0]], terminated=[[True]])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     MDP.load(mdp.save(folder + "/mdp.npz")) == mdp
-        True
-        """
-        return write_npz(path_of(path, to_write=True), self.to_arrays(), "mdp")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "MDP":
-        """Read an MDP that `save` wrote; it is checked like a new one.
-
-        Parameters
-        ----------
-        path : path-like
-
-        Returns
-        -------
-        MDP
-            Equal to the one saved.
-
-        Raises
-        ------
-        BadFile
-            If the file is truncated, damaged, foreign, or holds something else.
-        OSError
-            If it does not exist or may not be read.
-        """
-        path = path_of(path)
-        if path.is_dir():
-            raise BadFile(f"{printable(path)} is a folder, no file of an MDP; name the .npz that MDP.save wrote")
-        arrays = read_npz(path, "mdp")
-        try:
-            return cls.from_arrays(arrays)
-        except InvalidInput as error:
-            raise BadFile(f"{path} does not hold a valid MDP ({error}); write it anew") from error
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Give everything that is not None as named arrays, as files need it.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Numbers, booleans and text; `from_arrays` makes an equal MDP from it. Labels of states and actions are
-            texts of JSON.
-        """
-        fields = {name: value for name, value in self.__getstate__().items() if value is not None}
-        texts = {name: encoded(fields.pop(name)) for name in ("states", "actions") if name in fields}
-        return {name: np.asarray(value) for name, value in fields.items()} | texts
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "MDP":
-        """Make an MDP from what `to_arrays` gave, checked like a new one.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-
-        Returns
-        -------
-        MDP
-
-        Raises
-        ------
-        InvalidInput
-            If an array is missing, unknown, or not valid.
-
-        Examples
-        --------
-        >>> mdp = MDP([[0]], [[1.0]], terminated=[[True]])
-        >>> MDP.from_arrays(mdp.to_arrays()) == mdp
-        True
-        """
-        missing = set(_TABLES) - set(arrays)
-        unknown = set(arrays) - set(_TABLES + _OPTIONS + _LATER)
-        if missing or unknown:
-            msg = f"arrays of an MDP: missing {sorted(missing)}, unknown {sorted(unknown)}; use MDP.to_arrays()"
-            raise InvalidInput(msg)
-        texts = {
-            name: arrays[name].tolist() if name in arrays else None
-            for name in ("max_episode_steps", "state_names", "action_names", "layout", "name")
-        }
-        labels = {name: decoded(name, arrays[name]) for name in ("states", "actions") if name in arrays}
-        tables = {name: arrays.get(name) for name in (*_TABLES, "allowed", "counts")}
-        return cls(**tables, **texts, **labels)  # type: ignore[arg-type]
-
     def __repr__(self) -> str:
         """Describe the problem on one screen."""
         return described(self)
+
+
+# Python 3.11 computes a cached property under a lock of the class; the thread that holds it does not come along to a
+# forked child, which would wait for ever.
+for _property in vars(MDP).values():
+    if isinstance(_property, cached_property) and hasattr(_property, "lock") and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_property.lock._at_fork_reinit)
 
 
 def check_mdp(mdp: Any, name: str = "mdp") -> MDP:

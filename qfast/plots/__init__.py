@@ -1,7 +1,8 @@
 """Pictures of runs and studies: each function takes and returns matplotlib axes, and never shows a window.
 
 Colours can be told apart by people who do not see all of them, lines by their style and markers as well, and every band
-says what it is.  ``pip install "qfast[plot]"``; those of studies need ``"qfast[study]"``, too.
+says what it is.  ``pip install "qfast[plot]"``; those of studies need ``"qfast[study]"``, too.  Where
+that is missing each raises `MissingExtra`.
 
 >>> import qfast
 >>> from matplotlib.figure import Figure
@@ -12,15 +13,13 @@ says what it is.  ``pip install "qfast[plot]"``; those of studies need ``"qfast[
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qfast.plots.curves import learning_curve, share_optimal
-from qfast.plots.maps import disagreement_map, value_map
-from qfast.plots.spread import census_bars, q_distribution
+from qfast.plots.curves import learning_curve, share_optimal, study_curves, study_share_optimal
+from qfast.plots.populations import census_bars, disagreement_map, q_distribution, value_map
 
 if TYPE_CHECKING:
-    from qfast.plots.study_choices import improvement, misranking_curve, named_shares
-    from qfast.plots.study_episodes import study_curves, study_share_optimal
-    from qfast.plots.study_scores import performance_profiles, score_distribution
-    from qfast.plots.study_settings import sensitivity, sensitivity_map
+    from qfast.plots.choices import improvement, misranking_curve, named_shares
+    from qfast.plots.scores import performance_profiles, score_distribution
+    from qfast.plots.settings import sensitivity, sensitivity_map
 
 __all__ = [
     "census_bars",
@@ -40,20 +39,18 @@ __all__ = [
     "value_map",
 ]
 
-# Pictures of studies need SciPy, those of runs do not: they are imported when they are first used.
+# Pictures of studies' answers need SciPy: they are imported when they are first used.
 _HOME = {
-    "study_choices": ["improvement", "misranking_curve", "named_shares"],
-    "study_episodes": ["study_curves", "study_share_optimal"],
-    "study_scores": ["performance_profiles", "score_distribution"],
-    "study_settings": ["sensitivity", "sensitivity_map"],
+    "choices": ["improvement", "misranking_curve", "named_shares"],
+    "scores": ["performance_profiles", "score_distribution"],
+    "settings": ["sensitivity", "sensitivity_map"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        msg = f"module 'qfast.plots' has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'qfast.plots' has no attribute {name!r}")
     value = getattr(import_module(f"qfast.plots.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value

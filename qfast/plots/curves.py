@@ -1,24 +1,29 @@
-"""Pictures over episodes: the learning curve, and how many agents are optimal."""
+"""Pictures over episodes, of a run and of a study: the learning curve, and how many agents are optimal."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qfast.arguments import takes
 from qfast.engine.curve import LEVELS
 from qfast.errors import InvalidInput
-from qfast.plots.canvas import axes_of, colour_of, percent_axis, plain_frame
-from qfast.run import Run
-from qfast.run_argument import check_run
+from qfast.plots.canvas import agents_text, axes_of, choose, colour_of, finish, look, plain_frame, share_axis, thin
+from qfast.run import Run, check_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BANDS", "learning_curve", "share_optimal"]
+    from qfast.studies.select import StudyData
 
-#: What the band of a learning curve may be.
-BANDS: Final = ("agents", "std", "mean")
-
+# What the band of a learning curve may be: of a run, as the legend says it; of a study, as the title says it.
+_BANDS: Final = {
+    "agents": ("90 % of the agents", "where {share} of the agents are"),
+    "std": ("± one standard deviation over agents", "mean ± one standard deviation over agents"),
+    "mean": ("95 % confidence interval of the mean",) * 2,
+}
+_OPACITY: Final = {"agents": 0.18, "std": 0.25, "mean": 0.35}
 _Z: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
 _LOG: Final = 10  # checkpoints whose distances differ by more are drawn on a logarithmic axis
 
@@ -44,16 +49,14 @@ def learning_curve(
     quantity : {"returns", "lengths"}, default "returns"
         Undiscounted sum of rewards, or steps, of each episode.
     band : {"agents", "std", "mean"} or None, default "agents"
-        "agents": where 90 % and 50 % of the agents are (quantiles over agents); "std": mean plus and minus one standard
-        deviation over agents; "mean": the 95 % confidence interval of the mean (normal approximation).  The first two
-        are about agents and do not shrink with their number, the last one does.
+        "agents": where 90 % and 50 % of the agents are; "std": one standard deviation over agents to either side of the
+        mean; "mean": the 95 % confidence interval of the mean (normal approximation), which alone shrinks with the
+        number of agents.
     smooth : int, default 1
         Average over this many episodes in a row.  With ``record="returns"`` each agent's episodes are averaged before
         anything is counted over agents; with ``record="summary"`` bands are averages of those of single episodes.
-    label : str, optional
-        Name of the run in the legend.
-    color : str, optional
-        As in matplotlib.
+    label, color : str, optional
+        Name of the run in the legend, and a colour as in matplotlib.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
 
@@ -65,8 +68,6 @@ def learning_curve(
     ------
     InvalidInput
         For an unknown option, or if the run has no record.
-    MissingExtra
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -79,16 +80,9 @@ def learning_curve(
     """
     check_run(run)
     if not isinstance(quantity, str) or quantity not in ("returns", "lengths"):
-        msg = f"quantity={quantity!r:.60} is unknown; use 'returns' or 'lengths'"
-        raise InvalidInput(msg)
-    if band is not None and (not isinstance(band, str) or band not in BANDS):
-        msg = f"band={band!r:.60} is unknown; use one of {', '.join(map(repr, BANDS))}, or None"
-        raise InvalidInput(msg)
-    whole = isinstance(smooth, (int, np.integer)) and not isinstance(smooth, (bool, np.bool_))
-    if not whole or not 1 <= smooth <= run.episodes:
-        msg = f"smooth={smooth!r:.60} is no number of episodes in [1, {run.episodes:,}]; use 1 to smooth nothing"
-        raise InvalidInput(msg)
-    mean, std, quantiles = _summary(run, quantity, int(smooth))
+        raise InvalidInput(f"quantity={quantity!r:.60} is unknown; use 'returns' or 'lengths'")
+    smooth = _check_options(band, smooth, run.episodes)
+    mean, std, quantiles = _summary(run, quantity, smooth)
     single = " in single episodes" if smooth > 1 and run.returns is None else ""
     ax = axes_of(ax)
     episode = np.arange(mean.size) + (smooth + 1) / 2  # the middle of those averaged; the first episode is 1
@@ -97,29 +91,111 @@ def learning_curve(
     name = "" if label is None else f"{label}: "
     ax.plot(episode, mean, color=color, label=f"{name}mean of {n}")
     if run.n_agents > 1 and band is not None:
-        for low, high, alpha, text in _bands(band, mean, std, quantiles, run.n_agents):
+        outer = (*_edges(band, mean, std, quantiles, run.n_agents), _OPACITY[band], _BANDS[band][0])
+        inner = [(quantiles[1], quantiles[-2], 0.3, "50 % of the agents")] if band == "agents" else []
+        for low, high, alpha, text in [outer, *inner]:
             ax.fill_between(episode, low, high, color=color, alpha=alpha, linewidth=0, label=name + text + single)
-    ax.set_xlabel("episode" if smooth == 1 else f"episode (averages over {smooth:,} in a row)")
-    ax.set_ylabel("return (sum of rewards)" if quantity == "returns" else "length (steps)")
-    ax.margins(x=0)
+    _label(ax, smooth, "return (sum of rewards)" if quantity == "returns" else "length (steps)")
     plain_frame(ax)
     ax.legend(frameon=False)
     return ax
 
 
-def _bands(
-    band: str, mean: Floats, std: Floats, quantiles: Floats, n: int
-) -> list[tuple[Floats, Floats, float, str]]:
-    """Give lower and upper edges, opacity, and what each band is."""
+@takes("Study", "use what qfast.study or qfast.load_study gave")
+def study_curves(
+    study: "StudyData",
+    configurations: Sequence[Any] | None = None,
+    *,
+    band: str | None = "agents",
+    smooth: int = 1,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Draw the learning curves of a study: the mean return over agents, episode by episode, with a band.
+
+    Parameters
+    ----------
+    study : Study
+        With ``curves=True``.
+    configurations : sequence, optional
+        Which ones, at most six, by index, label or settings; by default all, or the six best by ``"auc"``.
+    band, smooth, ax
+        As in `learning_curve`; "agents" is one band, and bands are averages of those of single episodes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown option or configuration, or if the study has no curves.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> study_curves(study, ax=Figure().add_subplot()).get_title(loc="left")
+    '200 agents each; bands: where 90 % of the agents are'
+    """
+    from qfast.studies.select import metric_of
+
+    data = study.dataset
+    if "return_mean" not in data:
+        _check_options(band, 1, 1)
+        raise InvalidInput("the study has no curves; run it with curves=True")
+    smooth = _check_options(band, smooth, data["return_mean"].sizes["episode"])
+    chosen, selection = choose(study, configurations, metric_of(study))
+    counts = [_n_agents(study, i) for i in chosen]
+    ax = axes_of(ax)
+    at, mean = _averaged(data["return_mean"], smooth)
+    points = thin(at.size)
+    every = max(1, points.size // 8)
+    for place, (i, n) in enumerate(zip(chosen, counts, strict=True)):
+        style = look(place)
+        if band is not None and n > 1:
+            x, low, high = _study_edges(study, band, i, n, smooth)
+            part = thin(x.size)
+            ax.fill_between(
+                x[part], low[part], high[part], facecolor=style.color, edgecolor=style.color, linewidth=0.5,
+                alpha=0.16 if len(chosen) > 1 else 0.25,
+            )  # fmt: skip
+        ax.plot(
+            at[points], mean[i][points], **style._asdict(), markevery=(every // 2, every), markersize=4,
+            label=str(study.labels[i]),
+        )  # fmt: skip
+    _label(ax, smooth, "return (sum of rewards)")
+    texts = [selection, agents_text(counts)]
+    if band is not None and max(counts) > 1:
+        share = f"{100 * float(data['quantile'][-1] - data['quantile'][0]):g} %" if band == "agents" else ""
+        texts.append(f"bands: {_BANDS[band][1].format(share=share)}{' in single episodes' if smooth > 1 else ''}")
+    finish(ax, *texts)
+    return ax
+
+
+def _check_options(band: Any, smooth: Any, episodes: int) -> int:
+    """Refuse an unknown band, and episodes to average over that there are not."""
+    if band is not None and (not isinstance(band, str) or band not in _BANDS):
+        raise InvalidInput(f"band={band!r:.60} is unknown; use one of {', '.join(map(repr, _BANDS))}, or None")
+    whole = isinstance(smooth, (int, np.integer)) and not isinstance(smooth, (bool, np.bool_))
+    if not whole or not 1 <= smooth <= episodes:
+        msg = f"smooth={smooth!r:.60} is no number of episodes in [1, {episodes:,}]; use 1 to smooth nothing"
+        raise InvalidInput(msg)
+    return int(smooth)
+
+
+def _label(ax: "Axes", smooth: int, quantity: str) -> None:
+    ax.set_xlabel("episode" if smooth == 1 else f"episode (averages over {smooth:,} in a row)")
+    ax.set_ylabel(quantity)
+    ax.margins(x=0)
+
+
+def _edges(band: str, mean: Floats, std: Floats, quantiles: Any, n: int) -> tuple[Floats, Floats]:
+    """Lower and upper edge of a band; of quantiles the outermost."""
     if band == "agents":
-        return [
-            (quantiles[0], quantiles[-1], 0.18, "90 % of the agents"),
-            (quantiles[1], quantiles[-2], 0.3, "50 % of the agents"),
-        ]
-    if band == "std":
-        return [(mean - std, mean + std, 0.25, "± one standard deviation over agents")]
-    error = _Z * std / np.sqrt(n)
-    return [(mean - error, mean + error, 0.35, "95 % confidence interval of the mean")]
+        return quantiles[0], quantiles[-1]
+    half = std if band == "std" else _Z * std / np.sqrt(n)
+    return mean - half, mean + half
 
 
 def _summary(run: Run, quantity: str, smooth: int) -> tuple[Floats, Floats, Floats]:
@@ -136,6 +212,28 @@ def _summary(run: Run, quantity: str, smooth: int) -> tuple[Floats, Floats, Floa
     return _smooth(summary.mean, smooth), _smooth(summary.std, smooth), _smooth(summary.quantiles, smooth)
 
 
+def _study_edges(study: "StudyData", band: str, i: int, n: int, smooth: int) -> tuple[Floats, Floats, Floats]:
+    """Episodes, lower and upper edge of the band of one configuration."""
+    data = study.dataset
+    if band == "agents":
+        if "return_quantile" not in data:
+            raise InvalidInput("the study kept no quantiles over agents; use band='std', 'mean' or None")
+        x, quantiles = _averaged(data["return_quantile"], smooth)
+        return x, quantiles[i][0], quantiles[i][-1]
+    x, mean = _averaged(data["return_mean"], smooth)
+    _, std = _averaged(data["return_std"], smooth)
+    return x, *_edges(band, mean[i], std[i], None, n)
+
+
+def _averaged(curve: Any, smooth: int) -> tuple[Floats, Floats]:
+    """Episodes (the middle of those averaged) and smoothed values of a curve, episodes last."""
+    dimension = curve.dims[-1]
+    values = curve.to_numpy().astype(np.float64)
+    at = curve[dimension].to_numpy() if dimension in curve.coords else 1 + np.arange(values.shape[-1])
+    n = smooth if dimension == "episode" else 1  # quantiles that were kept for fewer episodes stay as they are
+    return _smooth(at.astype(np.float64), n), _smooth(values, n)
+
+
 def _smooth(values: Floats, n: int) -> Floats:
     """Average over n neighbours along the last axis, which gets n - 1 shorter."""
     if n == 1:
@@ -143,6 +241,13 @@ def _smooth(values: Floats, n: int) -> Floats:
     total = np.cumsum(np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1), axis=-1)
     averages: Floats = (total[..., n:] - total[..., :-n]) / n
     return averages
+
+
+def _n_agents(study: "StudyData", configuration: int) -> int:
+    """Agents that were run of a configuration."""
+    from qfast.studies.select import metric_of, scores_of
+
+    return scores_of(study, metric_of(study), configuration).size
 
 
 def share_optimal(run: Run, *, label: str | None = None, color: str | None = None, ax: "Axes | None" = None) -> "Axes":
@@ -165,7 +270,7 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     InvalidInput
         If the run has no checkpoints.
     MissingExtra
-        If matplotlib is not installed.
+        If matplotlib or SciPy is not installed.
 
     Examples
     --------
@@ -175,13 +280,15 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
     >>> share_optimal(run, ax=Figure().add_subplot()).get_ylabel()
     'share of agents'
     """
+    from qfast.stats.interval import share_interval
+
     check_run(run)
     first = run.first_optimal()
     share = run.checkpoints.share_optimal if run.checkpoints is not None else first.share
     ax = axes_of(ax)
     color = colour_of(color)
     name = "" if label is None else f"{label}: "
-    low, high = _wilson(share, run.n_agents)
+    low, high = share_interval(share, run.n_agents)
     when = first.checkpoints
     ax.plot(when, share, color=color, marker="o", markersize=3, label=f"{name}optimal ({run.n_agents:,} agents)")
     ax.fill_between(when, low, high, color=color, alpha=0.25, linewidth=0, label=f"{name}95 % confidence interval")
@@ -191,16 +298,60 @@ def share_optimal(run: Run, *, label: str | None = None, color: str | None = Non
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("episodes trained (checkpoints)")
-    ax.set_ylabel("share of agents")
-    ax.set_ylim(-0.02, 1.02)
-    percent_axis(ax.yaxis)
+    share_axis(ax, "share of agents")
     plain_frame(ax)
     ax.legend(frameon=False)
     return ax
 
 
-def _wilson(share: Floats, n: int) -> tuple[Floats, Floats]:
-    """Wilson's 95 % interval of a share of n."""
-    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+@takes("Study", "use what qfast.study or qfast.load_study gave")
+def study_share_optimal(
+    study: "StudyData", configurations: Sequence[Any] | None = None, *, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw the share of agents whose greedy policy is optimal, over episodes, for each configuration.
+
+    Parameters
+    ----------
+    study : Study
+        With checkpoints.
+    configurations, ax
+        As in `study_curves`; by default all, or the six with the most optimal agents.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The bands are Wilson's 95 % confidence intervals (Wilson 1927), at each checkpoint by itself.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown configuration, or if the study has no checkpoints.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> from matplotlib.figure import Figure
+    >>> study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> study_share_optimal(study, ax=Figure().add_subplot()).get_ylabel()
+    'share of agents with an optimal policy'
+    """
+    from qfast.stats.interval import share_interval
+    from qfast.studies.select import metric_of
+
+    data = study.dataset
+    if "share_optimal" not in data:
+        raise InvalidInput("the study has no checkpoints; run it with checkpoints=20, for example")
+    metric = metric_of(study, "optimal" if "optimal" in study.metrics else None)
+    chosen, selection = choose(study, configurations, metric)
+    at = data["checkpoint"].to_numpy()
+    shares = data["share_optimal"].to_numpy().astype(np.float64)
+    counts = [_n_agents(study, i) for i in chosen]
+    ax = axes_of(ax)
+    for place, (i, n) in enumerate(zip(chosen, counts, strict=True)):
+        style = look(place)
+        ax.fill_between(at, *share_interval(shares[i], n), color=style.color, alpha=0.2, linewidth=0)
+        ax.plot(at, shares[i], **style._asdict(), markersize=4, label=str(study.labels[i]))
+    ax.set_xlabel("episodes trained (checkpoints)")
+    share_axis(ax, "share of agents with an optimal policy")
+    finish(ax, selection, agents_text(counts), "bands: 95 % confidence interval of the share (Wilson)")
+    return ax

@@ -5,15 +5,29 @@ Every builder returns a `qfast.MDP`, a value made of lookup arrays, and refuses 
 `resolve` finds them by name.
 """
 
+from qfast.problems.blackjack import blackjack
 from qfast.problems.catalogue import GYMNASIUM_IDS, names, resolve
+from qfast.problems.course_problems import (
+    bandit,
+    forest,
+    gamblers_problem,
+    inventory,
+    jacks_car_rental,
+    machine_replacement,
+    ten_armed_testbed,
+)
 from qfast.problems.discretise import discretise
 from qfast.problems.environments import from_env
+from qfast.problems.from_graph import from_graph
+from qfast.problems.from_matrices import from_matrices
+from qfast.problems.from_step import from_step
 from qfast.problems.from_table import from_P
 from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
 from qfast.problems.lines import chain, corridor, random_walk, river_swim
 from qfast.problems.policy_map import arrows
 from qfast.problems.random_problems import equally_likely, garnet, maximisation_bias, normal
+from qfast.problems.read_mdp import read_mdp
 from qfast.problems.textbook_grids import (
     blocking_maze,
     cliff_walking,
@@ -24,10 +38,14 @@ from qfast.problems.textbook_grids import (
     taxi,
     windy_gridworld,
 )
+from qfast.problems.tic_tac_toe import tic_tac_toe
+from qfast.problems.writers import to_P, write_drn
 
 __all__ = [
-    "GYMNASIUM_IDS", "arrows", "blocking_maze", "chain", "cliff_walking", "corridor", "discretise", "dyna_maze",
-    "equally_likely", "four_rooms", "from_P", "from_env", "from_gymnasium", "frozen_lake", "garnet", "grid",
-    "maximisation_bias", "names", "normal", "random_walk", "resolve", "river_swim", "shortcut_maze", "taxi",
-    "windy_gridworld",
+    "GYMNASIUM_IDS", "arrows", "bandit", "blackjack", "blocking_maze", "chain", "cliff_walking", "corridor",
+    "discretise", "dyna_maze", "equally_likely", "forest", "four_rooms", "from_P", "from_env", "from_graph",
+    "from_gymnasium", "from_matrices", "from_step", "frozen_lake", "gamblers_problem", "garnet", "grid", "inventory",
+    "jacks_car_rental", "machine_replacement", "maximisation_bias", "names", "normal", "random_walk", "read_mdp",
+    "resolve", "river_swim", "shortcut_maze", "taxi", "ten_armed_testbed", "tic_tac_toe", "to_P", "windy_gridworld",
+    "write_drn",
 ]  # fmt: skip

@@ -9,9 +9,12 @@ from typing import Final
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
-from qfast.problems import lines, random_problems, textbook_grids
+from qfast.problems import course_problems, lines, random_problems, textbook_grids
+from qfast.problems.blackjack import blackjack
 from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import from_gymnasium
+from qfast.problems.read_mdp import MODEL_SUFFIXES, read_mdp
+from qfast.problems.tic_tac_toe import tic_tac_toe
 
 __all__ = ["GYMNASIUM_IDS", "names", "resolve"]
 
@@ -19,17 +22,26 @@ _BUILDERS: Final[dict[str, Callable[[], MDP]]] = {
     **{name: getattr(lines, name) for name in ("chain", "corridor", "random_walk", "river_swim")},
     **{name: getattr(random_problems, name) for name in ("garnet", "maximisation_bias")},
     **{name: getattr(textbook_grids, name) for name in textbook_grids.__all__ if name.islower()},
+    **{
+        name: getattr(course_problems, name)
+        for name in ("forest", "gamblers_problem", "inventory", "jacks_car_rental", "machine_replacement")
+    },
+    "blackjack": blackjack,
     "blocking_maze_after": partial(textbook_grids.blocking_maze, after=True),
     "cliff_walking_slippery": partial(textbook_grids.cliff_walking, slippery=True),
     "frozen_lake_8x8": partial(textbook_grids.frozen_lake, "8x8", max_episode_steps=200),
     "shortcut_maze_after": partial(textbook_grids.shortcut_maze, after=True),
+    "tic_tac_toe": tic_tac_toe,
+    "tic_tac_toe_perfect": partial(tic_tac_toe, "perfect"),
     "taxi_rainy": partial(textbook_grids.taxi, rainy=True),
     "windy_gridworld_kings_moves": partial(textbook_grids.windy_gridworld, moves="king"),
     "windy_gridworld_stochastic": partial(textbook_grids.windy_gridworld, moves="king", stochastic_wind=True),
 }
 
-#: Ids of Gymnasium's environments that hold a table.
-GYMNASIUM_IDS: Final = ("CliffWalking-v1", "CliffWalkingSlippery-v1", "FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4")
+#: Ids of Gymnasium's environments whose table is known.
+GYMNASIUM_IDS: Final = (
+    "Blackjack-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4",
+)  # fmt: skip
 
 _ID = re.compile(r"([\w:.-]+/)?[\w:.-]+-v\d+")
 
@@ -41,20 +53,20 @@ def names() -> tuple[str, ...]:
     --------
     >>> from qfast.problems import names
     >>> names()[:3]
-    ('blocking_maze', 'blocking_maze_after', 'chain')
+    ('blackjack', 'blocking_maze', 'blocking_maze_after')
     """
     return tuple(sorted(_BUILDERS))
 
 
 def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
-    """Find a problem by name: one of qfast's own, an MDP's file, a text file with a grid, or a Gymnasium id.
+    """Find a problem by name: one of qfast's own, a file of an MDP or of a grid, or a Gymnasium id.
 
     Parameters
     ----------
     name : str
         A name of `names` (capitals do not matter, ``-`` counts as ``_``); else a path to an ``.npz`` that
-        `MDP.save` wrote, or to a text file that `grid` reads with its defaults; else an id such as ``FrozenLake-v1``.
-        A file called like a problem is reached as ``./corridor``.
+        `MDP.save` wrote, to a model that `read_mdp` reads, or to a text file that `grid` reads with its defaults;
+        else an id such as ``FrozenLake-v1``. A file called like a problem is reached as ``./corridor``.
     max_episode_steps : int, optional
         Steps after which an episode is truncated, in place of the problem's own limit.
 
@@ -93,6 +105,8 @@ def resolve(name: str, *, max_episode_steps: int | None = None) -> MDP:
     elif path.suffix == ".npz" and path.is_file():
         mdp = MDP.load(path)
         mdp = mdp.with_name(mdp.name or title_of(path.stem))
+    elif path.suffix.lower() in MODEL_SUFFIXES and path.is_file():
+        mdp = read_mdp(path)
     elif path.is_file():
         mdp = _grid_file(path, max_episode_steps).with_name(title_of(path.stem))
     elif _ID.fullmatch(name):
@@ -120,5 +134,6 @@ def _unknown(name: str) -> str:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return (
         f"problem {name!r} is unknown{hint}; there is no such file either. Choose one of {', '.join(names())}; "
-        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid or of an MDP's .npz"
+        f"a Gymnasium id such as {', '.join(GYMNASIUM_IDS)}; or the path of a text grid, of an MDP's .npz, "
+        f"or of a model ({', '.join(MODEL_SUFFIXES)})"
     )

@@ -11,6 +11,7 @@ from qfast.errors import InvalidInput, MissingLimitWarning, warn_caller
 from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
+from qfast.problems.blackjack import blackjack
 from qfast.problems.from_table import from_P
 from qfast.problems.textbook_grids import TAXI_ACTIONS
 
@@ -29,17 +30,25 @@ _LAKE: Final = frozenset("SFHG")
 
 
 def from_gymnasium(
-    env: "str | gymnasium.Env[Any, Any]", *, max_episode_steps: int | None = None, **env_kwargs: object
+    env: "str | gymnasium.Env[Any, Any]",
+    *,
+    start: Any = None,
+    max_episode_steps: int | None = None,
+    **env_kwargs: object,
 ) -> MDP:
     """Make an MDP from a Gymnasium environment that holds its table, such as those of toy_text.
 
-    Read are ``env.unwrapped.P``, ``env.unwrapped.initial_state_distrib`` and ``env.spec.max_episode_steps``. Outcomes
-    are merged or spread as `from_P` does; names of actions and the map are added for the environments of toy_text.
+    Read are ``env.unwrapped.P``, ``env.unwrapped.initial_state_distrib`` (or ``isd``, as gym called it) and
+    ``env.spec.max_episode_steps``. Outcomes are merged or spread as `from_P` does; names of actions and the map are
+    added for the environments of toy_text. Blackjack has no table; its rules are `blackjack`, which is exact.
 
     Parameters
     ----------
     env : str or gymnasium.Env
-        An id, such as ``"FrozenLake-v1"``, or an environment; one that is given is neither stepped nor closed.
+        An id, such as ``"FrozenLake-v1"``, or an environment, also an unwrapped one of gym; one that is given is
+        neither stepped nor closed.
+    start : state, dict of state to float, or array_like of float, shape (n_states,), optional
+        The state in which episodes begin, or the probability of each, in place of the environment's own.
     max_episode_steps : int, optional
         Steps after which an episode is truncated. By default the limit that Gymnasium has for the environment; where
         it has none there is a warning. For no limit at all use ``from_gymnasium(…).with_limit(None)``.
@@ -57,7 +66,7 @@ def from_gymnasium(
     MissingExtra
         If Gymnasium is not installed.
     InvalidInput
-        If Gymnasium cannot make the environment, it has no table (Blackjack) or one that does not tell all (Taxi with
+        If Gymnasium cannot make the environment, it has no table or one that does not tell all (Taxi with
         ``fickle_passenger=True``), it is wrapped in something that may change steps or rewards, or options are given
         beside an environment; and as `from_P` does.
 
@@ -81,16 +90,22 @@ def from_gymnasium(
         _check_lake(env, env_kwargs.get("desc"))
         made = _make(env, env_kwargs)
         try:
-            return _converted(made, env, limit)
+            return _converted(made, env, start, limit)
         finally:
             made.close()
-    if not isinstance(env, gymnasium.Env):
+    if not isinstance(env, gymnasium.Env) and getattr(getattr(env, "unwrapped", env), "P", None) is None:
         msg = f"env is {shown(env)}, neither an id nor a Gymnasium environment; give an id such as 'FrozenLake-v1'"
         raise InvalidInput(msg)
     if env_kwargs:
         msg = f"{', '.join(env_kwargs)} cannot change an environment that exists already; give its id instead"
         raise InvalidInput(msg)
-    return _converted(env, type(env.unwrapped).__name__ if env.spec is None else env.spec.id, limit)
+    return _converted(env, _title(env), start, limit)
+
+
+def _title(env: Any) -> str:
+    """Name an environment that was made already: by its id, or by its class."""
+    spec = getattr(env, "spec", None)
+    return type(getattr(env, "unwrapped", env)).__name__ if spec is None else str(spec.id)
 
 
 def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]":
@@ -133,18 +148,22 @@ def _letter(cell: Any) -> str:
     return cell.decode("latin-1") if isinstance(cell, bytes) else str(cell)
 
 
-def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int | None) -> MDP:
-    from gymnasium.envs.toy_text import FrozenLakeEnv
+def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -> MDP:
+    from gymnasium.envs.toy_text import BlackjackEnv, FrozenLakeEnv
 
     _check_wrappers(env, name)
-    inner: Any = env.unwrapped
+    inner: Any = getattr(env, "unwrapped", env)
+    limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
+    if type(inner) is BlackjackEnv:
+        made = blackjack(natural=bool(inner.natural), sab=bool(inner.sab), start=start, max_episode_steps=limit)
+        return made.with_name(title_of(name))
     _check_table(inner, name)
     if isinstance(inner, FrozenLakeEnv):
         _check_lake(name, getattr(inner, "desc", None))
-    start = getattr(inner, "initial_state_distrib", None)
+    for own in ("initial_state_distrib", "isd"):
+        start = getattr(inner, own, None) if start is None else start
     if start is None:
-        raise InvalidInput(f"{name} has no initial_state_distrib; use from_P(env.unwrapped.P, start=…)")
-    limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
+        raise InvalidInput(f"{name} has no initial_state_distrib and no isd; say where episodes begin: start=…")
     if limit is None:
         warn_caller(
             f"{name} has no limit on the length of episodes, so early ones may be very long; "
@@ -156,7 +175,7 @@ def _converted(env: "gymnasium.Env[Any, Any]", name: str, max_episode_steps: int
     return mdp.with_name(title_of(name))
 
 
-def _wrappers(env: "gymnasium.Env[Any, Any]") -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
+def _wrappers(env: Any) -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
     import gymnasium
 
     while isinstance(env, gymnasium.Wrapper):
@@ -164,10 +183,13 @@ def _wrappers(env: "gymnasium.Env[Any, Any]") -> Iterator["gymnasium.Wrapper[Any
         env = env.env
 
 
-def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
+def _check_wrappers(env: Any, name: str) -> None:
     import gymnasium
 
     harmless = {getattr(gymnasium.wrappers, wrapper, None) for wrapper in _HARMLESS_WRAPPERS}
+    inner = getattr(env, "unwrapped", env)
+    if not isinstance(env, gymnasium.Env) and inner is not env:  # gym's wrappers are no classes of Gymnasium's
+        raise InvalidInput(f"{name} is wrapped, whose effect the table P does not show; give env.unwrapped")
     for kind in map(type, _wrappers(env)):
         if kind not in harmless:
             own = "a class of your own called " * (kind.__name__ in _HARMLESS_WRAPPERS)
@@ -179,11 +201,10 @@ def _check_wrappers(env: "gymnasium.Env[Any, Any]", name: str) -> None:
 
 def _check_table(inner: Any, name: str) -> None:
     if getattr(inner, "P", None) is None:
-        reason = "it has no table P of its transitions, which qfast learns from"
-        if "blackjack" in type(inner).__name__.lower():
-            reason = "Gymnasium's Blackjack draws cards as it goes and has no table P of its transitions"
-        msg = f"{name} cannot be used: {reason}; qfast.from_env needs no table, and finds one by acting"
-        raise InvalidInput(msg)
+        raise InvalidInput(
+            f"{name} cannot be used: it has no table P of its transitions; qfast.from_env needs no table, and finds "
+            f"one by acting"
+        )
     if getattr(inner, "fickle_passenger", False):
         raise InvalidInput(
             f"{name} with fickle_passenger=True cannot be used: passengers change their mind outside the table P, "
@@ -191,12 +212,13 @@ def _check_table(inner: Any, name: str) -> None:
         )
 
 
-def _registered_limit(env: "gymnasium.Env[Any, Any]") -> int | None:
+def _registered_limit(env: Any) -> int | None:
     """Find the smallest limit that TimeLimit wrappers set or, without any, that of the registration."""
     from gymnasium.wrappers import TimeLimit
 
     limits = [int(wrapper._max_episode_steps) for wrapper in _wrappers(env) if isinstance(wrapper, TimeLimit)]
-    return min(limits, default=None if env.spec is None else env.spec.max_episode_steps)
+    spec = getattr(env, "spec", None)
+    return min(limits, default=None if spec is None else spec.max_episode_steps)
 
 
 def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:

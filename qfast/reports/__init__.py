@@ -3,7 +3,6 @@
 ``study.report("study.html")`` is the short way.
 """
 
-from qfast.reports.files import check_target, write_whole
-from qfast.reports.report import render_report, write_report
+from qfast.reports.report import check_target, render_report, write_report, write_whole
 
 __all__ = ["check_target", "render_report", "write_report", "write_whole"]

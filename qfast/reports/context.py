@@ -1,6 +1,6 @@
 """What all sections of a report share: the study, what is judged by, and the answers that several of them use."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qfast.errors import InvalidInput
-from qfast.plots.looks import MOST_LINES
-from qfast.reports.html import paragraph
-from qfast.reports.pictures import Sketchbook
+from qfast.plots.canvas import MOST_LINES
+from qfast.plots.settings import values_of
+from qfast.reports.html import Part, Sketchbook, figure, paragraph, section
 from qfast.studies.best import Winner, find_best
 from qfast.studies.compare import AllComparisons, compare_all
 from qfast.studies.misrank import StudyMisranking, fine_grid, misrank
-from qfast.studies.select import Metric, Missing, Ranked, full_settings, metric_of, ranked, select, settings_json
+from qfast.studies.select import Metric, Missing, Ranked, full_settings, ranked, select, settings_json
 from qfast.studies.summary import StudySummary, summarize_study
 
 if TYPE_CHECKING:
-    from qfast.studies.best import Rerunnable
+    from matplotlib.axes import Axes
 
-__all__ = ["Context"]
+    from qfast.studies.result import Study
 
 #: Beyond this many configurations only pairs with the best are compared.
 _MOST_PAIRED = 8
@@ -33,7 +33,7 @@ _RESAMPLES, _FEWEST, _MOST_DRAWN = 4000, 1000, 2**27
 class Context:
     """A study, or the part of it that is about one problem."""
 
-    study: "Rerunnable"
+    study: "Study"
     metric: Metric
     level: float
     rerun: bool
@@ -42,21 +42,9 @@ class Context:
     sketch: Sketchbook = field(default_factory=Sketchbook)
     problem: str | None = None
 
-    @classmethod
-    def of(
-        cls, study: "Rerunnable", metric: str | None, *, level: float, rerun: bool, missing: Missing, rng: Any
-    ) -> "Context":
-        """Look the metric up, which may not exist."""
-        return cls(study, metric_of(study, metric), level, rerun, rng, missing)
-
     def within(self, problem: str | None) -> "Context":
         """The same for one problem only."""
         return self if problem is None else replace(self, problem=problem)
-
-    @property
-    def where(self) -> Mapping[str, Any] | None:
-        """What restricts answers to the problem."""
-        return None if self.problem is None else {"problem": self.problem}
 
     @cached_property
     def problems(self) -> list[str | None]:
@@ -64,22 +52,35 @@ class Context:
         names = list(dict.fromkeys(str(c["problem"]) for c in self.study.configurations if "problem" in c))
         return list(names) if len(names) > 1 else [None]
 
-    def anchor(self, name: str) -> str:
-        """A name for a section that no other has."""
-        if self.problem is None:
-            return name
-        return f"{name}-{self.problems.index(self.problem)}"
+    def section(self, name: str, title: str, *parts: str) -> Part:
+        """A section, with the problem in its name and title where there are several."""
+        if self.problem is not None:
+            name, title = f"{name}-{self.problems.index(self.problem)}", f"{self.problem}: {title}"
+        return section(name, title, *parts)
 
-    def heading(self, text: str) -> str:
-        """A section's title, with the problem where there are several."""
-        return text if self.problem is None else f"{self.problem}: {text}"
+    def picture(
+        self, what: str, finding: str, paint: Callable[["Axes"], Any], note: str = "", *, height: float = 3.5
+    ) -> str:
+        """A picture with the sentence that it shows, and how to read it."""
+        return figure(self.sketch.draw(f"{what}. {finding}", paint, height=height), finding, note)
+
+    @cached_property
+    def _asked(self) -> dict[str, Any]:
+        """How the study is asked: about what is left of its agents, of one problem."""
+        return {"missing": self.missing, "where": None if self.problem is None else {"problem": self.problem}}
+
+    @property
+    def where(self) -> dict[str, Any] | None:
+        """What restricts answers to the problem."""
+        found: dict[str, Any] | None = self._asked["where"]
+        return found
 
     @cached_property
     def chosen(self) -> list[int]:
         """Configurations, in the order of the study."""
         return select(self.study, self.where)
 
-    @cached_property
+    @property
     def order(self) -> list[int]:
         """Configurations, the best first."""
         return self.ranking.order
@@ -103,19 +104,16 @@ class Context:
     @cached_property
     def varied(self) -> dict[str, list[Any]]:
         """Settings with more than one value, and the values."""
-        found: dict[str, dict[Any, None]] = {}
         settings = list(self.study.configurations)
-        for i in self.chosen:
-            for name, value in settings[i].items():
-                found.setdefault(name, {})[value] = None
-        return {name: list(values) for name, values in found.items() if len(values) > 1}
+        found = values_of(settings[i] for i in self.chosen)
+        return {name: values for name, values in found.items() if len(values) > 1}
 
     @cached_property
     def summary(self) -> StudySummary:
         """Every configuration summed up."""
         return summarize_study(
             self.study, self.metric.name, level=self.level, quantiles=(0.05, 0.25, 0.75, 0.95), content=0.9,
-            at_least=None, missing=self.missing, where=self.where,
+            at_least=None, **self._asked,
         )  # fmt: skip
 
     @cached_property
@@ -126,7 +124,7 @@ class Context:
         against = self.order[0] if len(self.chosen) > _MOST_PAIRED else None
         return compare_all(
             self.study, self.metric.name, level=self.level, method="holm", against=against, simultaneous=False,
-            missing=self.missing, where=self.where,
+            **self._asked,
         )  # fmt: skip
 
     @cached_property
@@ -137,19 +135,14 @@ class Context:
         if not self.rerun:
             return "The winner was not run again on fresh seeds: its mean above is the one by which it was chosen."
         try:
-            return find_best(
-                self.study, self.metric.name, n_agents=None, seed=None, level=self.level, missing=self.missing,
-                where=self.where,
-            )  # fmt: skip
+            return find_best(self.study, self.metric.name, n_agents=None, seed=None, level=self.level, **self._asked)
         except InvalidInput as error:
             return f"The winner was not run again on fresh seeds: {error}."
 
     @cached_property
     def pair(self) -> StudyMisranking | str | None:
         """How often few seeds mislead about the two best, over a fine grid; or why that cannot be asked."""
-        if len(self.chosen) < 2:
-            return None
-        return self._misranking(self.order[0], self.order[1])
+        return None if len(self.chosen) < 2 else self._misranking(self.order[0], self.order[1])
 
     @cached_property
     def best_of_all(self) -> StudyMisranking | str | None:
@@ -158,12 +151,12 @@ class Context:
 
     def _misranking(self, a: int | None, b: int | None) -> StudyMisranking | str:
         try:
-            k = fine_grid(self.study, a, b, self.metric.name, missing=self.missing, where=self.where)
+            k = fine_grid(self.study, a, b, self.metric.name, **self._asked)
             seeds = k[-1] * (len(self.chosen) if a is None else 2)
             draws = min(_RESAMPLES, max(_FEWEST, _MOST_DRAWN // seeds))
             return misrank(
                 self.study, a, b, self.metric.name, k=k, alpha=1 - self.level, n_resamples=draws, rng=self.rng,
-                paired=False, missing=self.missing, where=self.where,
+                paired=False, **self._asked,
             )  # fmt: skip
         except InvalidInput as error:
             return f"How many seeds it takes cannot be said: {error}."
@@ -192,5 +185,5 @@ class Context:
         """What made the page, and when the study was run."""
         attrs = self.study.dataset.attrs
         date = f"; the study is of {attrs['date']}" if attrs.get("date") else ""
-        text = f"Made by qfast {attrs.get('qfast_version', '')}{date}."
-        return f"<footer>{paragraph(text)}</footer>"
+        made = paragraph(f"Made by qfast {attrs.get('qfast_version', '')}{date}.")
+        return f"<footer>{made}</footer>"

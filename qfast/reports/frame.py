@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from qfast.plots.looks import agents_text
+from qfast.plots.canvas import agents_text
+from qfast.plots.settings import setting_text
 from qfast.reports.context import Context
-from qfast.reports.html import bullets, definitions, paragraph, section, table
+from qfast.reports.html import Part, bullets, code, definitions, paragraph, section, table
 from qfast.studies.best import Winner
 from qfast.studies.misrank import StudyMisranking
 from qfast.studies.select import settings_json
 from qfast.studies.summary import ConfigurationSummary
-from qfast.studies.texts import percent, with_interval
-
-__all__ = ["head", "methods", "reproduce", "settings"]
-
-Part = tuple[str, str, str]
+from qfast.studies.texts import with_interval
+from qfast.text import in_percent
 
 
 def head(context: Context, title: str, parts: Sequence[Part]) -> str:
@@ -35,7 +33,7 @@ def head(context: Context, title: str, parts: Sequence[Part]) -> str:
     judged = f"Judged by {context.metric.axis}: {context.metric.description or context.metric.name}"
     judged = f"{judged.rstrip('.')} ({context.metric.direction})."
     found = [text for problem in context.problems for text in _findings(context.within(problem))]
-    links = "".join(f'<li><a href="#{anchor}">{escape(heading, quote=False)}</a></li>' for anchor, heading, _ in parts)
+    links = "".join(f'<li><a href="#{p.anchor}">{escape(p.title, quote=False)}</a></li>' for p in parts)
     return "\n".join((
         "<header>",
         f"<h1>{escape(title, quote=False)}</h1>",
@@ -57,19 +55,22 @@ def _findings(context: Context) -> list[str]:
         found.append(pairs.pairs[0].sentence)
         same = pairs.equals_of_best
         if same and len(pairs.order) > 2:
-            verb = "are not told apart from the best" if len(same) > 1 else "is not told apart from the best"
-            found.append(f"{_some(same)} {verb} by {pairs.pairs[0].comparison.test} with Holm's correction.")
+            some = "; ".join(same[:3]) + (f"; and {len(same) - 3} more" if len(same) > 3 else "")
+            verb = "are" if len(same) > 1 else "is"
+            test = pairs.pairs[0].comparison.test
+            found.append(f"{some} {verb} not told apart from the best by {test} with Holm's correction.")
     if isinstance(context.best, Winner):
         found.append(context.best.sentence)
     pair = context.pair
     if isinstance(pair, StudyMisranking):
         found.append(f"How many seeds: {pair.sentence}")
     if best.optimal is not None and context.metric.name != "optimal":
-        share = percent(best.optimal.value)
+        share = in_percent(best.optimal.value)
         text = f"The greedy policy is optimal for {share} of the agents of {best.label}"
         shares = {row.label: row.optimal.value for row in context.summary.rows if row.optimal is not None}
         most = max(shares, key=shares.__getitem__)
-        found.append(f"{text}." if most == best.label else f"{text}; most often for {most}, {percent(shares[most])}.")
+        often = "" if most == best.label else f"; most often for {most}, {in_percent(shares[most])}"
+        found.append(f"{text}{often}.")
     return [prefix + text for text in found]
 
 
@@ -82,11 +83,9 @@ def _best_sentence(context: Context, best: ConfigurationSummary) -> str:
         mean = with_interval(one.mean, time=time, after=best.after.get("mean"))
         text = f"{best.label} has {'the best mean' if many else 'the mean'}, {mean}"
     else:
-        word = f"its {context.ranking.words}" if many else ""
         median = with_interval(one.median, time=time, after=best.after.get("median"))
-        text = f"{best.label} {f'has {word}; its' if many else 'has the'} median is {median}" if many else (
-            f"{best.label} has the median {median}"
-        )
+        its = f"its {context.ranking.words}; its median is" if many else "the median"
+        text = f"{best.label} has {its} {median}"
     if one.std.defined:
         text += f"; its agents have a standard deviation of {with_interval(one.std)}"
     if best.range_known:
@@ -96,54 +95,41 @@ def _best_sentence(context: Context, best: ConfigurationSummary) -> str:
     return f"{text}."
 
 
-def _some(labels: Sequence[str]) -> str:
-    shown = list(labels[:3])
-    more = len(labels) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more else "")
-
-
 def settings(context: Context) -> Part:
     """What was varied and what was not."""
     data = context.study.dataset
-    varied = {name: ", ".join(_value(v) for v in values) for name, values in context.varied.items()}
-    fixed = {name: _value(value) for name, value in settings_json(context.study, "settings").items()}
+    varied = [[name, ", ".join(_value(v) for v in values)] for name, values in context.varied.items()]
     problems = settings_json(context.study, "problems")
     parts = []
     if varied:
-        parts.append(
-            table("What was varied", ["setting", "values"], [[k, v] for k, v in varied.items()], text_columns=2)
-        )
+        parts.append(table("What was varied", ["setting", "values"], varied, text_columns=2))
     if problems:
-        parts.append("<h3>Problem</h3>" if len(problems) == 1 else "<h3>Problems</h3>")
-        parts.append(definitions(problems))
-    parts.append("<h3>The same for all</h3>")
-    fixed |= {
+        parts += ["<h3>Problem</h3>" if len(problems) == 1 else "<h3>Problems</h3>", definitions(problems)]
+    fixed = {name: _value(value) for name, value in settings_json(context.study, "settings").items()} | {
         "agents": f"{context.study.n_agents:,} of each configuration",
         "episodes": f"{int(data.attrs['episodes']):,}",
+        "seed": data.attrs.get("seed", ""),
+        "random numbers": "paired" if context.study.paired else "independent",
     }
-    fixed |= {"seed": data.attrs.get("seed", ""), "random numbers": "paired" if context.study.paired else "independent"}
-    parts.append(definitions(fixed))
-    return "settings", "Settings", section("settings", "Settings", *parts)
+    return section("settings", "Settings", *parts, "<h3>The same for all</h3>", definitions(fixed))
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):  # a schedule
         return str(value.get("text", value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "-" if value is None else str(value)
+    return "-" if value is None else setting_text(value)
 
 
 def methods(context: Context) -> Part:
     """How every kind of interval was made."""
-    summary = context.within(context.problems[0]).summary
+    first = context.within(context.problems[0])
+    summary, pairs, found = first.summary, first.comparisons, first.pair
     names = {
         "mean": "mean", "median": "median", "iqm": "interquartile mean", "std": "standard deviation over agents",
         "quantiles": "quantiles over agents", "tolerance": "range that holds 90 % of agents", "share": "share",
         "optimal": "share optimal", "happened": "share ever",
     }  # fmt: skip
     made = {names.get(name, name): "; ".join(how) for name, how in summary.methods.items()}
-    pairs = context.within(context.problems[0]).comparisons
     if pairs is not None:
         c, many = pairs.pairs[0].comparison, f"{len(pairs):,} pair{'s' * (len(pairs) > 1)}"
         made |= {
@@ -152,7 +138,6 @@ def methods(context: Context) -> Part:
             "effect size": c.effect_size.interval.method,
             "p-values": f"corrected for {many} by {pairs.method.capitalize()}'s method",
         }
-    found = context.within(context.problems[0]).pair
     if isinstance(found, StudyMisranking):
         ways = dict.fromkeys((*found.methods, *getattr(found.result, "missed_method", ())))
         made["wrong winner, missed"] = "; ".join(ways)
@@ -165,23 +150,24 @@ def methods(context: Context) -> Part:
     if context.missing == "drop":
         extra.append("Agents whose score is undefined are left out of every answer; each says how many are left.")
     body = [paragraph(text), *(paragraph(t) for t in extra), definitions(made)]
-    return "methods", "How the intervals were made", section("methods", "How the intervals were made", *body)
+    return section("methods", "How the intervals were made", *body)
 
 
 def reproduce(context: Context) -> Part:
     """What makes the same numbers again, bit for bit."""
     attrs = context.study.dataset.attrs
     command = str(attrs.get("command", "")).strip()
-    parts = [paragraph("Each agent depends on the seed and its number alone, so this gives the same numbers again:")]
-    parts.append(f"<pre><code>{escape(command, quote=False)}</code></pre>" if command else paragraph("(not recorded)"))
+    parts = [
+        paragraph("Each agent depends on the seed and its number alone, so this gives the same numbers again:"),
+        code(command) if command else paragraph("(not recorded)"),
+    ]
     shell = str(attrs.get("shell", "")).strip()
     if shell:
-        parts.append(paragraph("Or, on the command line:"))
-        parts.append(f"<pre><code>{escape(shell, quote=False)}</code></pre>")
+        parts += [paragraph("Or, on the command line:"), code(shell)]
     facts = {
         "qfast": attrs.get("qfast_version", ""), "seed": attrs.get("seed", ""),
         "agent-steps": f"{int(attrs['n_steps']):,}" if "n_steps" in attrs else "",
         "seconds": f"{float(attrs['seconds']):.1f}" if "seconds" in attrs else "",
     }  # fmt: skip
     parts.append(definitions({k: v for k, v in facts.items() if v != ""}))
-    return "reproduce", "How to get it again", section("reproduce", "How to get it again", *parts)
+    return section("reproduce", "How to get it again", *parts)

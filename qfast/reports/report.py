@@ -1,27 +1,39 @@
 """The report of a study: question, settings, findings, tables and pictures, and how to get it all again."""
 
 import os
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qfast.arguments import path_of
+from qfast.errors import InvalidInput
 from qfast.plots.canvas import matplotlib
 from qfast.reports.context import Context
-from qfast.reports.files import check_target, write_whole
 from qfast.reports.frame import head, methods, reproduce, settings
 from qfast.reports.html import page
-from qfast.reports.results import comparisons, curves, distributions, optimality, sensitivities, summaries, winner
-from qfast.reports.seeds import seeds
+from qfast.reports.results import (
+    comparisons,
+    curves,
+    distributions,
+    optimality,
+    seeds,
+    sensitivities,
+    summaries,
+    winner,
+)
 from qfast.stats._check import Missing, Rng, check_missing, check_open_unit, check_rng
+from qfast.storage.archive import check_file, replacing
+from qfast.studies.select import metric_of
 from qfast.text import check_printable
 
 if TYPE_CHECKING:
-    from qfast.studies.best import Rerunnable
+    from qfast.studies.result import Study
 
-__all__ = ["render_report", "write_report"]
+_ENDINGS = (".html", ".htm")
 
 
 def write_report(
-    study: "Rerunnable",
+    study: "Study",
     path: str | os.PathLike[str],
     *,
     metric: str | None = None,
@@ -75,12 +87,12 @@ def write_report(
     ('<!DOCTYPE html>', False)
     """
     target = check_target(path)
-    page_ = render_report(study, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)
-    return write_whole(target, page_)
+    text = render_report(study, metric=metric, title=title, level=level, rerun=rerun, missing=missing, rng=rng)
+    return write_whole(target, text)
 
 
 def render_report(
-    study: "Rerunnable",
+    study: "Study",
     *,
     metric: str | None = None,
     title: str | None = None,
@@ -95,16 +107,44 @@ def render_report(
     if title is not None:
         check_printable("title", str(title))
     matplotlib("figure")  # before any work: it may be missing
-    context = Context.of(study, metric, level=level, rerun=rerun, missing=missing, rng=check_rng(rng))
-    parts: list[tuple[str, str, str]] = [settings(context)]
+    context = Context(study, metric_of(study, metric), level, rerun, check_rng(rng), missing)
+    parts = [settings(context)]
     for problem in context.problems:
         here = context.within(problem)
-        parts += [
-            part
-            for build in (summaries, curves, sensitivities, distributions, comparisons, winner, seeds, optimality)
-            if (part := build(here)) is not None
-        ]
+        builders = (summaries, curves, sensitivities, distributions, comparisons, winner, seeds, optimality)
+        parts += [part for build in builders if (part := build(here)) is not None]
     parts += [methods(context), reproduce(context)]
     heading = context.question if title is None else title
-    body: Any = [head(context, heading, parts), "<main>", *(text for _, _, text in parts), "</main>", context.footer]
-    return page(heading, "\n".join(body))
+    main = "\n".join(part.html for part in parts)
+    return page(heading, f"{head(context, heading, parts)}\n<main>\n{main}\n</main>\n{context.footer}")
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Make sure, before any work, that a report can be written.
+
+    >>> check_target("study.pdf")
+    Traceback (most recent call last):
+    ...
+    qfast.errors.InvalidInput: study.pdf does not end in .html or .htm; a report is an HTML page, such as study.html
+    """
+    matplotlib("figure")
+    target = path_of(path)
+    if target.suffix.lower() not in _ENDINGS:
+        msg = f"{target} does not end in .html or .htm; a report is an HTML page, such as {target.stem or 'study'}.html"
+        raise InvalidInput(msg)
+    try:
+        check_file(target)
+        # Writing uses a name that is a little longer; trying it also finds names that are too long.
+        trial = f".{target.name}.{os.getpid()}-"
+        tempfile.NamedTemporaryFile(dir=target.parent, prefix=trial, suffix=".tmp").close()
+    except OSError as error:
+        msg = f"{target!s:.80} cannot be written ({error.strerror}); name a file in a folder that you may write to"
+        raise InvalidInput(msg) from error
+    return target
+
+
+def write_whole(target: Path, text: str) -> Path:
+    """Write a text under another name, then give it its own in one step: readers see the old or the new file."""
+    with replacing(target) as stream:
+        stream.write(text.encode())
+    return target

@@ -14,7 +14,7 @@ from qfast.stats.difference import RankAnswer, effect_of_pair, mean_difference, 
 from qfast.stats.estimates import estimate_mean, mean_of
 from qfast.stats.interval import Estimate, not_defined, noted, z_of
 from qfast.stats.scores import Pair, about, check_pair, no_mean_of_pair
-from qfast.stats.words import p_text
+from qfast.text import p_text
 
 __all__ = ["Comparison", "SelectionBias", "compare", "correct", "selection_bias"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, special, stats
-from qfast.stats.words import percent
+from qfast.text import in_percent
 
 __all__ = [
     "Estimate",
@@ -231,5 +231,5 @@ def share_interval(
 
 def all_equal(n: int, level: float, what: str = "agents have this score") -> str:
     """What n equal scores do say."""
-    others = percent(exact_share(0, n, level)[1], 1)
+    others = in_percent(exact_share(0, n, level)[1], 1)
     return f"all {n:,} {what}; at {100 * level:g} % at most {others} of the population have another"

@@ -18,7 +18,7 @@ from qfast.stats.difference import mean_difference
 from qfast.stats.estimates import mean_of, mean_rounding, spread
 from qfast.stats.scores import TOO_FEW, about, defined, fill, in_range, no_mean, skew_of_mean
 from qfast.stats.sizes import SeedsNeeded
-from qfast.stats.words import seeds_text
+from qfast.text import seeds_text
 
 __all__ = [
     "Ranking", "best_of", "check_configurations", "population_errors", "ranking", "rivals_of", "seeds_for_winner",

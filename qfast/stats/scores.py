@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from qfast.errors import InvalidInput
 from qfast.stats._check import Floats, Missing, check_missing, check_scores
 from qfast.stats.interval import Estimate, not_defined
-from qfast.stats.words import percent
+from qfast.text import in_percent
 
 __all__ = [
     "NO_SCORES", "TOO_FEW", "WHATEVER", "Pair", "Ranked", "about", "check_pair", "defined", "fill", "heavy_tails",
@@ -90,10 +90,11 @@ def no_mean(x: Floats, missing: Missing) -> tuple[str, str]:
     """Why a mean of these scores is not defined, and what to use instead; two empty texts where it is."""
     keep, undefined = check_missing(missing), int(np.isnan(x).sum())
     if undefined and (keep or undefined == x.size):
-        return f"not defined: {percent(undefined / x.size)} of the agents have an undefined score {_DROP}", ""
+        return f"not defined: {in_percent(undefined / x.size)} of the agents have an undefined score {_DROP}", ""
     infinite = int(np.isinf(x).sum())
     if infinite:
-        return f"not defined: {percent(infinite / (x.size - undefined))} of the agents have an infinite score", _INSTEAD
+        share = in_percent(infinite / (x.size - undefined))
+        return f"not defined: {share} of the agents have an infinite score", _INSTEAD
     return "", ""
 
 
@@ -153,7 +154,7 @@ def no_mean_of_pair(pair: Pair) -> tuple[str, str]:
     """Why a difference of means is not defined, and what to use instead; two empty texts where it is."""
     shares = [lost / x.size for lost, x in zip(pair.undefined, (pair.all_a, pair.all_b), strict=True)]
     if pair.bounded:
-        who = f"{percent(shares[0])} of the pairs of agents" if pair.paired else _of_both(shares)
+        who = f"{in_percent(shares[0])} of the pairs of agents" if pair.paired else _of_both(shares)
         return f"not defined: {who} have an undefined score {_DROP}", ""
     if min(pair.a.size, pair.b.size) < 2:
         return TOO_FEW, ""
@@ -164,7 +165,7 @@ def no_mean_of_pair(pair: Pair) -> tuple[str, str]:
 
 
 def _of_both(shares: list[float]) -> str:
-    parts = [f"{percent(share)} of the agents of {name}" for share, name in zip(shares, "ab", strict=True) if share]
+    parts = [f"{in_percent(share)} of the agents of {name}" for share, name in zip(shares, "ab", strict=True) if share]
     return " and ".join(parts)
 
 

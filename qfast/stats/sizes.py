@@ -34,7 +34,7 @@ from qfast.stats.scores import (
     skew_caution,
     skew_of_mean,
 )
-from qfast.stats.words import seeds_text
+from qfast.text import seeds_text
 
 __all__ = [
     "SeedsNeeded", "p_without_spread", "seeds_for_power", "seeds_for_width", "standardised_difference", "welch_power",

@@ -16,7 +16,7 @@ from qfast.stats.experiment import MOST_DRAWN, Finding, PairExperiments, named_b
 from qfast.stats.interval import Estimate, not_defined
 from qfast.stats.rankings import best_of, check_configurations, population_errors, rivals_of, with_means
 from qfast.stats.scores import Pair, about, check_pair, in_range, no_mean_of_pair
-from qfast.stats.words import probability, seeds_text
+from qfast.text import probability, seeds_text
 
 __all__ = ["BestMisranking", "Misranking", "misranking", "misranking_of_best"]
 

@@ -51,8 +51,7 @@ def saving(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"{folder}: {error.strerror or error}"
-        raise CannotSave(msg) from error
+        raise CannotSave(f"{folder}: {error.strerror or error}") from error
 
 
 class WorkFolder:
@@ -68,13 +67,11 @@ class WorkFolder:
         self.kind = kind
         self.work: dict[str, Any] = json.loads(json.dumps(work))  # as it will be read: tuples are lists
         if not self.folder.parent.is_dir():
-            msg = f"{self.folder}: there is no folder {self.folder.parent}; create it first"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{self.folder}: there is no folder {self.folder.parent}; create it first")
         try:
             with contextlib.suppress(FileNotFoundError):  # one look, since the folder may go at any moment
                 if not stat.S_ISDIR(self.folder.stat().st_mode):
-                    msg = f"{self.folder} is a file; name a folder, or remove it"
-                    raise InvalidInput(msg)
+                    raise InvalidInput(f"{self.folder} is a file; name a folder, or remove it")
             self._lock = self._locked()
             try:
                 self._begin()
@@ -105,11 +102,10 @@ class WorkFolder:
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                     raise  # it cannot be written
-                msg = (
+                raise InvalidInput(
                     f"{self.folder} cannot be locked ({error.strerror}), and two processes must not write to it at "
                     "once; name a folder on another disk"
-                )
-                raise InvalidInput(msg) from error
+                ) from error
 
     def _refuse_foreign(self, *, unless_locked: bool = False) -> None:
         """Refuse a folder that holds other things than parts."""
@@ -127,11 +123,10 @@ class WorkFolder:
             with replacing(self.folder / _WORK) as stream:
                 stream.write(json.dumps(content | {"digest": _digest(content)}, indent=1).encode())
         elif found != self.work:
-            msg = (
+            raise InvalidInput(
                 f"{self.folder} holds a {self.kind} that was begun with {_difference(found, self.work)}; "
                 "go on with those settings, name another place, or remove that folder"
             )
-            raise InvalidInput(msg)
         for path in list(self.folder.iterdir()):
             if TEMPORARY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -148,8 +143,7 @@ class WorkFolder:
     def write(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a part, whole or not at all; one of the same name is replaced."""
         if not re.fullmatch(r"[\w-]+", name):
-            msg = f"{name!r} cannot name a part; use letters, digits, hyphens and underscores"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{name!r} cannot name a part; use letters, digits, hyphens and underscores")
         if not self.folder.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.folder))
         owner = {_OWNER: np.asarray(self.digest)}
@@ -234,17 +228,13 @@ def read_work(folder: str | os.PathLike[str], kind: str) -> dict[str, Any] | Non
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path} cannot be read ({error!r:.80}); remove the folder, and start again"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} cannot be read ({error!r:.80}); remove the folder, and start again") from error
     if not whole or not isinstance(work, dict):
-        msg = f"{path} is damaged: its checksum is wrong; remove the folder, and start again"
-        raise BadFile(msg)
+        raise BadFile(f"{path} is damaged: its checksum is wrong; remove the folder, and start again")
     if version != _VERSION:
-        msg = f"{path} has version {version}, and this qfast reads {_VERSION}; use the qfast that began it"
-        raise BadFile(msg)
+        raise BadFile(f"{path} has version {version}, and this qfast reads {_VERSION}; use the qfast that began it")
     if found != kind:
-        msg = f"{Path(folder)} holds a {found}, not a {kind}; name another place"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{Path(folder)} holds a {found}, not a {kind}; name another place")
     return work
 
 
@@ -258,13 +248,11 @@ def read_part(
     path = folder / f"{name}.npz"
     arrays = read_npz(path, _part_of(kind))
     if str(arrays.pop(_OWNER, None)) != digest:
-        msg = f"{path} is a part of another {kind}; remove it, and start again to make it anew"
-        raise _Foreign(msg)
+        raise _Foreign(f"{path} is a part of another {kind}; remove it, and start again to make it anew")
     try:
         return make(arrays)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        msg = f"{path} is damaged: it does not hold what it should ({error!r:.80}); make it anew"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} is damaged: it does not hold what it should ({error!r:.80}); make it anew") from error
 
 
 def work_digest(kind: str, work: Mapping[str, Any]) -> str:

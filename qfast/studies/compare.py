@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import Comparison, Estimate, compare, correct, probability_of_improvement
+from qfast.stats import Comparison, compare, correct, probability_of_improvement
+from qfast.stats._check import check_open_unit
 from qfast.studies.select import (
     Metric,
     Missing,
@@ -21,12 +22,11 @@ from qfast.studies.select import (
     ranked,
     restricted,
     select,
+    two_configurations,
     undefined_text,
 )
-from qfast.studies.texts import UNDEFINED, columns, number, p_text, percent, with_interval
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from qfast.studies.texts import UNDEFINED, Answer, joined, size_of, with_interval
+from qfast.text import columns, in_percent, p_text
 
 __all__ = ["AllComparisons", "PairComparison", "compare_all", "compare_pair"]
 
@@ -34,32 +34,23 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class PairComparison:
+class PairComparison(Answer):
     """What `Study.compare` found about the configurations a and b.
 
     Parameters
     ----------
-    metric : Metric
-        What was compared.
     a, b : int
-        The configurations' indices.
-    label_a, label_b : str
-        Their settings in words.
+        Their indices; ``label_a`` and ``label_b`` are their settings in words.
     comparison : qfast.stats.Comparison
         Difference of means, probability of improvement, effect size, each with its interval, and the test.
-    adjusted_p_value : float
-        The p-value corrected for the other pairs of `Study.compare_all`; of a pair alone, the p-value itself.
-    alpha : float
-        What the p-value is held against.
+    adjusted_p_value, alpha : float
+        The p-value, in `Study.compare_all` corrected for the other pairs, and what it is held against.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
-    no_verdict : str
-        Why there is none: scores are undefined for some agents; else empty.
-    no_mean : str
-        Why means are not defined, where scores are infinite or undefined; else empty.
+        How many agents it is about, where that is not all of them.
+    no_verdict, no_mean : str
+        Why there is no verdict, and why there are no means: scores are undefined or infinite for some agents.
     """
 
-    metric: Metric
     a: int
     b: int
     label_a: str
@@ -84,88 +75,70 @@ class PairComparison:
     @property
     def sentence(self) -> str:
         """The finding in one sentence."""
-        c, o = self.comparison, self.metric
-        how = "agents paired by their random numbers" if c.paired else "independent agents"
-        end = f"{c.test}, {how}{'; ' if self.about else ''}{self.about}"
+        c, title, winner = self.comparison, self.metric.title, self.better
         if self.no_verdict:
-            return f"No verdict on {o.title} between {self.label_a} and {self.label_b}: {self.no_verdict}."
-        winner = self.better
+            return f"No verdict on {title} between {self.label_a} and {self.label_b}: {self.no_verdict}."
+        how = "agents paired by their random numbers" if c.paired else "independent agents"
+        test = f"p {p_text(self.adjusted_p_value)}, {joined(f'{c.test}, {how}', self.about)}"
+        care = f"; with care: {c.difference.caution}" if c.difference.caution else ""
         if winner is None:
             told = with_interval(c.difference) if c.difference.defined else f"the means are not defined, {self.no_mean}"
             if self.metric.interval_censored and self.adjusted_p_value < self.alpha:
                 told += ", since the checkpoints are too far apart to tell"
-            return (
-                f"No difference in {o.title} is found between {self.label_a} and {self.label_b}: "
-                f"{told} (p {p_text(self.adjusted_p_value)}, {end})"
-                f"{'; with care: ' if c.difference.caution else ''}{c.difference.caution}."
-            )
+            between = f"between {self.label_a} and {self.label_b}"
+            return f"No difference in {title} is found {between}: {told} ({test}){care}."
         first, second = (self.label_a, self.label_b) if winner == "a" else (self.label_b, self.label_a)
         chance = c.probability_of_improvement.value if winner == "a" else 1 - c.probability_of_improvement.value
         of = "on the same seed it does better" if c.paired else "one of its agents does better than one of the other's"
-        often = f"{of} in {percent(chance)} of cases"
-        p = f"(ties count half; p {p_text(self.adjusted_p_value)}, {end})"
+        often = f"{of} in {in_percent(chance)} of cases (ties count half; {test})"
+        head = f"{first} is better than {second} in {title}"
         if not c.difference.defined:
-            return (
-                f"{first} is better than {second} in {o.title}: {often} {p}; a difference of means is not defined: "
-                f"{self.no_mean}."
-            )
-        # By how much in the good direction, whichever that is.
-        size = abs(c.difference.value)
-        ends = sorted(abs(end) for end in (c.difference.interval.low, c.difference.interval.high))
-        error = c.difference.interval.half_width
-        if c.difference.interval.low <= 0 <= c.difference.interval.high:
-            turn = 1 if c.difference.value >= 0 else -1
-            ends = sorted(turn * end for end in (c.difference.interval.low, c.difference.interval.high))
-        by = f"{number(size, error)} [{number(ends[0], error)}, {number(ends[1], error)}]"
-        care = f"; with care: {c.difference.caution}" if c.difference.caution else ""
-        return f"{first} is better than {second} in {o.title} by {by} on average; {often} {p}{care}."
+            return f"{head}: {often}; a difference of means is not defined: {self.no_mean}."
+        return f"{head} by {size_of(c.difference)} on average; {often}{care}."
 
     def __str__(self) -> str:
         """Print the sentence and the numbers behind it."""
         c = self.comparison
-        return "\n".join(
-            (
-                f"{self.metric.axis}; {self.metric.direction}",
-                f"  a: {self.label_a} ({c.n_a:,} agents)",
-                f"  b: {self.label_b} ({c.n_b:,} agents, {'paired with a' if c.paired else 'independent of a'})",
-                f"  mean(a) - mean(b)           {c.difference if c.difference.defined else UNDEFINED}",
-                f"  probability of improvement  {c.probability_of_improvement}",
-                f"  effect size                 {c.effect_size if c.effect_size.defined else UNDEFINED}",
-                f"  p {p_text(c.p_value)} ({c.test})",
-                self.sentence,
-            )
-        )
+        return "\n".join((
+            self.heading,
+            f"  a: {self.label_a} ({c.n_a:,} agents)",
+            f"  b: {self.label_b} ({c.n_b:,} agents, {'paired with a' if c.paired else 'independent of a'})",
+            f"  mean(a) - mean(b)           {c.difference if c.difference.defined else UNDEFINED}",
+            f"  probability of improvement  {c.probability_of_improvement}",
+            f"  effect size                 {c.effect_size if c.effect_size.defined else UNDEFINED}",
+            f"  p {p_text(c.p_value)} ({c.test})",
+            self.sentence,
+        ))  # fmt: skip
+
+    def _data(self) -> list[dict[str, Any]]:
+        c = self.comparison
+        line: dict[str, Any] = {"a": self.label_a, "b": self.label_b, "n_a": c.n_a, "n_b": c.n_b, "paired": c.paired}
+        for name in ("difference", "probability_of_improvement", "effect_size"):
+            e = getattr(c, name)
+            line |= {name: e.value, f"{name}_low": e.interval.low, f"{name}_high": e.interval.high}
+        line |= {"p_value": c.p_value, "adjusted_p_value": self.adjusted_p_value, "test": c.test}
+        line["better"] = {"a": self.label_a, "b": self.label_b, None: ""}[self.better]
+        return [line]
 
 
 @dataclass(frozen=True, slots=True)
-class AllComparisons:
+class AllComparisons(Answer):
     """What `Study.compare_all` found: every pair, with p-values corrected for their number.
 
     Parameters
     ----------
-    metric : Metric
-        What was compared.
     pairs : tuple of PairComparison
         The better-ranked configuration of each pair is ``a``; sorted by the ranks of a, then of b.
-    order : tuple of int
-        The configurations, the best first: by their means, or as `ranked_by` says.
-    labels : tuple of str
-        Their settings in words, in that order.
-    method : str
-        How the p-values were corrected.
-    level : float
-        Confidence level of the intervals.
-    simultaneous : bool
-        Whether all intervals of one kind hold together at that level (Bonferroni), or each by itself.
-    alpha : float
-        What the corrected p-values are held against.
-    by_mean : bool
-        Whether configurations are ranked by their means: some have none where scores are infinite or undefined.
-    ranked_by : str
-        What they are ranked by, in words.
+    order, labels : tuple of int, tuple of str
+        The configurations, the best first, and their settings in words.
+    method, alpha : str, float
+        How the p-values were corrected, and what they are held against.
+    level, simultaneous : float, bool
+        Confidence level of the intervals, and whether those of one kind hold all together (Bonferroni).
+    by_mean, ranked_by : bool, str
+        Whether configurations are ranked by their means, which some may not have, and else by what.
     """
 
-    metric: Metric
     pairs: tuple[PairComparison, ...]
     order: tuple[int, ...]
     labels: tuple[str, ...]
@@ -194,24 +167,18 @@ class AllComparisons:
     @property
     def told_apart(self) -> str:
         """How many pairs are told apart, and of how many nothing is said, in a sentence."""
-        n, silent = len(self), sum(bool(pair.no_verdict) for pair in self.pairs)
+        n, silent = len(self), [pair.no_verdict for pair in self.pairs if pair.no_verdict]
         every = "The one pair is" if n == 1 else "Both pairs are" if n == 2 else f"All {n:,} pairs are"
         none = "The one pair is not" if n == 1 else f"None of the {n:,} pairs is"
-        why = next((pair.no_verdict for pair in self.pairs if pair.no_verdict), "")
         some = f"{self.n_different:,} of {n:,} pairs are"
         text = f"{every if self.n_different == n else some if self.n_different else none} told apart"
-        return f"{text}; of {silent:,} there is no verdict: {why}." if silent else f"{text}."
+        return f"{text}; of {len(silent):,} there is no verdict: {silent[0]}." if silent else f"{text}."
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What is not said and why, how many agents the rest is about, what to take with care; each once."""
-        found = [
-            text
-            for pair in self.pairs
-            for text in (pair.no_verdict, pair.no_mean, pair.about, pair.comparison.difference.caution)
-            if text
-        ]
-        return tuple(dict.fromkeys(found))
+        found = ((pair.no_verdict, pair.no_mean, pair.about, pair.comparison.difference.caution) for pair in self.pairs)
+        return tuple(dict.fromkeys(text for texts in found for text in texts if text))
 
     def probability_of_improvement(self) -> Floats:
         """P(row does better than column), (n, n) in the order of ``order``; nan on the diagonal and where not asked."""
@@ -222,22 +189,8 @@ class AllComparisons:
             matrix[place[pair.a], place[pair.b]], matrix[place[pair.b], place[pair.a]] = p, 1 - p
         return matrix
 
-    def to_dataframe(self) -> "DataFrame":
-        """Give a pandas table with a row for each pair."""
-        import pandas as pd
-
-        table = []
-        for pair in self.pairs:
-            c = pair.comparison
-            line: dict[str, Any] = {"a": pair.label_a, "b": pair.label_b}
-            line |= {"n_a": c.n_a, "n_b": c.n_b, "paired": c.paired}
-            for name in ("difference", "probability_of_improvement", "effect_size"):
-                e = getattr(c, name)
-                line |= {name: e.value, f"{name}_low": e.interval.low, f"{name}_high": e.interval.high}
-            line |= {"p_value": c.p_value, "adjusted_p_value": pair.adjusted_p_value, "test": c.test}
-            line["better"] = {"a": pair.label_a, "b": pair.label_b, None: ""}[pair.better]
-            table.append(line)
-        return pd.DataFrame(table)
+    def _data(self) -> list[dict[str, Any]]:
+        return [line for pair in self.pairs for line in pair._data()]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
@@ -250,10 +203,8 @@ class AllComparisons:
             effect = f"{c.effect_size.value:.3g}" if c.effect_size.defined else UNDEFINED
             verdict = "no verdict" if pair.no_verdict else verdicts[pair.better]
             p = "-" if np.isnan(pair.adjusted_p_value) else p_text(pair.adjusted_p_value).removeprefix("= ")
-            rows.append([
-                pair.label_a, pair.label_b, with_interval(c.difference), with_interval(c.probability_of_improvement),
-                effect, p, verdict,
-            ])  # fmt: skip
+            intervals = [with_interval(e) for e in (c.difference, c.probability_of_improvement)]
+            rows.append([pair.label_a, pair.label_b, *intervals, effect, p, verdict])
         return header, rows
 
     @property
@@ -270,8 +221,7 @@ class AllComparisons:
 
     def __str__(self) -> str:
         """Print a line for each pair."""
-        lines = [f"{self.metric.axis}; {self.metric.direction}", f"{self.words}", ""]
-        lines += columns(*self.table())
+        lines = [self.heading, self.words, "", *columns(*self.table())]
         if not self.by_mean:
             lines.append(f"ranked by which has its {self.ranked_by}")
         if any(pair.no_verdict for pair in self.pairs):
@@ -285,30 +235,19 @@ def compare_pair(
     """Compare two configurations: difference, probability of improvement, effect size, test.
 
     Agents are paired if the study was: then agent i of a is held against agent i of b, which had the same random
-    numbers.  Where scores are infinite, a difference of means is not defined: ranks decide, by the probability of
-    improvement.
+    numbers, and agents that only one of them ran are left out.  Where scores are infinite, a difference of means is not
+    defined: ranks decide, by the probability of improvement.
 
     Parameters
     ----------
-    a, b : int, str or mapping
-        Configurations: an index, a label, or settings such as ``{"alpha": 0.1}``.
-    metric : str, optional
-        As in `summary`.
-    level : float, default 0.95
-        Confidence level of each interval, in (0, 1); the test is held against 1 - level.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": no verdict that they could change.
-        "drop": the answer is about the others alone, and says how many that are.
+    a, b, metric, level, missing
+        As everywhere in `Study`.  The test is held against 1 - level; with ``missing="keep"`` there is no verdict that
+        undefined scores could change.
 
     Returns
     -------
     PairComparison
         ``.sentence`` is the finding, ``.comparison`` a `qfast.stats.Comparison`.
-
-    Raises
-    ------
-    InvalidInput
-        If a configuration or metric does not exist, a and b are the same, or level is out of range.
 
     Examples
     --------
@@ -319,31 +258,29 @@ def compare_pair(
     >>> found.better, found.comparison.test
     ('b', 'paired t-test')
     """
-    asked, i, j = metric_of(study, metric), study.find(a), study.find(b)
-    if i == j:
-        msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
-        raise InvalidInput(msg)
-    return _compare(study, asked, i, j, level=level, alpha=1 - level, missing=missing)
+    asked, level = metric_of(study, metric), check_open_unit(level, "level", 0.95)
+    return _compare(study, asked, *two_configurations(study, a, b), level=level, alpha=1 - level, missing=missing)
 
 
 def _compare(
     study: StudyData, asked: Metric, i: int, j: int, *, level: float, alpha: float, missing: Missing
 ) -> PairComparison:
+    paired = are_paired(study, [i, j])
     x, y = common_scores(study, asked, [i, j]).scores  # the statistics leave out what is undefined
     options: dict[str, Any] = {
-        "paired": are_paired(study, [i, j]), "higher_is_better": asked.higher_is_better, "level": level
+        "paired": paired, "higher_is_better": asked.higher_is_better, "level": level, "missing": missing
     }  # fmt: skip
     bounds = (0.0, 1.0) if asked.is_bool else None
-    result = compare(
-        restricted(study, asked, x), restricted(study, asked, y), missing=missing, bounds=bounds, **options
-    )
+    result = compare(restricted(study, asked, x), restricted(study, asked, y), bounds=bounds, **options)
     if asked.is_time and (np.isposinf(x).any() or np.isposinf(y).any()):  # what never happened is behind all else
-        chance = probability_of_improvement(x, y, missing=missing, **options)
-        result = replace(result, probability_of_improvement=chance)
+        result = replace(result, probability_of_improvement=probability_of_improvement(x, y, **options))
     if asked.interval_censored and result.difference.defined:
-        known = ~(np.isnan(x) | np.isnan(y)) if options["paired"] else None
-        late = (_lateness(study, asked, z if known is None else z[known]) for z in (x, y))
-        result = replace(result, difference=_between(result.difference, *late))
+        known = ~(np.isnan(x) | np.isnan(y)) if paired else slice(None)
+        ends = result.difference.interval
+        ends = replace(
+            ends, low=ends.low - _lateness(study, asked, x[known]), high=ends.high + _lateness(study, asked, y[known])
+        )
+        result = replace(result, difference=replace(result.difference, interval=ends))
     undefined = undefined_text(study, asked, [i, j]) if missing == "keep" else ""
     silent = undefined if result.better is None else ""
     about = ""
@@ -351,25 +288,30 @@ def _compare(
         silent = silent or f"{asked.name} is defined for too few of their agents"
     else:
         about = common_scores(study, asked, [i, j], missing=missing).about
-    no_mean = undefined.partition(";")[0] or infinite_text(study, asked, [i, j])
-    no_mean = no_mean or result.difference.reason.removeprefix("not defined: ")
     return PairComparison(
-        asked, i, j, str(study.labels[i]), str(study.labels[j]), result, result.p_value, alpha, about, silent,
-        no_mean,
-    )  # fmt: skip
+        metric=asked,
+        a=i,
+        b=j,
+        label_a=study.labels[i],
+        label_b=study.labels[j],
+        comparison=result,
+        adjusted_p_value=result.p_value,
+        alpha=alpha,
+        about=about,
+        no_verdict=silent,
+        no_mean=(
+            undefined.partition(";")[0]
+            or infinite_text(study, asked, [i, j], paired=paired, missing=missing)
+            or result.difference.reason.removeprefix("not defined: ")
+        ),
+    )
 
 
 def _lateness(study: StudyData, metric: Metric, scores: Floats) -> float:
-    """How much earlier the mean of times may be than that of the checkpoints that saw them."""
+    """By how much the mean of times may be earlier than that of the checkpoints that saw them."""
     scores = scores[~np.isnan(scores)]
     early = restricted(study, metric, earliest(study, metric, scores))
     return float((restricted(study, metric, scores) - early).mean())
-
-
-def _between(difference: Estimate, late_a: float, late_b: float) -> Estimate:
-    """A difference of times that are seen at checkpoints only: each mean may be lower by so much."""
-    ends = difference.interval
-    return replace(difference, interval=replace(ends, low=ends.low - late_a, high=ends.high + late_b))
 
 
 def compare_all(
@@ -385,32 +327,23 @@ def compare_all(
 ) -> AllComparisons:
     """Compare all pairs of configurations, with p-values corrected for their number.
 
+    They are ranked by all agents that each ran; a pair is compared as `compare` does it.
+
     Parameters
     ----------
-    metric : str, optional
-        As in `summary`.
-    level : float, default 0.95
-        Confidence level of the intervals, in (0, 1); corrected p-values are held against 1 - level.
+    metric, level, missing, where
+        As everywhere in `Study`, and in `compare`; corrected p-values are held against 1 - level.
     method : {"holm", "benjamini-hochberg", "benjamini-yekutieli"}, default "holm"
         How p-values are corrected; see `qfast.stats.correct`.
     against : int, str or mapping, optional
         Compare all others with this one only, which is many fewer pairs.
     simultaneous : bool, default False
         Widen the intervals so that those of one kind hold all together (Bonferroni).
-    missing : {"keep", "drop"}, default "keep"
-        As in `compare`.
-    where : mapping, optional
-        As in `summary`; of a study of several problems, name one here.
 
     Returns
     -------
     AllComparisons
         Prints as a table; ``.pairs``, ``.to_dataframe()``, ``.probability_of_improvement()``.
-
-    Raises
-    ------
-    InvalidInput
-        As in `compare`; or if fewer than two configurations are left, or they are of several problems.
 
     Examples
     --------
@@ -422,7 +355,7 @@ def compare_all(
     >>> len(pairs), pairs.labels[0], pairs.n_different
     (3, 'epsilon=0.1', 1)
     """
-    asked = metric_of(study, metric)
+    asked, level = metric_of(study, metric), check_open_unit(level, "level", 0.95)
     correct([0.5], method=method)  # an unknown method is refused before any work
     ranking = ranked(study, asked, select(study, where, one_problem=True))
     order = ranking.order
@@ -431,8 +364,7 @@ def compare_all(
         raise InvalidInput(msg)
     one = None if against is None else study.find(against)
     if one is not None and one not in order:
-        msg = f"against={against!r} is not among the configurations of where; name one of {len(order)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"against={against!r} is not among the configurations of where; name one of {len(order)}")
     wanted = [(i, j) for n, i in enumerate(order) for j in order[n + 1 :] if one is None or one in (i, j)]
     alpha = 1 - level
     inner = 1 - alpha / len(wanted) if simultaneous else level
@@ -442,7 +374,7 @@ def compare_all(
         metric=asked,
         pairs=tuple(replace(pair, adjusted_p_value=p) for pair, p in zip(pairs, adjusted.tolist(), strict=True)),
         order=tuple(order),
-        labels=tuple(str(study.labels[i]) for i in order),
+        labels=tuple(study.labels[i] for i in order),
         method=method,
         level=level,
         simultaneous=simultaneous,

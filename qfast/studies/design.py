@@ -96,8 +96,7 @@ def _problems(mdp: Any) -> dict[str, MDP]:
     if not isinstance(mdp, Mapping):
         check_mdp(mdp)
     if not mdp:
-        msg = "mdp={} holds no problem; use {'corridor': qfast.corridor(), …}, or one MDP"
-        raise InvalidInput(msg)
+        raise InvalidInput("mdp={} holds no problem; use {'corridor': qfast.corridor(), …}, or one MDP")
     for name, problem in mdp.items():
         if not isinstance(name, str) or not name.strip() or not isinstance(problem, MDP):
             pair = f"{name!r:.40}: {problem!r:.40}"
@@ -111,8 +110,7 @@ def _grids(vary: Any) -> list[dict[str, list[Any]]]:
     """The grids to walk through, each a dict of lists; checked."""
     given = list(vary) if isinstance(vary, Sequence) and not isinstance(vary, str) else [vary]
     if not given or not all(isinstance(grid, Mapping) for grid in given):
-        msg = f"vary={vary!r:.60} is not a mapping; use for example vary={{'alpha': [0.1, 0.5]}}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"vary={vary!r:.60} is not a mapping; use for example vary={{'alpha': [0.1, 0.5]}}")
     for grid in given:
         for name in grid:
             if name not in SETTINGS:
@@ -120,8 +118,7 @@ def _grids(vary: Any) -> list[dict[str, list[Any]]]:
                 hint = f"; {other}" if other else f"; what can is {', '.join(SETTINGS)}"
                 if name in ("mdp", PROBLEM):
                     hint = "; for several problems give mdp={'name': mdp, …}"
-                msg = f"vary: {name!r} cannot vary{hint}"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"vary: {name!r} cannot vary{hint}")
     return [{name: values_of(name, values) for name, values in grid.items()} for grid in given]
 
 
@@ -155,11 +152,10 @@ def _refuse_unused(fixed: Mapping[str, Any], used: set[str], names: Sequence[str
     for name, value in fixed.items():
         if name not in used and name not in names and as_key(value) != as_key(DEFAULTS[name]):
             condition, home = _home(SETTINGS[name])
-            msg = (
+            raise InvalidInput(
                 f"{name}={value!r:.40} has no meaning in any configuration; "
                 f"use {condition}={home!r} in some of them, or leave it out"
             )
-            raise InvalidInput(msg)
 
 
 def _identity(configuration: Configuration) -> str:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.storage.work_folder import WorkFolder, part_names, read_part, read_work, saving, work_digest
-from qfast.studies.reduce import MeasuredBlock
-from qfast.studies.totals import Curves, Totals
+from qfast.studies.reduce import Curves, MeasuredBlock, Totals
 
 __all__ = ["KIND", "Folder", "read_begun", "read_problems", "take_pieces"]
 
@@ -93,11 +92,9 @@ def read_begun(path: Path) -> dict[str, Any]:
     try:
         about = read_work(path, KIND)
     except InvalidInput as error:
-        msg = f"{path} holds no study ({error}); give a folder that qfast.study(…, out=…) made"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} holds no study ({error}); give a folder that qfast.study(…, out=…) made") from error
     if about is None:
-        msg = f"{path} holds no study; give a folder that qfast.study(…, out=…) made"
-        raise BadFile(msg)
+        raise BadFile(f"{path} holds no study; give a folder that qfast.study(…, out=…) made")
     return about
 
 
@@ -179,8 +176,7 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
     entries: list[tuple[int, int, MeasuredBlock, Curves | None]] = []
     at, row = 0, 0
     if arrays["metrics"].shape[0] != n_metrics:
-        msg = f"a piece has {arrays['metrics'].shape[0]} metrics, and the study {n_metrics}"
-        raise ValueError(msg)
+        raise ValueError(f"a piece has {arrays['metrics'].shape[0]} metrics, and the study {n_metrics}")
     for number, first, n, steps, diverged, complete in arrays["table"].tolist():
         metrics = arrays["metrics"][:, at : at + n]
         at += n
@@ -190,8 +186,7 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
             curves = Curves(**{field.name: arrays[field.name][row] for field in fields(Curves)})
             row += 1
             if any(getattr(curves, f.name).shape != getattr(shapes, f.name).shape for f in fields(Curves)):
-                msg = "a piece holds curves of other shapes than the study"
-                raise ValueError(msg)
+                raise ValueError("a piece holds curves of other shapes than the study")
         else:
             block.returns = arrays[f"returns_{number}"]
             for (level, begin, count), node in zip(

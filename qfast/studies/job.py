@@ -29,8 +29,8 @@ from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, as_seed_sequence, seed_from_json, seed_in_words, seed_of_problem, seed_to_json
 from qfast.progress import Reporter
 from qfast.storage.work_folder import CannotSave, read_work
-from qfast.studies.code import default_quantile_episodes, study_code
 from qfast.studies.dataset import as_json, make_dataset
+from qfast.studies.describe import default_quantile_episodes, study_code
 from qfast.studies.design import PROBLEM, Configuration, Design, make_design
 from qfast.studies.folder import KIND, Folder
 from qfast.studies.metrics import (
@@ -43,10 +43,9 @@ from qfast.studies.metrics import (
     make_goal,
     own_metric,
 )  # fmt: skip
-from qfast.studies.reduce import Reduction
+from qfast.studies.reduce import Curves, Reduction, Totals
 from qfast.studies.result import Study
 from qfast.studies.settings import encode
-from qfast.studies.totals import Curves, Totals
 from qfast.training_checks import check_problem, largest_that
 
 __all__ = ["Job", "prepare"]
@@ -344,11 +343,10 @@ def _check_picklable(metrics: Sequence[Metric], executor: Executor | None) -> No
         try:
             pickle.dumps(metric.function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            msg = (
+            raise InvalidInput(
                 f"metrics: {metric.name} cannot be sent to another process ({error}); "
                 "define it at the top of a module, or use threads"
-            )
-            raise InvalidInput(msg) from error
+            ) from error
 
 
 def _check_memory(plans: Sequence[Plan], n_agents: int, *, all_open: bool, executor: Executor | None) -> None:
@@ -363,11 +361,10 @@ def _check_memory(plans: Sequence[Plan], n_agents: int, *, all_open: bool, execu
         most = largest_that(lambda n: need(n) <= available, n_agents)
         ways = ["curves=False"] * (need(plain=True) <= available) + [f"n_agents={most:,}"] * (most > 0)
         fix = f"what would fit: {', or '.join(ways)}" if ways else "use fewer configurations, or smaller problems"
-        msg = (
+        raise InvalidInput(
             f"{len(plans):,} configurations of {n_agents:,} agents need {need() / 1e9:.3g} GB, and "
             f"{max(available, 0) / 1e9:.3g} GB are free; {fix}"
         )
-        raise InvalidInput(msg)
 
 
 def memory_needed(

@@ -108,8 +108,7 @@ class Metric:
     def __post_init__(self) -> None:
         """Check it, and fill in what follows from the function."""
         if self.function is not None and not callable(self.function):
-            msg = f"Metric: {self.function!r:.40} is no function; give one that takes an AgentBlock"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"Metric: {self.function!r:.40} is no function; give one that takes an AgentBlock")
         own = getattr(self.function, "__name__", "")
         name = self.name or (own if own.isidentifier() else "")
         if not isinstance(name, str) or (name and not name.isidentifier()):
@@ -117,26 +116,22 @@ class Metric:
             raise InvalidInput(msg)
         if not isinstance(self.higher_is_better, (bool, np.bool_)):
             value = f"higher_is_better={self.higher_is_better!r:.40}"
-            msg = f"Metric: {value} is neither True nor False; say which direction is good"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"Metric: {value} is neither True nor False; say which direction is good")
         for flag in ("is_time", "is_bool", "interval_censored"):
             if not isinstance(getattr(self, flag), (bool, np.bool_)):
                 msg = f"Metric: {flag}={getattr(self, flag)!r:.40} is neither True nor False; use one of them"
                 raise InvalidInput(msg)
         for text in ("unit", "title", "description"):
             if not isinstance(getattr(self, text), str):
-                msg = f"Metric: {text}={getattr(self, text)!r:.40} is no text; use one such as 'steps'"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"Metric: {text}={getattr(self, text)!r:.40} is no text; use one such as 'steps'")
         if self.interval_censored and not self.is_time:
-            msg = "Metric: interval_censored=True has no meaning without is_time=True; leave it out"
-            raise InvalidInput(msg)
+            raise InvalidInput("Metric: interval_censored=True has no meaning without is_time=True; leave it out")
         unit = self.unit or ("episodes" if self.is_time else "1")
         if self.is_time and unit != "episodes":
-            msg = (
+            raise InvalidInput(
                 f"Metric: a time is in episodes, and unit={unit!r}; leave is_time out: infinite scores stay infinite, "
                 "and medians and ranks are given"
             )
-            raise InvalidInput(msg)
         first_line = (getattr(self.function, "__doc__", None) or "").strip().split("\n")[0]
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "unit", unit)
@@ -228,8 +223,7 @@ def choose_metrics(given: Any, settings: Sequence[str]) -> tuple[Metric, ...]:
             msg = f"metrics: {name!r} is there twice; name each once, and your own unlike {', '.join(BUILT_IN)}"
             raise InvalidInput(msg)
         if name in _TAKEN or name in settings:
-            msg = f"metrics: {name!r} already names something else in the dataset; choose another name"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"metrics: {name!r} already names something else in the dataset; choose another name")
     return tuple(chosen)
 
 
@@ -238,8 +232,7 @@ def _own(item: Any, name: Any = None) -> Metric:
     if isinstance(item, str) and name is None:
         if item in BUILT_IN:
             return BUILT_IN[item]
-        msg = f"metrics: {item!r} is unknown; use {', '.join(BUILT_IN)}, or a qfast.Metric of your own"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"metrics: {item!r} is unknown; use {', '.join(BUILT_IN)}, or a qfast.Metric of your own")
     if not isinstance(item, Metric):
         called = name or getattr(item, "__name__", None)
         if callable(item):
@@ -299,13 +292,11 @@ def make_goal(given: Any, metrics: Sequence[Metric]) -> Goal | None:
     name, rule = _DEFAULT, given
     if isinstance(given, Mapping):
         if len(given) != 1:
-            msg = f"precision={given!r:.60} must name one metric; use for example {{'auc': 0.05}}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"precision={given!r:.60} must name one metric; use for example {{'auc': 0.05}}")
         ((name, rule),) = given.items()
     names = [metric.name for metric in metrics]
     if name not in names:
-        msg = f"precision: {name!r} is no metric of this study; use one of {', '.join(names)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"precision: {name!r} is no metric of this study; use one of {', '.join(names)}")
     number = names.index(name)
     if metrics[number].is_time:
         msg = f"precision: {name} is a time that may never come, and has no mean; use 'optimal', the share of agents"

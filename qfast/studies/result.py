@@ -1,11 +1,11 @@
 """The result of a study: a dataset, and ways to look at it."""
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import import_module
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,26 +14,63 @@ from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
 from qfast.model.mdp import MDP
+from qfast.stats._check import Missing, Rng
 from qfast.studies.best import find_best
 from qfast.studies.compare import compare_all, compare_pair
-from qfast.studies.drawing import Drawing
-from qfast.studies.layouts import Layouts
+from qfast.studies.dataset import grid, is_absent, to_dataframe, to_rl_evaluation, to_rliable
 from qfast.studies.metrics import Metric
-from qfast.studies.misrank import misrank
-from qfast.studies.profile import profile_study
+from qfast.studies.misrank import fine_grid, misrank
 from qfast.studies.seeds import find_seeds
-from qfast.studies.settings import is_number
-from qfast.studies.summary import summarize_study
+from qfast.studies.select import select
+from qfast.studies.summary import profile_study, summarize_study
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+
+    from qfast import plots, reports
+    from qfast.studies import describe, storage
 
 __all__ = ["Study"]
 
 
+class _Late:
+    """A method that is a documented function of a room above, or of a module that needs `Study`.
+
+    It is imported when it is called, or looked at by ``help`` or ``inspect``.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __get__(self, study: "Study | None", _: type) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(import_module(self.module), self.name)
+        return function if study is None else MethodType(function, study)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(Drawing, Layouts):
+class Study:
     """What `qfast.study` gives: metrics of every agent and curves of every configuration.
+
+    Arguments of its methods are the same everywhere.  What does not fit raises `qfast.InvalidInput`, which names it.
+
+    ``metric``
+        One of ``metrics``; by default ``"auc"``, the mean return over all episodes.
+    ``configuration``, or ``a`` and ``b``
+        A number, a label, or settings that tell it from the others, such as ``{"alpha": 0.1}``; see `find`.
+    ``where``
+        Only configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.  Scores of different problems have
+        no common scale: of a study of several, name one here.
+    ``level``
+        Confidence level of each interval by itself, in (0, 1).
+    ``missing``
+        What becomes of agents whose score is undefined (NaN): with ``"keep"`` they might be anything, and may leave a
+        question without an answer; with ``"drop"`` the answer is about the others, and says how many that are.
+    ``paired``
+        Whether an experiment that is planned shares random numbers, as agents of one study do; experiments elsewhere
+        have independent seeds.
+    ``alpha``, ``rng``
+        Two-sided level of a test, in (0, 1); randomness of resampling (SPEC 7: a seed, a generator or None).
 
     Attributes
     ----------
@@ -53,7 +90,7 @@ class Study(Drawing, Layouts):
     problems: dict[str, MDP] = field(default_factory=dict)
     functions: tuple[Metric, ...] = ()
 
-    # The questions that a study answers: documented functions of a study, bound.
+    # What a study answers, and how it is laid out: documented functions of a study, bound.
     summary = summarize_study
     compare = compare_pair
     compare_all = compare_all
@@ -61,6 +98,29 @@ class Study(Drawing, Layouts):
     best = find_best
     seeds_needed = find_seeds
     misranking = misrank
+    grid = grid
+    to_dataframe = to_dataframe
+    to_rliable = to_rliable
+    to_rl_evaluation = to_rl_evaluation
+
+    if TYPE_CHECKING:  # what editors and type checkers see of the same
+        plot_curves = plots.study_curves
+        plot_share_optimal = plots.study_share_optimal
+        plot_sensitivity = plots.sensitivity
+        plot_sensitivity_map = plots.sensitivity_map
+        plot_distribution = plots.score_distribution
+        report = reports.write_report
+        save = storage.save_study
+        __repr__ = describe.describe_study
+    else:
+        plot_curves = _Late("qfast.plots", "study_curves")
+        plot_share_optimal = _Late("qfast.plots", "study_share_optimal")
+        plot_sensitivity = _Late("qfast.plots", "sensitivity")
+        plot_sensitivity_map = _Late("qfast.plots", "sensitivity_map")
+        plot_distribution = _Late("qfast.plots", "score_distribution")
+        report = _Late("qfast.reports", "write_report")
+        save = _Late("qfast.studies.storage", "save_study")
+        __repr__ = _Late("qfast.studies.describe", "describe_study")
 
     @property
     def labels(self) -> list[str]:
@@ -76,11 +136,9 @@ class Study(Drawing, Layouts):
     @property
     def configurations(self) -> list[dict[str, Any]]:
         """What varies, one dict a configuration: numbers, or text for what is none."""
-        return [self._values(number) for number in range(len(self))]
-
-    def _values(self, number: int) -> dict[str, Any]:
-        values = {name: self.dataset[name].to_numpy()[number].item() for name in self.varied}
-        return {name: value for name, value in values.items() if not _absent(value)}
+        columns = {name: self.dataset[name].to_numpy().tolist() for name in self.varied}
+        rows = [{name: values[number] for name, values in columns.items()} for number in range(len(self))]
+        return [{name: value for name, value in row.items() if not is_absent(value)} for row in rows]
 
     def __len__(self) -> int:
         """Count the configurations."""
@@ -118,77 +176,32 @@ class Study(Drawing, Layouts):
         return int(self.dataset["return_quantile"].shape[2]) if "return_quantile" in self.dataset else 0
 
     def find(self, configuration: Any) -> int:
-        """Find a configuration.
-
-        Parameters
-        ----------
-        configuration : int, str or mapping
-            Its number, its label, or the settings that tell it from the others, such as ``{"alpha": 0.1}``.
-
-        Returns
-        -------
-        int
-            Its number, from 0.
-
-        Raises
-        ------
-        InvalidInput
-            If there is none, or several.
-        """
+        """Find a configuration by its number, its label, or settings that fit no other; give its number, from 0."""
         labels = self.labels
-        if isinstance(configuration, str):
-            if configuration in labels:
-                return labels.index(configuration)
-            msg = f"configuration {configuration!r:.80} does not exist; use one of {_some(labels)}"
-            raise InvalidInput(msg)
         if isinstance(configuration, Mapping):
-            return self._find_settings(configuration)
+            found = select(self, configuration, what="configuration")
+            if len(found) > 1:
+                fits = f"fits {len(found)}, such as {_some([labels[i] for i in found])}"
+                raise InvalidInput(f"configuration={dict(configuration)!r:.80} {fits}; use settings that fit one")
+            return found[0]
+        if isinstance(configuration, str):
+            if configuration not in labels:
+                raise InvalidInput(f"configuration {configuration!r:.80} does not exist; use one of {_some(labels)}")
+            return labels.index(configuration)
         whole = isinstance(configuration, (int, np.integer)) and not isinstance(configuration, (bool, np.bool_))
         if not whole or not -len(labels) <= configuration < len(labels):
             msg = f"configuration={configuration!r:.80} does not exist; use 0 … {len(labels) - 1}, a label, or settings"
             raise InvalidInput(msg)
         return int(configuration) % len(labels)
 
-    def _find_settings(self, wanted: Mapping[str, Any]) -> int:
-        for name in wanted:
-            if name not in self.varied:
-                msg = f"configuration: {name!r} does not vary in this study; what does is {', '.join(self.varied)}"
-                raise InvalidInput(msg)
-        fitting = np.ones(len(self), np.bool_)
-        for name, value in wanted.items():
-            there = self.dataset[name].to_numpy()
-            if there.dtype.kind == "f":
-                fitting &= there == float(value) if is_number(value) or isinstance(value, np.number) else False
-            else:
-                fitting &= there == ("none" if value is None else str(value))
-        found = np.flatnonzero(fitting)
-        if found.size != 1:
-            told = "fits none" if not found.size else f"fits {found.size}"
-            near = self.labels if not found.size else [self.labels[i] for i in found]
-            msg = f"configuration={dict(wanted)!r:.80} {told} of them; use settings that fit one, such as {_some(near)}"
-            raise InvalidInput(msg)
-        return int(found[0])
-
     def scores(self, metric: str, configuration: Any = None) -> NDArray[np.float64]:
         """Give a metric as numbers.
-
-        Parameters
-        ----------
-        metric : str
-            One of `metrics`.
-        configuration : int, str or mapping, optional
-            See `find`; by default all.
 
         Returns
         -------
         ndarray of float64, shape (C, n_agents) or (n,)
             As they are: infinite, or NaN where an agent's score is undefined.  Of one configuration, only the agents
-            that were run; of all, NaN stands for the others, too, which ``dataset["agents_run"]`` counts.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such metric or configuration.
+            that were run; by default of all, where NaN stands for the others, too (``dataset["agents_run"]``).
 
         Examples
         --------
@@ -198,15 +211,15 @@ class Study(Drawing, Layouts):
         ((2, 64), (64,))
         """
         values = self.variable(metric).to_numpy()
-        if configuration is None:
-            return np.asarray(values, dtype=np.float64)
-        number = self.find(configuration)
-        return np.asarray(values[number, : int(self.dataset["agents_run"].to_numpy()[number])], dtype=np.float64)
+        if configuration is not None:
+            number = self.find(configuration)
+            values = values[number, : int(self.dataset["agents_run"].to_numpy()[number])]
+        return np.asarray(values, dtype=np.float64)
 
     def variable(self, metric: str) -> "xr.DataArray":
         """Give a metric with its names and attributes."""
         if metric not in self.metrics:
-            msg = f"metric {metric!r} does not exist; use one of {', '.join(self.metrics)}"
+            msg = f"metric={metric!r} is not in the study; use one of {', '.join(map(repr, self.metrics))}"
             raise InvalidInput(msg)
         return self.dataset[metric]
 
@@ -215,74 +228,8 @@ class Study(Drawing, Layouts):
         values = np.concatenate([self.scores(metric, number) for number in range(len(self))])
         return bool(values.size and (values == values[0]).all())
 
-    def grid(self, variable: "str | xr.DataArray") -> "xr.DataArray":
-        """Give a variable with one dimension for each setting that varies, in place of ``configuration``.
-
-        Parameters
-        ----------
-        variable : str or xarray.DataArray
-            A variable of the dataset, or what was computed from one, such as
-            ``study.dataset["auc"].mean("agent")``.
-
-        Returns
-        -------
-        xarray.DataArray
-            NaN where there is no such configuration.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such variable, or it does not have the dimension.
-
-        Examples
-        --------
-        >>> import qfast
-        >>> vary = {"alpha": [0.1, 0.5], "epsilon": [0.05, 0.1, 0.2]}
-        >>> study = qfast.study(vary=vary, n_agents=64, episodes=20, seed=0, progress=False)
-        >>> study.grid(study.dataset["auc"].mean("agent")).sizes["epsilon"]
-        3
-        """
-        if isinstance(variable, str) and variable not in self.dataset:
-            msg = f"variable {variable!r} does not exist; use one of {', '.join(map(str, self.dataset.data_vars))}"
-            raise InvalidInput(msg)
-        array = self.dataset[variable] if isinstance(variable, str) else variable
-        if "configuration" not in getattr(array, "dims", ()):
-            msg = f"variable={variable!r:.60} has no dimension 'configuration'; use a variable of the dataset"
-            raise InvalidInput(msg)
-        import xarray as xr
-
-        names = self.varied
-        if not names:
-            return array.isel(configuration=0, drop=True)
-        # Placed by hand: unstacking would sort the values, and their order was the user's.
-        given = {name: self.dataset[name].to_numpy().tolist() for name in names}
-        keys = {name: ["" if _absent(value) else value for value in values] for name, values in given.items()}
-        axes = {name: list(dict.fromkeys(values)) for name, values in keys.items()}
-        array = array.transpose("configuration", ...)
-        shape = tuple(len(values) for values in axes.values())
-        whole = len(self) == int(np.prod(shape))
-        size = (*shape, *array.shape[1:])
-        values = np.empty(size, array.dtype) if whole else np.full(size, np.nan)
-        for number in range(len(self)):
-            values[tuple(axes[name].index(keys[name][number]) for name in names)] = array.to_numpy()[number]
-        for name, places in axes.items():
-            if self.dataset[name].dtype.kind == "f":
-                axes[name] = [np.nan if place == "" else place for place in places]
-        others = {name: array.coords[name] for name in array.dims[1:] if name in array.coords}
-        return xr.DataArray(values, {**axes, **others}, (*names, *array.dims[1:]), array.name, array.attrs)
-
     def settings(self, configuration: Any) -> dict[str, Any]:
-        """Give all settings of a configuration, as `qfast.train` takes them.
-
-        Parameters
-        ----------
-        configuration : int, str or mapping
-            See `find`.
-
-        Returns
-        -------
-        dict
-        """
+        """Give all settings of a configuration, as `qfast.train` takes them."""
         from qfast.studies.run import settings_of
 
         return settings_of(self, self.find(configuration))
@@ -290,15 +237,7 @@ class Study(Drawing, Layouts):
     def seed_sequence(self, configuration: Any) -> SeedSequence:
         """Give the seed of a configuration's agents; of several problems each has its own.
 
-        Parameters
-        ----------
-        configuration : int, str or mapping
-            See `find`.
-
-        Returns
-        -------
-        numpy.random.SeedSequence
-            With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
+        With it, ``first_agent`` of the dataset and `settings`, `qfast.train` makes any agent again.
 
         Examples
         --------
@@ -332,8 +271,6 @@ class Study(Drawing, Layouts):
 
         Parameters
         ----------
-        configuration : int, str or mapping
-            See `find`.
         n_agents : int, optional
             By default as many as here.
         seed : int, sequence of int or numpy.random.SeedSequence, optional
@@ -347,11 +284,6 @@ class Study(Drawing, Layouts):
         Study
             Of one configuration, with the same label, and the built-in metrics and those of ``functions``.
 
-        Raises
-        ------
-        InvalidInput
-            If there is no such configuration, or the problem is not known.
-
         Examples
         --------
         >>> import qfast
@@ -364,41 +296,65 @@ class Study(Drawing, Layouts):
 
         return rerun(self, configuration, n_agents, seed, threads=threads, executor=executor, progress=progress)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the study to a file, whole or not at all; see `qfast.load_study`.
+    # Pictures of answers, which take their arguments.
 
-        Parameters
-        ----------
-        path : path-like
-            ``*.nc`` for netCDF, ``*.zarr`` for zarr; an existing one is replaced.
+    def plot_profile(
+        self,
+        metric: str | None = None,
+        *,
+        level: float = 0.95,
+        missing: Missing = "keep",
+        where: Mapping[str, Any] | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw performance profiles: see `Study.profile`, and `qfast.plots.performance_profiles` for ``ax``."""
+        from qfast.plots import performance_profiles
 
-        Returns
-        -------
-        pathlib.Path
+        return performance_profiles(profile_study(self, metric, level=level, missing=missing, where=where), ax=ax)
 
-        Raises
-        ------
-        InvalidInput
-            If the ending is another one, or there is no such folder.
-        MissingExtra
-            If the package for the format is not installed.
-        OSError
-            If it cannot be written.
+    def plot_improvement(
+        self,
+        metric: str | None = None,
+        *,
+        against: Any = None,
+        level: float = 0.95,
+        missing: Missing = "keep",
+        where: Mapping[str, Any] | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw probabilities of improvement: see `Study.compare_all`, and `qfast.plots.improvement` for ``ax``."""
+        from qfast.plots import improvement
+
+        found = compare_all(self, metric, level=level, against=against, missing=missing, where=where)
+        return improvement(found, ax=ax)
+
+    def plot_misranking(
+        self,
+        a: Any = None,
+        b: Any = None,
+        metric: str | None = None,
+        *,
+        k: int | Sequence[int] | None = None,
+        risk: float = 0.05,
+        alpha: float = 0.05,
+        paired: bool = False,
+        missing: Missing = "keep",
+        n_resamples: int = 10_000,
+        rng: Rng = None,
+        where: Mapping[str, Any] | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw how often experiments with few seeds name the wrong winner, over the number of seeds.
+
+        See `Study.misranking`, and `qfast.plots.misranking_curve` for ``risk`` and ``ax``; by default ``k`` goes, in
+        about 30 steps, from one seed to where hardly any experiment is wrong.
         """
-        from qfast.studies.storage import save_study
+        from qfast.plots import misranking_curve
 
-        return save_study(self, path)
-
-    def __repr__(self) -> str:
-        """Describe the study on one screen."""
-        from qfast.studies.describe import describe_study
-
-        return describe_study(self)
-
-
-def _absent(value: Any) -> bool:
-    """Whether a coordinate says that the configuration's agents do not have the setting."""
-    return value == "" or (isinstance(value, float) and np.isnan(value))
+        options: dict[str, Any] = {"paired": paired, "missing": missing, "where": where}
+        counts = fine_grid(self, a, b, metric, **options) if k is None else k
+        found = misrank(self, a, b, metric, k=counts, alpha=alpha, n_resamples=n_resamples, rng=rng, **options)
+        return misranking_curve(found, risk=risk, ax=ax)
 
 
 def _some(labels: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.random import SeedSequence
 
-from qfast.arguments import explained, path_of
+from qfast.arguments import explained, optional, path_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.seeding import Seed, seed_from_json
@@ -21,7 +21,6 @@ from qfast.studies.design import PROBLEM
 from qfast.studies.folder import read_begun, read_problems, take_pieces
 from qfast.studies.job import prepare
 from qfast.studies.metrics import BUILT_IN, AgentBlock, Metric
-from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.studies.settings import decode
 from qfast.training_checks import MOST_AGENTS, MOST_EPISODES, check_count, check_options
@@ -141,8 +140,8 @@ temperature, c
         raise InvalidInput(msg)
     if out is not None:
         out = path_of(out, "out")
-    need("xarray", "a study")
-    need("scipy", "a study")
+    optional("xarray", "study", "a study needs it")
+    optional("scipy", "study", "a study needs it")
     job = prepare(
         mdp, vary, fixed, n_agents=n_agents, episodes=episodes, seed=seed, first_agent=first_agent, paired=bool(paired),
         metrics=metrics, checkpoints=checkpoints, curves=curves, precision=precision, out=out, executor=executor,
@@ -185,8 +184,7 @@ def rerun(
     number = study.find(configuration)
     name = problem_of(study, number)
     if name not in study.problems:
-        msg = f"the study does not hold the problem {name!r}; run it again with qfast.study"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"the study does not hold the problem {name!r}; run it again with qfast.study")
     count = study.n_agents if n_agents is None else n_agents
     check_count("n_agents", count)
     check_options(threads, executor, None)
@@ -207,7 +205,7 @@ def rerun(
 
 def read_folder(path: Path) -> Study:
     """Read a study from its folder; see `qfast.load_study`."""
-    need("xarray", "a study")
+    optional("xarray", "study", "a study needs it")
     if (path / "study.json").is_file():
         msg = f"{path} was written by an earlier state of qfast, whose studies cannot be read; run the study again"
         raise BadFile(msg)
@@ -232,14 +230,12 @@ def read_folder(path: Path) -> Study:
             executor=None,
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError, OSError, ValueError) as error:
-        msg = f"{path} does not hold a whole study ({error}); run it again"
-        raise BadFile(msg) from error
+        raise BadFile(f"{path} does not hold a whole study ({error}); run it again") from error
     job.about["precision"] = there["precision"]
     try:
         take_pieces(path, there, job.totals, job.shapes)
     except BadFile as error:
-        msg = f"{error} (or run the study again with out={str(path)!r})"
-        raise BadFile(msg) from error
+        raise BadFile(f"{error} (or run the study again with out={str(path)!r})") from error
     left = len(job.design) - len(job.totals.finished)
     if left:
         msg = f"{path}: {left:,} of {len(job.design):,} configurations are not complete; run the same study again"
@@ -249,6 +245,5 @@ def read_folder(path: Path) -> Study:
 
 def _not_kept(block: AgentBlock) -> Any:
     """Stand for a function of the user's own, which a folder does not hold."""
-    msg = f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"metrics of one's own are not kept with a study; {len(block.agents)} agents cannot be measured")
 

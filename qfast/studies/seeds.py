@@ -1,30 +1,32 @@
 """How many agents a question needs: for an interval as narrow as asked, or to tell two configurations apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qfast.arguments import flag
 from qfast.errors import InvalidInput
 from qfast.stats import SeedsNeeded, misranking, seeds_for_power, seeds_for_width
 from qfast.stats._check import Rng
 from qfast.studies.select import (
     Metric,
     Missing,
+    Scores,
     StudyData,
+    are_paired,
     common_scores,
+    infinite_text,
     metric_of,
-    pairing,
     ranked,
-    refuse_without_means,
+    refuse_undefined,
     restricted,
     select,
+    two_configurations,
 )
-from qfast.studies.texts import columns, percent
+from qfast.studies.texts import Answer
+from qfast.text import columns, in_percent
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-__all__ = ["SeedTable", "SeedsRow", "find_seeds"]
+__all__ = ["SeedTable", "SeedsRow", "check_paired", "find_seeds", "populations_of", "two_best"]
 
 # Up to this many seeds the promise of the normal theory is checked against the populations themselves.
 _MOST_CHECKED = 1000
@@ -32,41 +34,31 @@ _MOST_CHECKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class SeedsRow:
-    """One line of a `SeedTable`.
+    """A configuration, or the two of a pair: how many agents of each are needed.
 
-    Parameters
-    ----------
-    label : str
-        The configuration, or the two of a pair.
-    needed : qfast.stats.SeedsNeeded
-        The number of agents of each configuration, with its range.
-    checked_power : float or None
-        Of a pair: the probability that an experiment with that many seeds, drawn from the populations at hand, finds
-        the difference; None where the number is above 1,000 or does not exist.
+    ``checked_power``, of a pair, is the probability that an experiment with that many seeds, drawn from the populations
+    at hand, finds the difference; None where the number is above 1,000 or does not exist.
     """
 
     label: str
     needed: SeedsNeeded
-    checked_power: float | None
+    checked_power: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SeedTable:
+class SeedTable(Answer):
     """What `Study.seeds_needed` found.
 
     Parameters
     ----------
-    metric : Metric
-        What the seeds are for.
     rows : tuple of SeedsRow
         One for each configuration (a half-width), or one for the pair (a power).
     n_agents : int
         Agents of each configuration that the study ran.
     about : str
-        How many agents it is about, where it is not about all of them; else empty.
+        How many agents it is about, where that is not all of them.
     """
 
-    metric: Metric
     rows: tuple[SeedsRow, ...]
     n_agents: int
     about: str = ""
@@ -74,8 +66,8 @@ class SeedTable:
     @property
     def n(self) -> int | None:
         """The number that is enough for every row; None if no number is for one of them."""
-        numbers = [row.needed.n for row in self.rows]
-        return None if None in numbers else max(n for n in numbers if n is not None)
+        numbers = [row.needed.n for row in self.rows if row.needed.n is not None]
+        return max(numbers) if len(numbers) == len(self.rows) else None
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -85,39 +77,31 @@ class SeedTable:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that is printed."""
         power = any(row.checked_power is not None for row in self.rows)
-        header = ["", "seeds needed", "range"] + (["found by that many"] if power else [])
         rows = []
         for row in self.rows:
-            low, high = (_count(n) for n in (row.needed.n_low, row.needed.n_high))
-            cells = [row.label, _count(row.needed.n), f"{low} to {high}"]
-            if power:
-                cells.append("-" if row.checked_power is None else percent(row.checked_power, 1))
-            rows.append(cells)
-        return header, rows
+            n, low, high = (
+                "no number" if k is None else f"{k:,}" for k in (row.needed.n, row.needed.n_low, row.needed.n_high)
+            )
+            found = "-" if row.checked_power is None else in_percent(row.checked_power, 1)
+            rows.append([row.label, n, f"{low} to {high}", *([found] if power else [])])
+        return ["", "seeds needed", "range", *(["found by that many"] if power else [])], rows
 
-    def to_dataframe(self) -> "DataFrame":
-        """Give a pandas table with a row for each configuration or pair."""
-        import pandas as pd
-
-        return pd.DataFrame([
+    def _data(self) -> list[dict[str, Any]]:
+        return [
             {
                 "label": row.label, "n": row.needed.n, "n_low": row.needed.n_low, "n_high": row.needed.n_high,
                 "checked_power": row.checked_power, "target": row.needed.target, "method": row.needed.method,
                 "caution": row.needed.caution,
             }
             for row in self.rows
-        ])  # fmt: skip
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         """Print a line for each row."""
         needed = self.rows[0].needed
-        lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}", f"  {needed.method}"]
-        lines += [f"  {text}" for text in (self.about, *self.cautions) if text]
-        return "\n".join([*lines, *(f"  {line}" for line in columns(*self.table()))])
-
-
-def _count(n: int | None) -> str:
-    return "no number" if n is None else f"{n:,}"
+        lines = [f"{self.metric.axis}: seeds of each configuration for {needed.target}"]
+        told = (needed.method, self.about, *self.cautions, *columns(*self.table()))
+        return "\n".join([*lines, *(f"  {text}" for text in told if text)])
 
 
 def find_seeds(
@@ -144,38 +128,17 @@ def find_seeds(
 
     Parameters
     ----------
-    a, b : int, str or mapping, optional
-        Configurations, as in `compare`.
-    metric : str, optional
-        As in `summary`.
+    a, b, metric, alpha, level, paired, missing, where, rng
+        As everywhere in `Study`; scores that leave no mean, undefined or infinite, are refused.
     half_width : float, optional
         Half the width of the interval, in the metric's unit, above 0.
     power : float, default 0.8
         Probability to find the difference, in (0, 1).
-    alpha : float, default 0.05
-        Two-sided level of the test, in (0, 1).
-    level : float, default 0.95
-        Confidence level of the interval, in (0, 1).
-    paired : bool, default False
-        Whether the experiment that is planned shares random numbers, as agents of one study do; experiments
-        elsewhere have independent seeds.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": they are refused.
-        "drop": the answer is about the others alone, and says how many that are.
-    where : mapping, optional
-        As in `summary`.
-    rng : int, SeedSequence, Generator or None
-        Randomness of the check (SPEC 7).
 
     Returns
     -------
     SeedTable
         ``.n``, and a row for each configuration or for the pair with the range that it is known in.
-
-    Raises
-    ------
-    InvalidInput
-        If a configuration or metric does not exist, or an option is out of its range.
 
     Examples
     --------
@@ -193,46 +156,56 @@ def find_seeds(
             msg = "half_width is about one configuration, but a and b are given; give half_width, or a and b"
             raise InvalidInput(msg)
         chosen = select(study, where) if a is None else [study.find(a)]
-        refuse_without_means(study, asked, chosen, "the width of an interval of the mean", missing=missing)
-        rows = []
-        found = common_scores(study, asked, chosen, paired=False, missing=missing)
-        populations = [restricted(study, asked, x) for x in found.scores]
-        share = all(bool(((x == 0) | (x == 1)).all()) for x in populations)
-        for i, scores in zip(chosen, populations, strict=True):
-            needed = seeds_for_width(scores, half_width, quantity="share" if share else "mean", level=level)
-            rows.append(SeedsRow(str(study.labels[i]), needed, None))
-        return SeedTable(asked, tuple(rows), study.n_agents, found.about)
-    i, j = pair_of(study, asked, a, b, where)
-    together = pairing(study, paired, [i, j])
-    refuse_without_means(study, asked, [i, j], "a difference of means", missing=missing)
-    found = common_scores(study, asked, [i, j], paired=together, missing=missing)
-    x, y = (restricted(study, asked, z) for z in found.scores)
-    needed = seeds_for_power(x, y, paired=together, power=power, alpha=alpha)
-    checked = None
+        what = "the width of an interval of the mean"
+        found = populations_of(study, asked, chosen, what, paired=False, missing=missing)
+        share = all(bool(((x == 0) | (x == 1)).all()) for x in found.scores)
+        quantity = "share" if share else "mean"
+        every = [seeds_for_width(x, half_width, quantity=quantity, level=level) for x in found.scores]
+        rows = [SeedsRow(study.labels[i], needed) for i, needed in zip(chosen, every, strict=True)]
+        return SeedTable(tuple(rows), study.n_agents, found.about, metric=asked)
+    pair = two_best(study, asked, a, b, where)
+    paired = check_paired(study, paired, pair)
+    found = populations_of(study, asked, pair, "a difference of means", paired=paired, missing=missing)
+    x, y = found.scores
+    needed, checked = seeds_for_power(x, y, paired=paired, power=power, alpha=alpha), None
     if needed.n is not None and needed.n <= _MOST_CHECKED:
-        drawn = misranking(
-            x, y, needed.n, paired=together, alpha=alpha, higher_is_better=asked.higher_is_better, rng=rng
-        )
+        better = asked.higher_is_better
+        drawn = misranking(x, y, needed.n, paired=paired, alpha=alpha, higher_is_better=better, rng=rng)
         checked = 1 - float(drawn.missed[0])
-    row = SeedsRow(f"{study.labels[i]} or {study.labels[j]}", needed, checked)
-    return SeedTable(asked, (row,), study.n_agents, found.about)
+    row = SeedsRow(" or ".join(study.labels[i] for i in pair), needed, checked)
+    return SeedTable((row,), study.n_agents, found.about, metric=asked)
 
 
-def pair_of(
-    study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None = None
-) -> tuple[int, int]:
+def two_best(study: StudyData, asked: Metric, a: Any, b: Any, where: Mapping[str, Any] | None) -> list[int]:
     """Look two configurations up; where none is named, the two with the best means."""
     if (a is None) != (b is None):
-        msg = f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best"
-        raise InvalidInput(msg)
-    if a is None:
-        order = ranked(study, asked, select(study, where, one_problem=True)).order
-        if len(order) < 2:
-            msg = "one configuration alone cannot be told apart from others; vary something"
-            raise InvalidInput(msg)
-        return order[0], order[1]
-    i, j = study.find(a), study.find(b)
-    if i == j:
-        msg = f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two"
-        raise InvalidInput(msg)
-    return i, j
+        raise InvalidInput(f"a={a!r} and b={b!r}: one of them is missing; name both, or neither for the two best")
+    if a is not None:
+        return list(two_configurations(study, a, b))
+    order = ranked(study, asked, select(study, where, one_problem=True)).order
+    if len(order) < 2:
+        raise InvalidInput("one configuration alone cannot be told apart from others; vary something")
+    return order[:2]
+
+
+def check_paired(study: StudyData, paired: bool, configurations: Sequence[int]) -> bool:
+    """Refuse an experiment with shared random numbers where the study tells nothing of how pairs of agents differ."""
+    if flag("paired", paired) and not are_paired(study, configurations):
+        has = "each problem of this study has random numbers of its own"
+        if not study.paired:
+            has = "agents of this study have random numbers of their own in each configuration"
+        raise InvalidInput(f"paired=True, but {has}; use False")
+    return bool(paired)
+
+
+def populations_of(
+    study: StudyData, asked: Metric, configurations: Sequence[int], what: str, *, paired: bool, missing: Missing
+) -> Scores:
+    """Scores that are taken for the truth, and how many agents that is; their means must exist."""
+    refuse_undefined(study, asked, configurations, f"{what} is", missing)
+    infinite = infinite_text(study, asked, configurations, paired=paired, missing=missing)
+    if infinite:
+        use = "use compare, whose probability of improvement is, or the median in summary"
+        raise InvalidInput(f"{what} is not defined: {infinite}; {use}")
+    found = common_scores(study, asked, configurations, paired=paired, missing=missing)
+    return Scores([restricted(study, asked, x) for x in found.scores], found.about)

@@ -2,47 +2,29 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfast.errors import InvalidInput
-from qfast.stats import PrecisionRule, ranking
+from qfast.stats import ranking
 from qfast.stats._check import Missing, check_missing
 from qfast.studies.metrics import Metric
-from qfast.studies.texts import percent
+from qfast.studies.texts import joined
+from qfast.text import in_percent
 
 if TYPE_CHECKING:
-    from xarray import Dataset
+    from qfast.studies.result import Study
 
 __all__ = [
-    "DEFAULT_METRIC",
-    "Asked",
-    "Metric",
-    "Missing",
-    "Ranked",
-    "StudyData",
-    "are_paired",
-    "common_scores",
-    "earliest",
-    "full_settings",
-    "infinite_text",
-    "metric_of",
-    "note_of",
-    "pairing",
-    "precision_of",
-    "ranked",
-    "refuse_without_means",
-    "restricted",
-    "scores_of",
-    "select",
-    "settings_json",
-    "undefined_text",
-]
+    "DEFAULT_METRIC", "Metric", "Missing", "Ranked", "Scores", "StudyData", "are_paired", "common_scores", "earliest",
+    "full_settings", "infinite_text", "metric_of", "ranked", "refuse_undefined", "restricted",
+    "scores_of", "select", "settings_json", "two_configurations", "undefined_text",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
+StudyData: TypeAlias = "Study"  # which stands above: it is made of the answers
 
 #: What is asked about where nothing else is named.
 DEFAULT_METRIC = "auc"
@@ -50,62 +32,27 @@ DEFAULT_METRIC = "auc"
 _FEWEST = 2  # agents that an answer needs
 
 
-class StudyData(Protocol):
-    """What the answers need of a study."""
-
-    @property
-    def dataset(self) -> "Dataset": ...  # noqa: D102
-
-    @property
-    def configurations(self) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
-
-    @property
-    def labels(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def n_agents(self) -> int: ...  # noqa: D102
-
-    @property
-    def paired(self) -> bool: ...  # noqa: D102
-
-    @property
-    def metrics(self) -> Sequence[str]: ...  # noqa: D102
-
-    def scores(self, metric: str, configuration: Any = None) -> NDArray[Any]: ...  # noqa: D102
-
-    def find(self, configuration: Any) -> int: ...  # noqa: D102
-
-
 def metric_of(study: StudyData, name: str | None = None) -> Metric:
-    """Look a metric up; by default the area under the learning curve.
-
-    Raises
-    ------
-    InvalidInput
-        If the study has no such metric.
-    """
-    names = list(study.metrics)
+    """Look a metric up; by default the area under the learning curve."""
     if name is None:
-        name = DEFAULT_METRIC if DEFAULT_METRIC in names else names[0]
-    if name not in names:
-        msg = f"metric={name!r} is not in the study; use one of {', '.join(map(repr, names))}"
-        raise InvalidInput(msg)
-    about = study.dataset[name].attrs
+        name = DEFAULT_METRIC if DEFAULT_METRIC in study.metrics else study.metrics[0]
+    about = study.variable(name).attrs
+    flags: dict[str, Any] = {
+        flag: bool(int(about.get(flag, 0))) for flag in ("is_bool", "is_time", "interval_censored")
+    }
     return Metric(
         name=name,
         title=str(about.get("long_name", name)),
         unit=str(about.get("units", "1")),
         higher_is_better=bool(int(about.get("higher_is_better", 1))),
         description=str(about.get("description", "")),
-        is_bool=bool(int(about.get("is_bool", 0))),
-        is_time=bool(int(about.get("is_time", 0))),
-        interval_censored=bool(int(about.get("interval_censored", 0))),
+        **flags,
     )
 
 
 def scores_of(study: StudyData, metric: Metric, configuration: int) -> Floats:
     """Scores of the agents that a configuration ran, (n,), as they are: infinite, or NaN where undefined."""
-    return np.asarray(study.scores(metric.name, configuration), dtype=np.float64)
+    return study.scores(metric.name, configuration)
 
 
 def restricted(study: StudyData, metric: Metric, scores: Floats) -> Floats:
@@ -114,7 +61,7 @@ def restricted(study: StudyData, metric: Metric, scores: Floats) -> Floats:
     The mean of min(T, end) is the restricted mean of survival analysis (P. Royston, M. K. B. Parmar, BMC Medical
     Research Methodology 13 (2013) 152); every agent is followed to the same end, so the plain mean estimates it.
     """
-    return np.minimum(scores, float(study.dataset.attrs["episodes"])) if metric.is_time else scores
+    return np.minimum(scores, float(study.episodes)) if metric.is_time else scores
 
 
 def earliest(study: StudyData, metric: Metric, scores: Floats) -> Floats:
@@ -123,82 +70,64 @@ def earliest(study: StudyData, metric: Metric, scores: Floats) -> Floats:
         return scores
     checkpoints = np.asarray(study.dataset["checkpoint"].to_numpy(), dtype=np.float64)
     before = np.concatenate([[0.0], checkpoints])
-    after_last = np.inf if checkpoints[-1] >= float(study.dataset.attrs["episodes"]) else checkpoints[-1]
+    after_last = np.inf if checkpoints[-1] >= study.episodes else checkpoints[-1]
     found = before[np.searchsorted(checkpoints, np.where(np.isfinite(scores), scores, checkpoints[-1]))]
     return np.where(np.isnan(scores), np.nan, np.where(np.isposinf(scores), after_last, found))
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The scores that an answer is about.
-
-    Attributes
-    ----------
-    scores : list of ndarray of float64, (n_agents,)
-        As they are, infinite or NaN; with ``missing="drop"`` without NaN.  Paired, element i is agent i of each.
-    n : list of int
-        Agents of each configuration that were run (paired: everywhere).
-    n_undefined : list of int
-        How many of them have no score.
-    about : str
-        How many agents the answer is about, where it is not about all, and what times seen at checkpoints count as;
-        else empty.
-    """
+class Scores(NamedTuple):
+    """Scores of some configurations, (n,) each, paired or not; and of how many agents, where that is not all."""
 
     scores: list[Floats]
-    n: list[int]
-    n_undefined: list[int]
     about: str
 
 
 def common_scores(
-    study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool | None = None,
+    study: StudyData,
+    metric: Metric,
+    configurations: Sequence[int],
+    *,
+    paired: bool | None = None,
     missing: Missing = "keep",
-) -> Asked:  # fmt: skip
-    """Scores of several configurations; paired, of the agents that all of them ran.
+) -> Scores:
+    """Scores as they are; with ``missing="drop"`` of agents that have one, which must be two at least.
 
-    Parameters
-    ----------
-    study, metric
-        As above.
-    configurations : sequence of int
-        Which ones.
-    paired : bool, optional
-        By default what the study was.
-    missing : {"keep", "drop"}
-        What becomes of agents whose score is undefined; paired, an agent goes from all configurations.
-
-    Raises
-    ------
-    InvalidInput
-        If fewer than two agents are left.
+    Paired (by default if these configurations are), element i is agent i of each: only agents that all of them ran
+    count, and one that is dropped is dropped from all.
     """
     check_missing(missing)
     together = are_paired(study, configurations) if paired is None else paired
-    found = [scores_of(study, metric, i) for i in configurations]
-    if together:
-        shared = min(x.size for x in found)
-        found = [x[:shared] for x in found]
-    undefined = [np.isnan(x) for x in found]
-    n, gone = [x.size for x in found], [int(x.sum()) for x in undefined]
+    ran = _ran(study, metric, configurations, paired=together)
+    kept = _defined(ran, paired=together) if missing == "drop" else ran
+    n, left = [x.size for x in ran], [x.size for x in kept]
+    cut = together and len({scores_of(study, metric, i).size for i in configurations}) > 1
+    about = f"about the {n[0]:,} agents that {'both' if len(n) == 2 else 'all'} ran" if cut else ""
+    if left != n:
+        counts = list(dict.fromkeys(f"{some:,} of {all_:,}" for some, all_ in zip(left, n, strict=True)))
+        told = f"about {' and '.join(counts)} agents, for which it is defined{' in each' if together else ''}"
+        told = told if len(counts) < 4 else f"about {sum(left):,} of {sum(n):,} agents in all"
+        about = joined(about, told)
+        for i, some, all_ in zip(configurations, left, n, strict=True):
+            if some < _FEWEST:
+                few = f"{some:,} of {all_:,} agents of {study.labels[i]}"
+                raise InvalidInput(f"{metric.name} is defined for {few}, too few for an answer")
     seen = "a time counts as the checkpoint that saw it" if metric.interval_censored else ""
-    if missing == "keep" or not any(gone):
-        return Asked(found, n, gone, seen)
-    if together:
-        defined = ~np.any(undefined, axis=0)
-        found = [x[defined] for x in found]
-        about = f"about {int(defined.sum()):,} of {n[0]:,} agents, for which it is defined in each"
-    else:
-        found = [x[~lost] for x, lost in zip(found, undefined, strict=True)]
-        counts = list(dict.fromkeys(f"{x.size:,} of {all_:,}" for x, all_ in zip(found, n, strict=True)))
-        about = f"about {' and '.join(counts)} agents, for which it is defined"
-        about = about if len(counts) < 4 else f"about {sum(x.size for x in found):,} of {sum(n):,} agents in all"
-    for i, x, all_ in zip(configurations, found, n, strict=True):
-        if x.size < _FEWEST:
-            few = f"{x.size:,} of {all_:,} agents of {study.labels[i]}"
-            msg = f"{metric.name} is defined for {few}, too few for an answer"
-            raise InvalidInput(msg)
-    return Asked(found, n, gone, f"{about}; {seen}" if seen else about)
+    return Scores(kept, joined(about, seen))
+
+
+def _ran(study: StudyData, metric: Metric, configurations: Sequence[int], *, paired: bool) -> list[Floats]:
+    """Scores of the agents that were run; paired, of those that all configurations ran."""
+    found = [scores_of(study, metric, i) for i in configurations]
+    shared = min(x.size for x in found) if paired else None
+    return [x[:shared] for x in found]
+
+
+def _defined(scores: Sequence[Floats], *, paired: bool) -> list[Floats]:
+    """Without agents that have no score; paired, without those that lack one of theirs."""
+    undefined = [np.isnan(x) for x in scores]
+    if paired:
+        undefined = [np.logical_or.reduce(undefined)] * len(undefined)
+    return [x[~lost] for x, lost in zip(scores, undefined, strict=True)]
 
 
 def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[int]) -> str:
@@ -214,58 +143,37 @@ def undefined_text(study: StudyData, metric: Metric, configurations: Sequence[in
     return ""
 
 
-def infinite_text(study: StudyData, metric: Metric, configurations: Sequence[int], *, use: str = "") -> str:
-    """Say why means are not defined, and what is; empty where all scores are finite."""
-    found = []
-    for i in configurations:
-        scores = restricted(study, metric, scores_of(study, metric, i))
-        infinite = int(np.isinf(scores).sum())
-        if infinite:
-            found.append((infinite / scores.size, str(study.labels[i])))
+def infinite_text(
+    study: StudyData,
+    metric: Metric,
+    configurations: Sequence[int],
+    *,
+    paired: bool = False,
+    missing: Missing = "keep",
+) -> str:
+    """Say why means are not defined, as shares of the agents that are asked about; empty where all are finite."""
+    scores = _ran(study, metric, configurations, paired=paired)
+    scores = _defined(scores, paired=paired) if missing == "drop" else scores
+    infinite = [np.isinf(restricted(study, metric, x)) for x in scores]
+    found = [(float(x.mean()), study.labels[i]) for i, x in zip(configurations, infinite, strict=True) if x.any()]
     if not found:
         return ""
     (share, label), *others = sorted(found, key=lambda pair: -pair[0])
     whose = f" of {label}" if len(configurations) > 1 else ""
     if len(others) == 1:
-        whose += f" and {percent(others[0][0])} of those of {others[0][1]}"
+        whose += f" and {in_percent(others[0][0])} of those of {others[0][1]}"
     elif others:
         whose += f" and some of those of {len(others):,} others"
-    text = f"{percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
-    return f"{text}; use {use}" if use else text
+    return f"{in_percent(share)} of the agents{whose} have infinite {metric.name.replace('_', ' ')}"
 
 
-def refuse_without_means(
-    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, *, missing: Missing
+def refuse_undefined(
+    study: StudyData, metric: Metric, configurations: Sequence[int], what: str, missing: Missing
 ) -> None:
-    """Refuse a question about means that do not exist.
-
-    Raises
-    ------
-    InvalidInput
-        If scores are infinite, or undefined and not to be dropped.
-    """
-    check_missing(missing)
-    undefined = "" if missing == "drop" else undefined_text(study, metric, configurations)
+    """Refuse a question that undefined scores leave without an answer, unless they are to be dropped."""
+    undefined = undefined_text(study, metric, configurations) if check_missing(missing) else ""
     if undefined:
-        msg = f"{what} is not defined: {undefined}"
-        raise InvalidInput(msg)
-    infinite = infinite_text(
-        study, metric, configurations, use="compare, whose probability of improvement is, or the median in summary"
-    )
-    if infinite:
-        msg = f"{what} is not defined: {infinite}"
-        raise InvalidInput(msg)
-
-
-def note_of(study: StudyData, metric: Metric) -> str:
-    """What to know of a metric's mean, empty where there is nothing."""
-    texts = []
-    if metric.is_time and np.isposinf(np.asarray(study.scores(metric.name), dtype=np.float64)).any():
-        never = float(study.dataset.attrs["episodes"])
-        texts.append(f"agents for which it never happened count as {never:,.0f} in means (restricted mean)")
-    if metric.interval_censored:
-        texts.append("each time is known only to lie after the checkpoint before, and not after its own")
-    return "; ".join(texts)
+        raise InvalidInput(f"{what} not defined: {undefined}")
 
 
 def full_settings(study: StudyData) -> list[dict[str, Any]]:
@@ -280,98 +188,62 @@ def are_paired(study: StudyData, configurations: Sequence[int]) -> bool:
     return study.paired and len(problems) == 1
 
 
-def pairing(study: StudyData, paired: bool, configurations: Sequence[int]) -> bool:
-    """Whether an experiment that is planned shares random numbers.
+def select(
+    study: StudyData, where: Mapping[str, Any] | None = None, *, one_problem: bool = False, what: str = "where"
+) -> list[int]:
+    """Configurations whose settings have these values, one or a list of each; by default all.
 
-    Raises
-    ------
-    InvalidInput
-        If it should, and the study did not: then nothing is known of how pairs of agents differ.
-    """
-    if not isinstance(paired, (bool, np.bool_)):
-        msg = f"paired={paired!r:.40} is neither True nor False; use False for experiments with independent seeds"
-        raise InvalidInput(msg)
-    if paired and study.paired and not are_paired(study, configurations):
-        msg = "paired=True, but each problem of this study has random numbers of its own; use False"
-        raise InvalidInput(msg)
-    if paired and not study.paired:
-        msg = "paired=True, but agents of this study have random numbers of their own in each configuration; use False"
-        raise InvalidInput(msg)
-    return bool(paired)
-
-
-def select(study: StudyData, where: Mapping[str, Any] | None = None, *, one_problem: bool = False) -> list[int]:
-    """Configurations that have certain settings.
-
-    Parameters
-    ----------
-    study : Study
-    where : mapping, optional
-        Settings and the value, or the list of values, that each must have; by default all configurations.
-    one_problem : bool, default False
-        Whether metrics of different problems cannot be put side by side: then several problems are refused.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such setting or value, or nothing is left.
+    With ``one_problem`` several problems are refused, whose metrics cannot be put side by side.
     """
     configurations = full_settings(study)
     names = list(configurations[0])
     chosen = list(range(len(configurations)))
     if where is not None and not isinstance(where, Mapping):
-        msg = f"where={where!r:.60} is not a mapping; give settings and values, such as {{{names[0]!r}: ...}}"
+        example = names[0] if names else "alpha"
+        msg = f"{what}={where!r:.60} is not a mapping; give settings and values, such as {{{example!r}: ...}}"
         raise InvalidInput(msg)
     for name, wanted in (where or {}).items():
         if name not in names:
-            msg = f"where names {name!r}, which did not vary; use {', '.join(map(repr, names))}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{what} names {name!r}, which did not vary; use {', '.join(map(repr, names))}")
         values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence | np.ndarray) else list(wanted)
         known = {c[name] for c in configurations} - {None}
-        missing = [value for value in values if not any(_same(value, k) for k in known)]
-        if missing:
+        strange = [value for value in values if not any(_same(value, k) for k in known)]
+        if strange:
             shown = ", ".join(map(repr, sorted(known, key=str)))
-            msg = f"where has {name}={missing[0]!r}, which the study did not run; it ran {shown}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{what} has {name}={strange[0]!r}, which the study did not run; it ran {shown}")
         chosen = [i for i in chosen if any(_same(value, configurations[i][name]) for value in values)]
     if not chosen:
-        msg = f"where={dict(where or {})!r} leaves no configuration; name fewer settings"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{what}={dict(where or {})!r} leaves no configuration; name fewer settings")
     problems = sorted({str(configurations[i]["problem"]) for i in chosen if "problem" in names})
     if one_problem and len(problems) > 1:
-        msg = (
+        raise InvalidInput(
             f"the study has the problems {', '.join(map(repr, problems))}, whose metrics have no common scale; "
             f'name one, for example where={{"problem": {problems[0]!r}}}'
         )
-        raise InvalidInput(msg)
     return chosen
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two values of a setting are the same, numbers up to rounding."""
+    """Whether two values of a setting are the same, numbers up to rounding; None is what the study calls none."""
     numbers = (int, float, np.integer, np.floating)
     if isinstance(a, numbers) and isinstance(b, numbers):
         return bool(np.isclose(float(a), float(b), rtol=1e-12, atol=0.0))
-    return str(a) == str(b)
+    return ("none" if a is None else str(a)) == ("none" if b is None else str(b))
+
+
+def two_configurations(study: StudyData, a: Any, b: Any) -> tuple[int, int]:
+    """Look up the two configurations that are named."""
+    i, j = study.find(a), study.find(b)
+    if i == j:
+        raise InvalidInput(f"a={a!r} and b={b!r} are the same configuration ({study.labels[i]}); name two")
+    return i, j
 
 
 class Ranked(NamedTuple):
-    """Configurations in the order of how good they are; see `qfast.stats.ranking`.
+    """Configurations in the order of how good all agents are that each ran, the best first; see `qfast.stats.ranking`.
 
-    Attributes
-    ----------
-    order : list of int
-        The configurations, the best first, as far as their defined scores tell.
-    by_mean : bool
-        Whether by their means: some have none where scores are infinite.
-    words : str
-        What the order is by, as in "the best mean".
-    undecided : str
-        Why the first is not named the best: undefined scores could change it; else empty.
+    ``words`` is what the order is by, such as "mean": some configurations have none where scores are infinite.
+    ``undecided`` is why the first is not named the best: undefined scores could change it; else empty.
     """
 
     order: list[int]
@@ -396,17 +268,6 @@ def ranked(study: StudyData, metric: Metric, configurations: Sequence[int], *, m
     if found.winner is None:
         undecided = undefined_text(study, metric, configurations) if missing == "keep" else found.reason
     return Ranked([*(known[i] for i in found.order), *few], by_mean, words, undecided)
-
-
-def precision_of(study: StudyData) -> tuple[str, PrecisionRule] | None:
-    """The metric by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
-    goal = settings_json(study, "precision")
-    if not goal:
-        return None
-    options = {name: value for name, value in goal.items() if name != "metric"}
-    if options.get("bounds") is not None:
-        options["bounds"] = tuple(options["bounds"])
-    return str(goal["metric"]), PrecisionRule(**options)
 
 
 def settings_json(study: StudyData, name: str) -> Any:

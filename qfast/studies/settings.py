@@ -48,13 +48,11 @@ def values_of(name: str, values: Any) -> list[Any]:
         raise InvalidInput(msg)
     found = [normal(name, value) for value in values]
     if not found:
-        msg = f"vary: {name} is an empty list; give at least one value, or leave it out"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"vary: {name} is an empty list; give at least one value, or leave it out")
     keys = [as_key(value) for value in found]
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            msg = f"vary: {name} holds {value_in_words(found[i])} twice; give each value once"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"vary: {name} holds {value_in_words(found[i])} twice; give each value once")
     return found
 
 

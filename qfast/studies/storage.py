@@ -4,17 +4,17 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qfast.arguments import path_of
+from qfast.arguments import optional, path_of
 from qfast.engine.machine import available_memory
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.storage.archive import check_file, read_json, scratch_folder
-from qfast.studies.optional import need
 from qfast.studies.result import Study
 from qfast.text import check_printable, printable
 
@@ -29,7 +29,26 @@ _EARLIER: Final = "qfast study 1"  # whose metrics say neither their direction n
 
 
 def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
-    """Write a study; see `Study.save`."""
+    """Write the study to a file, whole or not at all; see `qfast.load_study`.
+
+    Parameters
+    ----------
+    path : path-like
+        ``*.nc`` for netCDF, ``*.zarr`` for zarr; an existing one is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InvalidInput
+        If the ending is another one, or there is no such folder.
+    MissingExtra
+        If the package for the format is not installed.
+    OSError
+        If it cannot be written.
+    """
     target = check_target(path)
     whole = _with_problems(study)
     final = Path(os.path.realpath(target))  # a link stays one
@@ -45,30 +64,25 @@ def save_study(study: Study, path: str | os.PathLike[str]) -> Path:
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
-    """Refuse a path that a study cannot be written to.
-
-    Raises
-    ------
-    InvalidInput
-        If its ending is unknown, or there is no such folder.
-    MissingExtra
-        If the package for the format is not installed.
-    """
+    """Refuse a path that a study cannot be written to, for its name, its folder, or a package that is missing."""
     target = path_of(path)
     if target.suffix not in (".nc", ".zarr"):
-        msg = f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target} has no ending of a study's file; use .nc for netCDF or .zarr for zarr")
     if not target.parent.is_dir():
-        msg = f"{target}: there is no folder {target.parent}; create it first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{target}: there is no folder {target.parent}; create it first")
     if target.suffix == ".nc":
         check_file(target)
     elif target.exists() and not target.is_dir():
-        msg = f"{target} is there already, and is no {target.suffix} file; choose another name"
-        raise InvalidInput(msg)
-    need("xarray", "saving a study")
-    need("netCDF4" if target.suffix == ".nc" else "zarr", f"a {target.suffix} file")
+        raise InvalidInput(f"{target} is there already, and is no {target.suffix} file; choose another name")
+    _need_format(target.suffix, "saving a study")
     return target
+
+
+def _need_format(suffix: str, purpose: str) -> Any:
+    """Import xarray, and see that the package for the format is there."""
+    xarray = optional("xarray", "study", f"{purpose} needs it")
+    optional("netCDF4" if suffix == ".nc" else "zarr", "study", f"a {suffix} file needs it")
+    return xarray
 
 
 def _digest(dataset: "xr.Dataset") -> str:
@@ -109,15 +123,11 @@ def _with_problems(study: Study) -> "xr.Dataset":
 
 
 def _as_bytes(mdp: MDP) -> Any:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         return np.frombuffer(mdp.save(Path(folder) / "mdp.npz").read_bytes(), np.uint8)
 
 
 def _from_bytes(content: Any) -> MDP:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mdp.npz"
         file.write_bytes(np.asarray(content, np.uint8).tobytes())
@@ -164,17 +174,14 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         from qfast.studies.run import read_folder
 
         if (source / "run.npz").is_file():
-            msg = f"{printable(source)} holds a run, not a study; use qfast.load"
-            raise BadFile(msg)
+            raise BadFile(f"{printable(source)} holds a run, not a study; use qfast.load")
         return read_folder(source)
     if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
-        msg = f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is a device or a pipe; give a .nc or .zarr file, or a folder of a study")
     if source.suffix not in (".nc", ".zarr"):
         msg = f"{source} has no ending of a study's file; give a .nc or .zarr file, or a folder of a study"
         raise InvalidInput(msg)
-    xarray = need("xarray", "reading a study")
-    need("netCDF4" if source.suffix == ".nc" else "zarr", f"a {source.suffix} file")
+    xarray = _need_format(source.suffix, "reading a study")
     try:
         if source.suffix == ".nc":
             with xarray.open_dataset(source, engine="netcdf4") as opened:
@@ -193,8 +200,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
 def _loaded(opened: "xr.Dataset") -> "xr.Dataset":
     """Read everything, unless that is more than there is room for: both formats may be compressed."""
     if opened.nbytes > (free := available_memory()):
-        msg = f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free"
-        raise ValueError(msg)
+        raise ValueError(f"it would take {opened.nbytes / 1e9:.3g} GB, and {max(free, 0) / 1e9:.3g} GB are free")
     return opened.load()
 
 
@@ -206,8 +212,7 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
         msg = f"{source} holds no study (its format is {dataset.attrs.get('format')!r:.40}); give a file of Study.save"
         raise BadFile(msg)
     if _digest(dataset) != dataset.attrs.get("sha256"):
-        msg = f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew"
-        raise BadFile(msg)
+        raise BadFile(f"{source} is damaged: its checksum is wrong; restore it from a copy or write it anew")
     try:
         names = list(read_json(dataset.attrs["problems"]))
         files = [f"{_PROBLEM}{i}" for i in range(len(names)) if f"{_PROBLEM}{i}" in dataset]
@@ -224,5 +229,3 @@ def _named(source: Path, dataset: "xr.Dataset") -> Study:
     for values in dataset.variables.values():
         values.encoding = {}
     return study
-
-

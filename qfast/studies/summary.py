@@ -1,4 +1,4 @@
-"""One metric of every configuration: where its agents are, how sure that is, and how far they lie apart."""
+"""One metric of every configuration: where its agents are, how sure that is, how far they lie apart; and profiles."""
 
 import math
 import re
@@ -7,40 +7,42 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from qfast import stats
 from qfast.errors import InvalidInput
-from qfast.stats import (
-    Estimate,
-    PrecisionRule,
-    Quantile,
-    Summary,
-    ToleranceInterval,
-    estimate_share,
-    summarize,
-)
+from qfast.stats import Estimate, PrecisionRule, Profile, Quantile, Summary
 from qfast.studies.select import (
     Metric,
     Missing,
     Ranked,
     StudyData,
+    common_scores,
     earliest,
     metric_of,
-    note_of,
-    precision_of,
     ranked,
+    refuse_undefined,
     restricted,
     scores_of,
     select,
+    settings_json,
 )
-from qfast.studies.texts import UNDEFINED, about_agents, columns, number, percent, plus_minus, with_interval
+from qfast.studies.texts import UNDEFINED, Answer, about_agents, joined, number, plus_minus, several, with_interval
+from qfast.text import columns, in_percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["ConfigurationSummary", "StudySummary", "summarize_study"]
+__all__ = ["ConfigurationSummary", "StudyProfile", "StudySummary", "profile_study", "summarize_study"]
 
 Floats = NDArray[np.float64]
+
+_NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
+_CENTRES = ("mean", "median", "iqm")
+_MOST_REASONS = 12
+# By default a profile steps at every score, which is too fine for a table of many configurations.
+_MOST_STEPS = 1000
+_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +51,18 @@ class ConfigurationSummary:
 
     Parameters
     ----------
-    configuration : int
-        Its index in the study.
-    label : str
-        Its settings in words.
-    settings : mapping
-        The values of what was varied.
+    configuration, label, settings : int, str, mapping
+        Its index, its settings in words, and their values.
     summary : qfast.stats.Summary
         Mean, median, interquartile mean; standard deviation, quantiles, tolerance interval; and ``share``, where a bar
         was given or the scores are 0 and 1.
     n, n_undefined : int
         Agents that were run, and how many of them have no score (NaN).
-    optimal : Estimate or None
-        Share of the agents whose greedy policy is optimal; None if it was not measured.
-    happened : Estimate or None
-        Share of the agents for which it happened at all, where the metric is a time that may be infinite.
+    optimal, happened : Estimate or None
+        Shares of the agents whose greedy policy is optimal, and for which a time came at all, if these were measured.
     after : mapping of str to float
         Of times that are seen at checkpoints only: each number lies after this one and not after its value, and its
-        interval reaches over both.  Empty for all else.
+        interval reaches over both.
     range_known : bool
         Whether there are agents enough for the range that holds most of them to have ends.
     """
@@ -82,43 +78,31 @@ class ConfigurationSummary:
     after: Mapping[str, float] = field(default_factory=dict)
     range_known: bool = True
 
-    def estimates(self) -> Iterator[tuple[str, Estimate]]:
-        """Every number that has a confidence interval, with its name."""
+    def estimates(self) -> dict[str, Estimate]:
+        """Every number that has a confidence interval, by its name."""
         one = self.summary
-        yield from (("mean", one.mean), ("median", one.median), ("iqm", one.iqm), ("std", one.std))
-        for quantile in one.quantiles:
-            yield f"q{100 * quantile.p:g}", quantile.estimate
-        if one.share is not None:
-            yield "share", one.share
-        if self.optimal is not None:
-            yield "optimal", self.optimal
-        if self.happened is not None:
-            yield "happened", self.happened
+        found = {"mean": one.mean, "median": one.median, "iqm": one.iqm, "std": one.std}
+        found |= {f"q{100 * quantile.p:g}": quantile.estimate for quantile in one.quantiles}
+        shares = {"share": one.share, "optimal": self.optimal, "happened": self.happened}
+        return found | {name: estimate for name, estimate in shares.items() if estimate is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class StudySummary:
+class StudySummary(Answer):
     """What `Study.summary` found; printing it gives two tables, the uncertainty apart from the spread.
 
     Parameters
     ----------
-    metric : Metric
-        What was summed up.
     rows : tuple of ConfigurationSummary
-        One for each configuration.
+        One for each configuration; the study has ``n_configurations`` in all.
     level : float
         Confidence level of each interval by itself.
-    n_configurations : int
-        How many the study has in all.
     ranking : Ranked
         Which is better than which, and by what.
-    note : str
-        What to know of the means, empty where there is nothing.
-    stopping : str
-        How the number of agents was chosen, where it was by looking at an interval; else empty.
+    note, stopping : str
+        What to know of the means, and of how the number of agents was chosen, if there is something.
     """
 
-    metric: Metric
     rows: tuple[ConfigurationSummary, ...]
     level: float
     n_configurations: int
@@ -132,13 +116,7 @@ class StudySummary:
 
     @property
     def best(self) -> ConfigurationSummary:
-        """The configuration with the best mean; where means are not defined, the one that `ranking` has first.
-
-        Raises
-        ------
-        InvalidInput
-            If the rows are of several problems, whose scores have no common scale.
-        """
+        """The configuration with the best mean, or the first of `ranking`; several problems have no common scale."""
         problems = {row.settings.get("problem") for row in self.rows}
         if len(problems) > 1:
             msg = f"the summary has {len(problems)} problems, whose scores have no common scale; name one in where"
@@ -150,7 +128,7 @@ class StudySummary:
         """How the intervals of each statistic were made, without repetition."""
         found: dict[str, dict[str, None]] = {}
         for row in self.rows:
-            for name, estimate in row.estimates():
+            for name, estimate in row.estimates().items():
                 key = "quantiles" if name[0] == "q" and name[1:2].isdigit() else name
                 found.setdefault(key, {})[_family(estimate.interval.method)] = None
             found.setdefault("tolerance", {})[_family(row.summary.tolerance.method)] = None
@@ -159,15 +137,8 @@ class StudySummary:
     def to_dataframe(self, *, tidy: bool = False) -> "DataFrame":
         """Give the numbers as a pandas table.
 
-        Parameters
-        ----------
-        tidy : bool, default False
-            False: a row for each configuration, with columns such as ``mean``, ``mean_low`` and ``mean_high``.  True: a
-            row for each number, with the columns statistic, value, low, high, level and method.
-
-        Returns
-        -------
-        pandas.DataFrame
+        It has a row for each configuration, with columns such as ``mean``, ``mean_low`` and ``mean_high``; with
+        ``tidy=True`` a row for each number, with the columns statistic, value, low, high, level and method.
         """
         import pandas as pd
 
@@ -177,103 +148,80 @@ class StudySummary:
             if tidy:
                 table += [head | line for line in self._lines(row)]
                 continue
-            line = row.summary.as_dict() | {f"{name}_after": value for name, value in row.after.items()}
-            for name, estimate in (("optimal", row.optimal), ("happened", row.happened)):
-                if estimate is not None:
-                    line |= {
-                        name: estimate.value,
-                        f"{name}_low": estimate.interval.low,
-                        f"{name}_high": estimate.interval.high,
-                    }
             counts = {"n": row.n, "n_undefined": row.n_undefined}
-            table.append(head | counts | {k: v for k, v in line.items() if k not in counts})
+            line = head | counts | row.summary.as_dict() | counts
+            line |= {f"{name}_after": value for name, value in row.after.items()}
+            for name, e in (("optimal", row.optimal), ("happened", row.happened)):
+                if e is not None:
+                    line |= {name: e.value, f"{name}_low": e.interval.low, f"{name}_high": e.interval.high}
+            table.append(line)
         return pd.DataFrame(table)
 
     def _lines(self, row: ConfigurationSummary) -> Iterator[dict[str, Any]]:
-        for name, e in row.estimates():
+        for name, e in row.estimates().items():
             ends = e.interval
             line = {"statistic": name, "value": e.value, "low": ends.low, "high": ends.high, "level": ends.level}
             yield line | {"method": ends.method if e.defined else f"{UNDEFINED}: {e.reason}"}
         t = row.summary.tolerance
-        text = f"holds {100 * t.content:g} % of agents; {t.method}"
-        yield {
-            "statistic": "tolerance", "value": np.nan, "low": t.low, "high": t.high, "level": t.confidence,
-            "method": text,
-        }  # fmt: skip
+        line = {"statistic": "tolerance", "value": np.nan, "low": t.low, "high": t.high, "level": t.confidence}
+        yield line | {"method": f"holds {100 * t.content:g} % of agents; {t.method}"}
 
     def certainty(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how well each number is known."""
-        header = ["configuration", "agents", "mean", "median", "IQM"]
-        shares = self._shares()
-        header += [title for title, _ in shares]
-        rows, time = [], self.metric.is_time
-        for row in self.rows:
-            one = row.summary
-            cells = [row.label, about_agents(row.n, row.n_undefined)]
+        every, time = [row.estimates() for row in self.rows], self.metric.is_time
+        titles = {"share": "", "happened": "share ever", "optimal": "share optimal"}
+        if self.metric.name != "optimal" and (bar := self.rows[0].summary.at_least) is not None:
+            titles["share"] = f"share >= {bar:g}"
+        shares = [name for name, title in titles.items() if title and any(name in found for found in every)]
+        rows = []
+        for row, found in zip(self.rows, every, strict=True):
+            cells = [plus_minus(found["mean"]), with_interval(found["median"], time=time), plus_minus(found["iqm"])]
             if row.after:
-                cells += [self._between(row, name, e) for name, e in list(row.estimates())[:3]]
-            else:
-                cells += [plus_minus(one.mean), with_interval(one.median, time=time), plus_minus(one.iqm)]
-            cells += [_share_text(getter(row)) for _, getter in shares]
-            rows.append(cells)
-        return header, rows
+                cells = [with_interval(found[name], time=time, after=row.after.get(name)) for name in _CENTRES]
+            cells += [_share_text(found.get(name)) for name in shares]
+            rows.append([row.label, about_agents(row.n, row.n_undefined), *cells])
+        return ["configuration", "agents", "mean", "median", "IQM", *(titles[name] for name in shares)], rows
 
     def spread(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table that says how far the agents lie apart."""
         first = self.rows[0].summary
-        content = f"at least {100 * first.tolerance.content:g} % within"
-        header = ["configuration", "std over agents"]
-        header += [f"{100 * quantile.p:g} %" for quantile in first.quantiles]
-        header.append(content)
-        rows = []
-        for row in self.rows:
-            one = row.summary
-            cells = [row.label, with_interval(one.std)]
-            cells += [self._between(row, f"q{100 * q.p:g}", q.estimate, ends=False) for q in one.quantiles]
-            cells.append(self.range_text(row))
-            rows.append(cells)
-        return header, rows
+        header = ["configuration", "std over agents", *(f"{100 * quantile.p:g} %" for quantile in first.quantiles)]
+        rows = [
+            [
+                row.label,
+                with_interval(row.summary.std),
+                *(self._quantile_text(row, quantile) for quantile in row.summary.quantiles),
+                self.range_text(row),
+            ]
+            for row in self.rows
+        ]
+        return [*header, f"at least {100 * first.tolerance.content:g} % within"], rows
 
-    def _between(self, row: ConfigurationSummary, name: str, estimate: Estimate, *, ends: bool = True) -> str:
-        """An estimate; of a time that is known between two checkpoints only, as both of them."""
-        if not estimate.defined:
-            return UNDEFINED
-        text = with_interval(estimate, time=self.metric.is_time, after=row.after.get(name))
-        if not ends and not row.after:
-            return number(estimate.value, _digits(row), time=self.metric.is_time)
-        return text if ends else text.partition(" [")[0]
+    def _quantile_text(self, row: ConfigurationSummary, quantile: Quantile) -> str:
+        """A quantile; of a time that is known between two checkpoints only, both of them."""
+        e, time = quantile.estimate, self.metric.is_time
+        if e.defined and not row.after:
+            return number(e.value, _digits(row), time=time)
+        return with_interval(e, time=time, after=row.after.get(f"q{100 * quantile.p:g}")).partition(" [")[0]
 
     def range_text(self, row: ConfigurationSummary) -> str:
         """The range that holds most agents, or that there are too few to name one."""
-        low, high, time = row.summary.tolerance.low, row.summary.tolerance.high, self.metric.is_time
-        if math.isnan(low) or math.isnan(high):
+        ends = row.summary.tolerance.low, row.summary.tolerance.high
+        if any(map(math.isnan, ends)):
             return UNDEFINED
         if not row.range_known:
             return f"unknown ({about_agents(row.n, row.n_undefined)} agents)"
-        return f"{number(low, _digits(row), time=time)} to {number(high, _digits(row), time=time)}"
-
-    def _shares(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        name = self.metric.name
-        bars = {row.summary.at_least for row in self.rows}
-        if None not in bars and name != "optimal":
-            found.append((f"share >= {max(bars):g}", lambda row: row.summary.share))  # type: ignore[type-var]
-        if any(row.happened is not None for row in self.rows):
-            found.append(("share ever", lambda row: row.happened))
-        if any(row.optimal is not None for row in self.rows):
-            found.append(("share optimal", lambda row: row.optimal))
-        return found
+        return " to ".join(number(end, _digits(row), time=self.metric.is_time) for end in ends)
 
     @property
     def undefined(self) -> list[str]:
         """What is not defined, and why: a line for each reason."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
-            for name, e in row.estimates():
+            for name, e in row.estimates().items():
                 if not e.defined:
                     why = e.reason_for(self.metric.name.replace("_", " ")).removeprefix("not defined: ")
-                    instead = f"; {e.instead}" if e.instead else ""
-                    found.setdefault(f"{row.label}: {why}{instead}", []).append(_NAMES.get(name, name))
+                    found.setdefault(joined(f"{row.label}: {why}", e.instead), []).append(_NAMES.get(name, name))
         return [f"{', '.join(names)} of {text}" for text, names in found.items()]
 
     @property
@@ -281,23 +229,18 @@ class StudySummary:
         """Which intervals may hold the truth less often than their level says, and why: a line for each reason."""
         found: dict[str, dict[str, list[str]]] = {}
         for row in self.rows:
-            for name, e in row.estimates():
+            for name, e in row.estimates().items():
                 if e.defined and e.caution:
                     found.setdefault(e.caution, {}).setdefault(_NAMES.get(name, name), []).append(row.label)
-        lines = []
-        for why, names in found.items():
-            for name, labels in names.items():
-                more = f" and {len(labels) - 2:,} others" if len(labels) > 2 else ""
-                lines.append(f"{name} of {'; '.join(labels[:2])}{more}: {why}")
-        return lines
+        return [f"{name} of {several(labels)}: {why}" for why, names in found.items() for name, labels in names.items()]
 
     def __str__(self) -> str:
         """Two tables: how well the numbers are known, and how the agents differ."""
-        o, percent_level = self.metric, f"{100 * self.level:g} %"
-        lines = [f"{o.axis}; {o.direction}"]
-        if o.description:
-            lines.append(f"  {o.description}")
-        lines += ["", f"How well it is known: {percent_level} confidence intervals; they shrink as agents are added"]
+        lines = [self.heading]
+        if self.metric.description:
+            lines.append(f"  {self.metric.description}")
+        level = f"{100 * self.level:g} %"
+        lines += ["", f"How well it is known: {level} confidence intervals; they shrink as agents are added"]
         lines += [f"  {line}" for line in columns(*self.certainty())]
         lines += ["", "How the agents differ: the spread over agents; it does not shrink"]
         lines += [f"  {line}" for line in columns(*self.spread())]
@@ -314,13 +257,6 @@ class StudySummary:
         return "\n".join(lines)
 
 
-_NAMES = {"iqm": "IQM", "std": "standard deviation", "optimal": "share optimal", "happened": "share ever"}
-
-
-_MOST_REASONS = 12
-_ABOUT = re.compile(r"; about the [\d,]+ of [\d,]+ agents whose score is defined")
-
-
 def _digits(row: ConfigurationSummary) -> float | None:
     """The error that says how many digits a quantile gets: a tenth of the spread."""
     std = row.summary.std
@@ -334,13 +270,13 @@ def _family(method: str) -> str:
     return _ABOUT.sub("", method)
 
 
-def _share_text(estimate: Estimate | None) -> str:
-    if estimate is None:
+def _share_text(share: Estimate | None) -> str:
+    if share is None:
         return "-"
-    if not estimate.defined:
+    if not share.defined:
         return UNDEFINED
-    low, high = (percent(end, 1) for end in (estimate.interval.low, estimate.interval.high))
-    return f"{percent(estimate.value, 1)} [{low}, {high}]"
+    value, low, high = (in_percent(part, 1) for part in (share.value, share.interval.low, share.interval.high))
+    return f"{value} [{low}, {high}]"
 
 
 def summarize_study(
@@ -360,32 +296,20 @@ def summarize_study(
 
     Parameters
     ----------
-    metric : str, optional
-        One of ``study.metrics``; by default ``"auc"``, the mean return over all episodes.
-    level : float, default 0.95
-        Confidence level of each interval by itself, in (0, 1).
+    metric, level, missing, where
+        As everywhere in `Study`.  With ``missing="keep"`` intervals of quantiles and shares allow for whatever
+        undefined scores are, and means are those of the others.
     quantiles : sequence of float
         Which quantiles over agents besides the median, each in (0, 1).
     content : float, default 0.9
         Share of agents that the tolerance interval holds, in (0, 1).
     at_least : float, optional
         Report the share of agents whose score reaches this bar, too.
-    missing : {"keep", "drop"}, default "keep"
-        What becomes of agents whose score is undefined (NaN).  "keep": intervals
-        of quantiles and shares allow for whatever they are, and means are those of the others.
-        "drop": the answer is about the others alone, and says how many that are.
-    where : mapping, optional
-        Only the configurations with these settings, such as ``{"alpha": [0.1, 0.5]}``.
 
     Returns
     -------
     StudySummary
         Prints as two tables; ``.to_dataframe()``; ``.rows`` with a `qfast.stats.Summary` for each configuration.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such metric, setting or value, or an option is out of its range.
 
     Examples
     --------
@@ -400,13 +324,12 @@ def summarize_study(
     0      0.1  0.046     0.034      0.064  0.100
     1      0.4  0.023     0.017      0.031  0.046
     """
-    asked = metric_of(study, metric)
-    goal = precision_of(study)
-    chosen = select(study, where)
+    asked, goal, chosen = metric_of(study, metric), _goal(study), select(study, where)
     options: dict[str, Any] = {
         "level": level, "quantiles": quantiles, "content": content, "at_least": at_least, "missing": missing
     }  # fmt: skip
-    rows, labels, configurations = [], list(study.labels), list(study.configurations)
+    labels, settings = study.labels, study.configurations
+    rows = []
     for i in chosen:
         scores = scores_of(study, asked, i)
         one = _summary(study, asked, scores, options)
@@ -421,45 +344,72 @@ def summarize_study(
         undefined = int(np.isnan(scores).sum())
         if asked.is_time and undefined < scores.size:
             lost = undefined if missing == "keep" else 0
-            happened = estimate_share(
-                int(np.isfinite(scores).sum()), scores.size - undefined, level=level, undefined=lost
-            )
+            n = scores.size - undefined
+            happened = stats.estimate_share(int(np.isfinite(scores).sum()), n, level=level, undefined=lost)
         if "optimal" in study.metrics:
-            found = scores_of(study, metric_of(study, "optimal"), i)
-            optimal = estimate_share(int(found.sum()), found.size, level=level)
+            hits = study.scores("optimal", i)
+            optimal = stats.estimate_share(int(hits.sum()), hits.size, level=level)
+        known = _has_ends(one.tolerance, scores)
         rows.append(
             ConfigurationSummary(
-                i, str(labels[i]), dict(configurations[i]), one, scores.size, undefined, optimal, happened, after,
-                _has_ends(one.tolerance, scores),
+                i, labels[i], settings[i], one, scores.size, undefined, optimal, happened, after, known
             )
         )
     if any(row.summary.at_least is None for row in rows):  # that some have scores of 0 and 1 alone makes no shares
         rows = [replace(row, summary=replace(row.summary, at_least=None, share=None)) for row in rows]
-    stopping = "" if goal is None else _stopped(goal)
-    ranking, note = ranked(study, asked, chosen, missing=missing), note_of(study, asked)
-    return StudySummary(asked, tuple(rows), float(level), len(labels), ranking, note, stopping)
+    return StudySummary(
+        metric=asked,
+        rows=tuple(rows),
+        level=float(level),
+        n_configurations=len(labels),
+        ranking=ranked(study, asked, chosen, missing=missing),
+        note="; ".join(_notes(study, asked)),
+        stopping="" if goal is None else _stopped(*goal),
+    )
+
+
+def _goal(study: StudyData) -> tuple[str, PrecisionRule] | None:
+    """The metric by whose interval the study stopped, and the rule; None where the number of agents was fixed."""
+    goal = settings_json(study, "precision")
+    if not goal:
+        return None
+    rule: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in goal.items()}
+    return str(rule.pop("metric")), PrecisionRule(**rule)
+
+
+def _notes(study: StudyData, metric: Metric) -> Iterator[str]:
+    """What to know of a metric's mean."""
+    if metric.is_time and np.isposinf(study.scores(metric.name)).any():
+        yield f"agents for which it never happened count as {study.episodes:,} in means (restricted mean)"
+    if metric.interval_censored:
+        yield "each time is known only to lie after the checkpoint before, and not after its own"
+
+
+def _stopped(metric: str, rule: PrecisionRule) -> str:
+    return (
+        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
+        f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
+    )
 
 
 def _summary(study: StudyData, asked: Metric, scores: Floats, options: Mapping[str, Any]) -> Summary:
-    """Sum scores up; of times, means are restricted, and quantiles know what never happened."""
+    """Sum scores up; of times, means are restricted to the training, and quantiles know what never happened."""
     if asked.is_bool:
         options = {**options, "bounds": (0.0, 1.0)}
-    one = summarize(scores, **options)
+    one = stats.summarize(scores, **options)
     if not asked.is_time or not np.isposinf(scores).any():
         return one
-    means = summarize(restricted(study, asked, scores), **options)
-    end = float(study.dataset.attrs["episodes"])
-    mean, iqm = (_within(estimate, 0.0, end) for estimate in (means.mean, means.iqm))
-    return replace(one, mean=mean, std=means.std, iqm=iqm, standard_error=means.standard_error)
+    means, end = stats.summarize(restricted(study, asked, scores), **options), float(study.episodes)
+
+    def within(e: Estimate) -> Estimate:
+        """Cut an interval to what its number can be; that takes nothing from its level."""
+        return replace(e, interval=replace(e.interval, low=max(e.interval.low, 0.0), high=min(e.interval.high, end)))
+
+    error = means.standard_error
+    return replace(one, mean=within(means.mean), std=means.std, iqm=within(means.iqm), standard_error=error)
 
 
-def _within(estimate: Estimate, low: float, high: float) -> Estimate:
-    """Cut an interval to what its number can be; that takes nothing from its level."""
-    ends = estimate.interval
-    return replace(estimate, interval=replace(ends, low=max(ends.low, low), high=min(ends.high, high)))
-
-
-def _has_ends(found: ToleranceInterval, scores: Floats) -> bool:
+def _has_ends(found: stats.ToleranceInterval, scores: Floats) -> bool:
     """Whether both ends are numbers, or infinite because scores are: with few agents a range has no ends."""
     return all(math.isfinite(end) or bool((scores == end).any()) for end in (found.low, found.high))
 
@@ -474,22 +424,105 @@ def _between_checkpoints(late: Summary, early: Summary) -> tuple[Summary, dict[s
         after[name] = first.value
         return replace(last, interval=replace(last.interval, low=first.interval.low))
 
-    mean, median, iqm = (join(name, getattr(late, name), getattr(early, name)) for name in ("mean", "median", "iqm"))
-    quantiles = tuple(
+    found: dict[str, Any] = {name: join(name, getattr(late, name), getattr(early, name)) for name in _CENTRES}
+    found["quantiles"] = tuple(
         Quantile(q.p, join(f"q{100 * q.p:g}", q.estimate, first.estimate))
         for q, first in zip(late.quantiles, early.quantiles, strict=True)
     )
-    tolerance = replace(late.tolerance, low=early.tolerance.low)
-    share = late.share
     if late.share is not None and early.share is not None:
-        share = join("share", late.share, early.share)
-    found = replace(late, mean=mean, median=median, iqm=iqm, quantiles=quantiles, tolerance=tolerance, share=share)
-    return found, after
+        found["share"] = join("share", late.share, early.share)
+    return replace(late, tolerance=replace(late.tolerance, low=early.tolerance.low), **found), after
 
 
-def _stopped(goal: tuple[str, PrecisionRule]) -> str:
-    metric, rule = goal
-    return (
-        f"agents were added until the interval of {metric} was at most {rule.half_width:g} to either side, or the "
-        f"limit was met; the interval of its mean here is one that allows such looking, the others are approximate"
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyProfile(Answer):
+    """What `Study.profile` found.
+
+    Parameters
+    ----------
+    thresholds : ndarray, float64 (n_thresholds,)
+        In the metric's unit, ascending.
+    configurations, labels : tuple of int, tuple of str
+        Their indices, and their settings in words.
+    profiles : tuple of qfast.stats.Profile
+        For each, the share of agents that do better than each threshold (above it, or below it where lower is
+        better), with a band that holds the whole curve at once.
+    level : float
+        Confidence level of each band.
+    about : str
+        How many agents it is about, where that is not all of them.
+    """
+
+    thresholds: Floats
+    configurations: tuple[int, ...]
+    labels: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    level: float
+    about: str = ""
+
+    def _data(self) -> dict[str, Any]:
+        n = self.thresholds.size
+        places = {"label": np.repeat(self.labels, n), "threshold": np.tile(self.thresholds, len(self.labels))}
+        curves = ("share", "low", "high")
+        return places | {name: np.concatenate([getattr(p, name) for p in self.profiles]) for name in curves}
+
+
+def profile_study(
+    study: StudyData,
+    metric: str | None = None,
+    *,
+    thresholds: ArrayLike | None = None,
+    level: float = 0.95,
+    missing: Missing = "keep",
+    where: Mapping[str, Any] | None = None,
+) -> StudyProfile:
+    """Give the share of agents that do better than each of many thresholds, for every configuration.
+
+    Parameters
+    ----------
+    metric, missing, where
+        As everywhere in `Study`; undefined scores are refused, or dropped.
+    thresholds : array_like, (n_thresholds,), optional
+        In the metric's unit; by default the scores that occur (1,000 quantiles of them where there are more).
+    level : float, default 0.95
+        Probability that a configuration's band holds its whole curve, in (0, 1).
+
+    Returns
+    -------
+    StudyProfile
+        ``.to_dataframe()``; ``.profiles`` with a `qfast.stats.Profile` for each configuration.
+
+    Examples
+    --------
+    >>> import qfast
+    >>> lake = qfast.problems.frozen_lake(slip=0.0)
+    >>> study = qfast.study(lake, vary={"epsilon": [0.1, 0.4]}, n_agents=200, episodes=50, seed=0, progress=False)
+    >>> profile = study.profile(thresholds=[0.0, 0.1])
+    >>> [p.share.tolist() for p in profile.profiles]
+    [[0.545, 0.105], [0.435, 0.065]]
+    """
+    asked, chosen = metric_of(study, metric), select(study, where, one_problem=True)
+    found = common_scores(study, asked, chosen, paired=False, missing=missing)
+    refuse_undefined(study, asked, chosen, "shares of agents above a threshold are", missing)
+    if thresholds is None:
+        tau = np.unique(np.concatenate(found.scores))
+        tau = tau[np.isfinite(tau)] if np.isfinite(tau).any() else np.zeros(1)
+        if tau.size > _MOST_STEPS:  # quantiles of what occurs, so that no part of the curve is coarse
+            tau = np.unique(np.quantile(tau, np.linspace(0, 1, _MOST_STEPS)))
+    else:
+        tau = _check_thresholds(thresholds)
+    sign = 1.0 if asked.higher_is_better else -1.0
+    profiles = tuple(stats.performance_profile(sign * x, sign * tau, level=level) for x in found.scores)
+    labels = tuple(study.labels[i] for i in chosen)
+    return StudyProfile(tau, tuple(chosen), labels, profiles, level, found.about, metric=asked)
+
+
+def _check_thresholds(thresholds: ArrayLike) -> Floats:
+    try:
+        found = np.sort(np.atleast_1d(np.asarray(thresholds, dtype=np.float64)))
+    except (TypeError, ValueError):
+        found = np.empty((0, 0))
+    if found.ndim != 1 or not np.isfinite(found).all():
+        msg = f"thresholds={thresholds!r:.60} is no list of finite numbers; use for example thresholds=[0.0, 0.5]"
+        raise InvalidInput(msg)
+    return found

@@ -1,12 +1,21 @@
-"""Numbers and tables as text: as many digits as the interval allows."""
+"""What all answers share, and their numbers as text: as many digits as the interval allows."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from qfast.stats import Estimate
-from qfast.stats.words import p_text, percent
 
-__all__ = ["UNDEFINED", "about_agents", "columns", "number", "p_text", "percent", "plus_minus", "with_interval"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from qfast.studies.metrics import Metric
+
+__all__ = [
+    "UNDEFINED", "Answer", "about_agents", "joined", "number", "plus_minus", "several",
+    "size_of", "with_interval",
+]  # fmt: skip
 
 _MOST_DIGITS = 6
 _ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
@@ -15,11 +24,31 @@ _ROUNDING = 1e-12  # an error that is a smaller share of its number is rounding
 UNDEFINED = "not defined"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a study answers about the agents' scores in a metric."""
+
+    metric: "Metric"
+
+    @property
+    def heading(self) -> str:
+        """By what configurations are judged, in a line."""
+        return f"{self.metric.axis}; {self.metric.direction}"
+
+    def _data(self) -> Any:
+        """The numbers as pandas takes them: columns, or a mapping a row."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give the numbers as a pandas table."""
+        import pandas as pd
+
+        return pd.DataFrame(self._data())
+
+
 def number(value: float, error: float | None = None, *, time: bool = False) -> str:
     """A number, with two digits of its error where one is given; an infinite time is never.
 
-    Examples
-    --------
     >>> number(5.12345, 0.0041), number(1234567.0), number(float("inf")), number(0.1)
     ('5.1235', '1,234,567', 'inf', '0.1')
     >>> number(float("inf"), time=True)
@@ -40,12 +69,9 @@ def number(value: float, error: float | None = None, *, time: bool = False) -> s
 def with_interval(estimate: Estimate, *, time: bool = False, after: float | None = None) -> str:
     """An estimate with the ends of its interval; one that is only known to lie between two numbers, as both.
 
-    Examples
-    --------
-    >>> from qfast.stats import estimate_mean
+    >>> from qfast.stats import Estimate, Interval, estimate_mean
     >>> with_interval(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 [3.7, 6.3]'
-    >>> from qfast.stats import Estimate, Interval
     >>> with_interval(Estimate(150.0, Interval(50.0, 200.0, 0.95, "")), after=100.0)
     'between 100 and 150 [50, 200]'
     """
@@ -65,48 +91,45 @@ def with_interval(estimate: Estimate, *, time: bool = False, after: float | None
 def plus_minus(estimate: Estimate) -> str:
     """An estimate with half the width of its interval; with both ends where it is not symmetric.
 
-    Examples
-    --------
     >>> from qfast.stats import estimate_mean
     >>> plus_minus(estimate_mean([4.0, 5.0, 6.0, 5.0]))
     '5.0 ± 1.3'
     """
-    if not estimate.defined:
-        return UNDEFINED
     interval = estimate.interval
     error = interval.half_width
-    if not math.isfinite(error):
-        return with_interval(estimate)
-    if abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error:
+    lopsided = abs((interval.low + interval.high) / 2 - estimate.value) > 0.01 * error
+    if not estimate.defined or not math.isfinite(error) or lopsided:
         return with_interval(estimate)
     exact = error <= _ROUNDING * abs(estimate.value)
     return f"{number(estimate.value, error)} ± {'0' if exact else number(error, error)}"
 
 
+def size_of(difference: Estimate) -> str:
+    """A difference in the direction that it has, with the ends of its interval.
+
+    >>> from qfast.stats import Interval
+    >>> size_of(Estimate(-3.0, Interval(-4.0, 1.0, 0.95, "")))
+    '3.0 [-1.0, 4.0]'
+    """
+    turn, error = 1 if difference.value >= 0 else -1, difference.interval.half_width
+    low, high = sorted(turn * end for end in (difference.interval.low, difference.interval.high))
+    return f"{number(abs(difference.value), error)} [{number(low, error)}, {number(high, error)}]"
+
+
 def about_agents(n: int, undefined: int) -> str:
     """How many agents a number is about: both numbers, whenever it is not about all of them.
 
-    Examples
-    --------
     >>> about_agents(1000, 0), about_agents(1000, 120)
     ('1,000', '880 of 1,000')
     """
     return f"{n - undefined:,} of {n:,}" if undefined else f"{n:,}"
 
 
-def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    r"""Lines of a table: the first column to the left, the others to the right.
+def joined(*texts: str) -> str:
+    """Those texts that say something, one after the other."""
+    return "; ".join(filter(None, texts))
 
-    Examples
-    --------
-    >>> print("\n".join(columns(["name", "n"], [["a", "10"], ["bc", "9"]])))
-    name   n
-    a     10
-    bc     9
-    """
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+
+def several(labels: Sequence[str]) -> str:
+    """Two of several labels, and how many more there are."""
+    return "; ".join(labels[:2]) + (f" and {len(labels) - 2:,} more" if len(labels) > 2 else "")

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from qfast.exact import success_outcomes
 from qfast.exact.policies import distinct_rows
-from qfast.kernel import greedy
-from qfast.kernel.cache import careful
-from qfast.kernel.greedy import FIRST, LAST, RANDOM, Acting, Seen, behaviours
-from qfast.kernel.spec import Spec
+from qfast.kernel.policies import FIRST, LAST, RANDOM, Acting, Seen, behaviours
+from qfast.kernel.spec import Shape
 from qfast.model.learner import take_tied
 from qfast.model.mdp import MDP
 from qfast.model.reachability import Edges, reach
@@ -28,9 +26,7 @@ __all__ = [
     "make_acting", "no_masks", "pack_actions", "unpack_actions",
 ]  # fmt: skip
 
-careful(greedy)
-
-_ANY: Final = Spec(n_actions=1, dtype="float64", lanes=8, width=8)
+_ANY: Final = Shape(n_actions=1, lanes=8, width=8)
 _TIES: Final = {"random": RANDOM, "first": FIRST, "last": LAST}
 _PILE: Final = 2**26  # bytes of masks that are looked at together
 # Where each pair can lead is kept as bits up to this size, 64 MiB; beyond, agents are followed one by one.

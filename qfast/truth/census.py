@@ -276,7 +276,7 @@ def census(run: "Run", *, gamma: float | None = None) -> Census:
       policy 0
       →→→→G
     """
-    from qfast.run_argument import check_run
+    from qfast.run import check_run
     from qfast.truth.behaviour import Behaviour, distinct_policies
     from qfast.truth.measures import make_run_judge
 

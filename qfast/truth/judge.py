@@ -14,24 +14,27 @@ from qfast.errors import InvalidInput
 from qfast.exact import Solution, solve
 from qfast.exact.chains import Chain, Floats, chain_sum, settle, settled_sum
 from qfast.exact.model import build_model, in_parts
-from qfast.kernel import chains
-from qfast.kernel.cache import careful
-from qfast.kernel.chains import Policies, Program, follow_policies, value_policies
-from qfast.kernel.greedy import Acting, Compared, distances
-from qfast.kernel.spec import Spec
+from qfast.kernel.policies import (
+    Acting,
+    Compared,
+    Policies,
+    Program,
+    distances,
+    follow_policies,
+    value_policies,
+)  # fmt: skip
+from qfast.kernel.spec import Shape
 from qfast.model.mdp import MDP
 from qfast.model.rates import Rate, constant
 from qfast.truth.behaviour import Behaviour, Moves, behave, distinct_masks, flat, make_acting, no_masks, unpack_actions
 
 __all__ = ["WEIGHTS", "Judge", "Verdict", "make_judge"]
 
-careful(chains)
-
 #: What the pairs of a state and an action may be weighted by.
 WEIGHTS: Final = ("all", "optimal")
 
 _WIDTH: Final = 8  # policies valued at once: a 512-bit vector of float64
-_ANY: Final = Spec(n_actions=1, dtype="float64", lanes=_WIDTH, width=_WIDTH)  # where only the width counts
+_ANY: Final = Shape(n_actions=1, lanes=_WIDTH, width=_WIDTH)  # where only the width counts
 _MOST_GAMMAS: Final = 1000
 # More states, or more multiplications for a policy, than this are left to SciPy's sparse solvers.
 _MOST_STATES: Final = 1024
@@ -150,7 +153,7 @@ class Judge:
 class _Sparse:
     """Values of many policies by SciPy's sparse solvers: for large problems, and for loops that may have no end.
 
-    `qfast.kernel.chains` is a hundred times as fast where it can be used.
+    `qfast.kernel.policies` is a hundred times as fast where it can be used.
     """
 
     def __init__(self, judge: Judge) -> None:

@@ -45,7 +45,7 @@ class Distance:
 def make_run_judge(run: "Run", gamma: float | None, weight: str = "all") -> "Judge":
     """Solve a run's problem, by its own discounts or a given one."""
     from qfast.exact.evaluation import check_gamma
-    from qfast.run_argument import check_run
+    from qfast.run import check_run
     from qfast.truth.judge import make_judge
 
     check_run(run)

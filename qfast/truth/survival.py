@@ -111,7 +111,7 @@ def first_optimal(run: "Run") -> FirstOptimal:
     >>> run.first_optimal().quantile(0.5)
     15.0
     """
-    from qfast.run_argument import check_run
+    from qfast.run import check_run
 
     check_run(run)
     if run.checkpoints is None:

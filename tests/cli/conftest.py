@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import processes
 import pytest
 
 import qfast
@@ -20,14 +20,8 @@ COMMAND = [sys.executable, "-m", "qfast"]
 
 def environment(**changes):
     """This process's environment without what would change the output; a value of None takes a name away."""
-    variables = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")}
-    paths = [str(Path(qfast.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    variables |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONIOENCODING": "utf-8", "TERM": "xterm"}
-    for name, value in changes.items():
-        variables.pop(name, None)
-        if value is not None:
-            variables[name] = str(value)
-    return variables
+    usual = dict.fromkeys(("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")) | {"PYTHONIOENCODING": "utf-8"}
+    return processes.environment(**usual | {"TERM": "xterm"} | changes)
 
 
 def in_this_process(folder, arguments):

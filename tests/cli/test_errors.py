@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ WRONG_VALUES = {
     "a file of something else": ("show text.npz", ["text.npz"]),
     "half a file": ("show half.npz", ["half.npz", "truncated"]),
     "a foreign file": ("show foreign.npz", ["foreign.npz", "not written by qfast"]),
-    "a problem in place of a run": ("show mdp.npz", ["mdp.npz", "'mdp'"]),
+    "a problem in place of a run": ("rollout mdp.npz", ["mdp.npz", "'mdp'"]),
     "a run in place of a problem": ("train run.npz", ["run.npz", "'run'"]),
     "a folder in place of a run": ("show folder", ["folder", "is a folder without a run"]),
     "a bad grid": ("train bad.txt", ["bad.txt", "row"]),
@@ -137,8 +138,9 @@ def test_out_where_nobody_may_write(command):
     complains(command("train", "--episodes", "1e9", "--record", "none", "--out", "/proc/run.npz"), "cannot be written")
 
 
-def test_out_that_cannot_fit_on_the_disk(command):
-    complains(command("train", "--agents", "1e13", "--record", "none", "--out", "run.npz"), "GB are free")
+def test_out_that_cannot_fit_on_the_disk(command, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    complains(command("train", "--episodes", "1e9", "--record", "none", "--out", "run.npz"), "1e-07 GB are free")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -158,7 +160,7 @@ def test_without_gymnasium(command, without):
 
 def test_problems_that_gymnasium_has_no_table_of(command):
     pytest.importorskip("gymnasium")
-    complains(command("train", "Blackjack-v1"), "Blackjack")
+    complains(command("train", "CartPole-v1"), "CartPole-v1", "no table P")
     complains(command("train", "NoSuchThing-v0"), "NoSuchThing")
 
 
@@ -199,8 +201,8 @@ def test_closed_streams(command, run_file, make_environment, tmp_path):
 def test_control_characters_in_names_of_files_do_not_reach_the_terminal(command, tmp_path):
     name = "\x1b[31mred\u202e.npz"
     complains(command("show", name), r"\x1b[31mred\u202e.npz: No such file")
-    (tmp_path / "\x1b[2Jmaze").write_text("S.G\n")
-    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--out", name)
+    (tmp_path / "\x1b[2Jmaze").write_text("S...G\n")
+    done = command("train", "\x1b[2Jmaze", "--agents", 2, "--episodes", 3, "--max-steps", 50, "--out", name)
     assert done.returncode == 0, done.stderr
     assert r"Q-learning on \x1b[2Jmaze" in done.stdout
     assert r"saved in \x1b[31mred\u202e.npz" in done.stdout

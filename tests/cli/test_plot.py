@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def lake_file(tmp_path_factory):
     """A saved run: 30 agents, 80 episodes of a frozen lake, with checkpoints."""
     path = tmp_path_factory.mktemp("lakes") / "lake.npz"
-    lake = qfast.problems.frozen_lake("4x4")
+    lake = qfast.problems.frozen_lake("4x4", slip=0.2)
     qfast.train(lake, n_agents=30, episodes=80, seed=1, checkpoints=4, progress=False).save(path)
     return path
 
@@ -99,7 +99,7 @@ def test_show_census(command, lake_file):
     census = qfast.load(lake_file).census()
     done = command("show", lake_file, "--census")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(census.sentence() + "\n")
+    assert done.stdout.startswith(f"frozen_lake: {census.sentence()}\n")
     assert "return and probability of success within 100 steps" in done.stdout
     assert census.arrows(0).split("\n")[0] in done.stdout
     assert f"and {len(census) - 8} more" in done.stdout
@@ -130,5 +130,5 @@ def test_options_of_the_census(command, lake_file, arguments, message):
 
 def test_the_corridor_has_one_policy(command, run_file):
     done = command("show", run_file, "--census")
-    assert done.stdout.startswith("50 agents, 1 greedy policy, 100 % of the agents optimal\n")
+    assert done.stdout.startswith("corridor: 50 agents, 1 greedy policy, 100 % of the agents optimal\n")
     assert "→→→→G" in done.stdout

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
-from qfast.cli.ends import kept
+from qfast.cli.train import kept
 
 LOG = """\
 [DEBUG] best action for 0: 1
@@ -83,9 +85,9 @@ def test_rollout_json(command, run_file):
     assert json.loads(command("rollout", run_file, "--json", "--agent", 3).stdout)["agents"] == [3]
 
 
-def test_a_long_path_is_shortened(command):
-    # An agent that learns nothing and takes the first action for ever walks against the wall.
-    command("train", "--agents", 1, "--episodes", 1, "--alpha", 0, "--ties", "first", "--out", "a.npz")
+def test_a_long_path_is_shortened(command, tmp_path):
+    # An agent that knows nothing and takes the first action for ever walks against the wall.
+    made_run(qfast.corridor(), np.zeros((1, 5, 2)), ties="first").save(tmp_path / "a.npz")
     done = command("rollout", "a.npz", "--agent", 0, "--max-steps", 500)
     assert "→ 0 → … (461 more) → 0" in done.stdout
     assert (

@@ -10,14 +10,9 @@ import pytest
 
 import qfast
 from qfast.cli.app import run
-from qfast.cli.vary import precision, values_of, vary
+from qfast.cli.options import precision, vary
 
 SMALL = ("study", "--vary", "alpha=0.1,0.5", "--agents", 70, "--episodes", 40, "--seed", 5)
-
-
-def values(text):
-    name, read = vary(text)
-    return name, values_of(read)
 
 
 @pytest.mark.parametrize(
@@ -37,19 +32,19 @@ def values(text):
     ],
 )
 def test_vary(text, meant):
-    assert values(text) == meant
+    assert vary(text) == meant
 
 
 def test_schedules_vary():
-    assert [repr(value) for value in values("epsilon=0.5:0.01,1:0.1:exponential")[1]] == [
+    assert [repr(value) for value in vary("epsilon=0.5:0.01,1:0.1:exponential")[1]] == [
         "linear(0.5, 0.01)",
         "exponential(1, 0.1)",
     ]
 
 
 def test_precision():
-    assert precision("optimal=0.01") == ("optimal", 0.01)
-    assert precision("0.05") == (None, 0.05)
+    assert precision("optimal=0.01") == {"optimal": 0.01}
+    assert precision("0.05") == 0.05
 
 
 def test_a_table_for_people(command):

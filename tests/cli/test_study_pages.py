@@ -5,7 +5,7 @@ import pytest
 from made_studies import made_study
 
 from qfast.cli.app import run
-from qfast.cli.plot_study import STUDY_KINDS, is_study
+from qfast.cli.plot import STUDY_KINDS, is_study
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("netCDF4")

@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
-from qfast.cli.ends import kept, report_run
+from qfast import training
+from qfast.cli.train import kept, save_and_sum_up
 
 SMALL = ("--agents", 20, "--episodes", 30, "--seed", 5)
 
@@ -106,29 +109,40 @@ def test_resume_takes_schedules_for_the_rest(command):
     assert told["settings"]["episodes"] == 35
 
 
+def test_resume_fills_no_folder(command, tmp_path):
+    command("train", *SMALL, "--out", "run.npz")
+    done = command("resume", "run.npz", "--episodes", 5, "--out", "longer")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out longer is the name of a folder, as in qfast train, which resume does not fill" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
+
+
 def test_a_grid_from_a_text_file(command, tmp_path):
-    (tmp_path / "maze.txt").write_text("S.#\n#.G\n")
+    (tmp_path / "maze.txt").write_text("S.#..\n#.G..\n")
     done = command("train", "maze.txt", "--agents", 20, "--seed", 0, "--max-steps", 50)
-    assert done.stdout.startswith("Q-learning on maze.txt: 4 states, 4 actions\n")
+    assert done.stdout.startswith("Q-learning on maze: 8 states, 4 actions\n")
     assert "policy" in done.stdout
     assert "→↓#" in done.stdout
     assert "#→G" in done.stdout
 
 
 def test_an_mdp_from_its_file_and_masked_actions_as_null(command, tmp_path):
+    corridor = qfast.corridor(6)
+    corridor.save(tmp_path / "mdp.npz")
+    told = json.loads(command("train", "mdp.npz", "--agents", 3, "--episodes", 20, "--json").stdout)
+    assert told["problem"]["digest"] == corridor.digest
     mdp = qfast.MDP([[0, 1], [1, 1]], [[0, 1], [0, 0]], terminated=[[True, True], [True, True]],
                     allowed=[[False, True], [True, True]])  # fmt: skip
-    mdp.save(tmp_path / "mdp.npz")
-    told = json.loads(command("train", "mdp.npz", "--agents", 3, "--episodes", 20, "--json").stdout)
-    assert told["mean_q"][0][0] is None
-    assert told["mean_q"][0][1] == pytest.approx(1 - 0.9**20, rel=1e-5)
+    made_run(mdp, [[[-np.inf, 0.5], [0, 0]]] * 3).save(tmp_path / "run.npz")
+    told = json.loads(command("show", "run.npz", "--json").stdout)
+    assert told["mean_q"][0] == [None, 0.5]
     assert told["problem"]["digest"] == mdp.digest
-    assert " - " in command("train", "mdp.npz", "--agents", 3, "--episodes", 20).stdout
+    assert " - " in command("show", "run.npz").stdout
 
 
 def test_where_agents_disagree_the_majority_is_shown(command):
-    done = command("train", "cliff_walking", "--agents", 30, "--episodes", 20, "--seed", 0)
-    assert " agents) have the most common of 7 greedy policies" in done.stdout
+    done = command("train", "cliff_walking", "--agents", 30, "--episodes", 20, "--seed", 0, "--max-steps", 500)
+    assert " agents) have the most common of 10 greedy policies" in done.stdout
     assert "what most of the agents that come there do" in done.stdout
     assert "majority" in done.stdout
     assert "\npolicy" not in done.stdout
@@ -143,7 +157,7 @@ def test_where_arrows_cannot_be_printed_there_is_ascii(command):
 
 def test_gymnasium_problem_with_a_warning_in_one_line(command):
     pytest.importorskip("gymnasium")
-    done = command("train", "CliffWalking-v1", "--agents", 3, "--episodes", 5)
+    done = command("problems", "CliffWalking-v1")
     assert done.returncode == 0
     assert done.stderr.startswith("qfast: warning: CliffWalking-v1 has no limit")
     assert done.stderr.count("\n") == 1
@@ -165,7 +179,7 @@ def test_what_was_learned_is_shown_even_if_the_disk_fills_up_while_saving(monkey
     run = qfast.train(n_agents=3, episodes=5, seed=0, progress=False)
     monkeypatch.setattr(qfast.Run, "save", full)
     with pytest.raises(OSError, match=r"run\.npz"):
-        report_run(run, out=Path("run.npz"), name="corridor", as_json=False)
+        save_and_sum_up(run, Path("run.npz"), as_json=False)
     assert "mean Q" in capsys.readouterr().out
 
 
@@ -179,12 +193,17 @@ def test_an_interruption_with_a_full_disk_is_an_error(monkeypatch):
         raise qfast.Interrupted("stopped", run)
 
 
-def test_agents_that_diverge_are_told_of(command):
-    # On a walk without an end in sight, traces that never decay drive Q out of all bounds.
-    told = command(
-        "train", "--agents", 20, "--episodes", 200, "--alpha", 1, "--gamma", 1, "--rule", "sarsa", "--traces",
-        "accumulating", "--lambda", 1, "--max-steps", 60, "--seed", 0,
-    )  # fmt: skip
+def test_agents_that_diverge_are_told_of(command, monkeypatch):
+    # As traces that never decay do it on a walk without an end in sight: see test_divergence.
+    train = training.run_training
+
+    def diverging(*arguments, **options):
+        run = train(*arguments, **options)
+        run.q[0, 0, 0] = np.inf
+        return replace(run, n_diverged=1)
+
+    monkeypatch.setattr(training, "run_training", diverging)
+    told = command("train", "--agents", 20, "--episodes", 200, "--seed", 0)
     assert told.returncode == 0
     assert "qfast: warning: " in told.stderr
     assert "agents have diverged: their Q grew beyond what float32 holds" in told.stderr

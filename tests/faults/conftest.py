@@ -1,17 +1,14 @@
 """Runs that meet faults: what they must equal, and the machinery to bring the faults about."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import environment
 
-import qfast
-
-ROOT = Path(qfast.__file__).parents[1]
+from qfast.engine.journal import Collector
 
 
 def pytest_collection_modifyitems(items):
@@ -28,10 +25,9 @@ def script(tmp_path):
     started = []
 
     def start(code, *arguments, wait=True, timeout=120, **options):
-        paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | options.pop("env", {})
+        variables = environment(**options.pop("env", {}))
         process = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)], cwd=tmp_path, env=environment, text=True,
+            [sys.executable, "-c", code, *map(str, arguments)], cwd=tmp_path, env=variables, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
         )  # fmt: skip
         started.append(process)
@@ -58,3 +54,20 @@ def until():
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def at_first(monkeypatch):
+    """Do something, once, as soon as the first agents are complete: a training's progress is told at times only."""
+
+    def at(act):
+        take = Collector.take
+
+        def took(collector, block):
+            monkeypatch.setattr(Collector, "take", take)
+            take(collector, block)
+            act()
+
+        monkeypatch.setattr(Collector, "take", took)
+
+    return at

@@ -133,6 +133,7 @@ def rate(rng):
 
 PROBLEM = qfast.corridor()
 LIMITED = PROBLEM.with_limit(20)
+SHORT = qfast.problems.frozen_lake("4x4", slip=0.0, max_episode_steps=20)  # a variant of the house
 
 
 def train(rng):
@@ -189,7 +190,7 @@ def short_training(rng):
     for name in ("alpha", "gamma", "epsilon", "initial_q"):
         if isinstance(settings[name], qfast.Rate) and settings[name].kind in ("episode", "visit"):
             settings[name] = 0.5  # another variant
-    run = qfast.train(LIMITED, n_agents=3, episodes=4, progress=False, **settings)
+    run = qfast.train(SHORT, n_agents=3, episodes=4, progress=False, **settings)
     repr(run)
     if settings["keep_q"]:
         run.census()

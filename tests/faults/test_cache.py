@@ -11,7 +11,7 @@ import pytest
 from numba.core.caching import FunctionCache
 
 import qfast
-from qfast.kernel.cache import CarefulFile, careful
+from qfast.kernel.jit import CarefulFile
 
 TRAIN = "import qfast; print(qfast.train(n_agents=100, episodes=20, seed=0, record=None, progress=False).n_steps)"
 NOWHERE = """
@@ -45,7 +45,7 @@ def files(folder, ending):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Import, each time anew, a module with a small cached function that is compiled for int64 and float64."""
-    source = "from numba import njit\n@njit(cache=True)\ndef double(x):\n    return x + x\n"
+    source = "from qfast.kernel.jit import kernel\n@kernel\ndef double(x):\n    return x + x\n"
     (tmp_path / "small.py").write_text(source)
 
     def anew():
@@ -53,7 +53,6 @@ def small(tmp_path, monkeypatch):
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, "small", module)
         spec.loader.exec_module(module)
-        careful(module)
         return module
 
     module = anew()
@@ -128,12 +127,9 @@ def test_a_full_disk_only_means_that_nothing_is_cached(small, monkeypatch):
 
 
 def test_the_kernel_is_careful():
-    from qfast.engine import blocks
-    from qfast.kernel import alias, chains, greedy, loop, summarize
-    from qfast.truth import judge
+    from qfast.kernel import environment, loop, policies, summarize
 
-    assert blocks.careful is judge.careful
-    functions = [function for module in (alias, chains, greedy, loop, summarize) for function in vars(module).values()]
+    functions = [function for module in (environment, loop, policies, summarize) for function in vars(module).values()]
     caches = [function._cache for function in functions if isinstance(getattr(function, "_cache", None), FunctionCache)]
     assert len(caches) >= 9
     assert {type(cache._cache_file) for cache in caches} == {CarefulFile}
@@ -159,7 +155,7 @@ def test_processes_that_share_an_empty_cache_at_once(script, tmp_path, expected)
 
 
 def test_where_no_folder_may_be_written_to(script, tmp_path, expected):
-    done = script(NOWHERE + TRAIN, env={"TMPDIR": str(tmp_path)})
+    done = script(NOWHERE + TRAIN, env={"TMPDIR": tmp_path, "NUMBA_CACHE_DIR": None})
     assert done.stdout == expected
     assert "set NUMBA_CACHE_DIR to a folder of your own" in done.stderr
     assert not list(tmp_path.glob("qfast-*"))  # it goes with the process

@@ -6,9 +6,9 @@ import signal
 import threading
 
 import pytest
+from processes import ROOT
 
 import qfast
-from faults.conftest import ROOT
 from faults.runs import RUN, assert_same, same_everywhere
 from qfast.engine.executors import count_workers
 
@@ -38,19 +38,7 @@ def test_a_study_has_the_same_bits(cluster):
     assert there.drop_attrs().identical(qfast.study(lake, **settings).dataset.drop_attrs())
 
 
-BIG = RUN | {"n_agents": 40_000}
-
-
-def once(act, after=0):
-    """A reporter that does something when the first agents are complete."""
-    done = []
-
-    def report(event):
-        if event.agents_done > after and not done:
-            done.append(event.agents_done)
-            act()
-
-    return report
+BIG, LONG = RUN | {"n_agents": 40_000}, RUN | {"n_agents": 4_000_000}
 
 
 @pytest.fixture(scope="module")
@@ -58,28 +46,26 @@ def expected():
     return qfast.train(**BIG, keep_q=False)
 
 
-def test_a_worker_that_is_killed(cluster, expected):
+def test_a_worker_that_is_killed(cluster, expected, at_first):
     def kill():
         os.kill(next(iter(cluster.run(os.getpid).values())), signal.SIGKILL)
 
-    executor = cluster.get_executor()
-    assert_same(qfast.train(**BIG | {"progress": once(kill)}, executor=executor, keep_q=False), expected)
+    at_first(kill)
+    assert_same(qfast.train(**BIG, executor=cluster.get_executor(), keep_q=False), expected)
 
 
-def test_workers_that_come_and_go(cluster, expected, until):
+def test_workers_that_come_and_go(cluster, expected, until, at_first):
     executor, local = cluster.get_executor(), cluster.cluster
     until(lambda: count_workers(executor) == 2)
-    assert_same(
-        qfast.train(**BIG | {"progress": once(lambda: local.scale(3))}, executor=executor, keep_q=False), expected
-    )
+    at_first(lambda: local.scale(3))
+    assert_same(qfast.train(**BIG, executor=executor, keep_q=False), expected)
     until(lambda: count_workers(executor) == 3)
-    assert_same(
-        qfast.train(**BIG | {"progress": once(lambda: local.scale(2))}, executor=executor, keep_q=False), expected
-    )
+    at_first(lambda: local.scale(2))
+    assert_same(qfast.train(**BIG, executor=executor, keep_q=False), expected)
 
 
 @pytest.mark.parametrize("how", ["closed", "cut"])
-def test_a_lost_connection(cluster, expected, tmp_path, how):
+def test_a_lost_connection(cluster, expected, tmp_path, how, at_first):
     client = distributed.Client(cluster.scheduler.address, set_as_default=False)
 
     def lose():
@@ -88,18 +74,18 @@ def test_a_lost_connection(cluster, expected, tmp_path, how):
         else:
             client.loop.add_callback(client.scheduler_comm.comm.abort)
 
-    long = BIG | {"n_agents": 4_000_000, "progress": once(lose)}
+    at_first(lose)
     with pytest.raises(qfast.Unfinished, match=r"of 4,000,000 agents were complete and are kept in") as caught:
-        qfast.train(**long, executor=client.get_executor(), keep_q=False, out=tmp_path / "folder")
+        qfast.train(**LONG, executor=client.get_executor(), keep_q=False, out=tmp_path / "folder")
     part = caught.value.run
     assert_same(part, qfast.train(**BIG | {"n_agents": part.n_agents}, keep_q=False))
     client.close()
 
 
-def test_ctrl_c_lets_go_of_the_cluster_at_once(cluster):
-    long = BIG | {"n_agents": 4_000_000, "progress": once(lambda: signal.raise_signal(signal.SIGINT))}
+def test_ctrl_c_lets_go_of_the_cluster_at_once(cluster, at_first):
+    at_first(lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(qfast.Interrupted) as caught:
-        qfast.train(**long, executor=cluster.get_executor(), keep_q=False)
+        qfast.train(**LONG, executor=cluster.get_executor(), keep_q=False)
     assert caught.value.run.n_agents >= 64
     assert_same(qfast.train(**RUN, executor=cluster.get_executor()), qfast.train(**RUN))  # and it is free again
 

@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import house
 import numpy as np
 import pytest
 from oracle.digests import rich, rich_mdp
@@ -17,23 +18,30 @@ from oracle.kernels import kernel_with
 
 import qfast
 from faults.runs import RUN, assert_same
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix signals")
 
-# Enough work for a second or two; what is complete is written down twenty times a second.
-LONG = {"n_agents": 100_000, "episodes": 600, "seed": 8, "progress": False}
+# What is complete is written down, and said so, after every 64 agents.  Before more of them than the second argument
+# says are complete, it waits to be killed: what is met under way is under way on any machine.
 TRAIN = f"""
-import sys, qfast, qfast.engine.journal
-qfast.engine.journal.COMMIT_SECONDS = 0.05
-qfast.train(**{LONG}, out=sys.argv[1], threads=1)
+import signal, sys, qfast, qfast.engine.journal
+from oracle.kernels import kernel_with
+from qfast.engine.journal import Collector
+from qfast.engine.journal import Journal
+take, commit = Collector.take, Journal.commit
+def take_some(collector, block):
+    if collector.n_agents + block.n_agents > int(sys.argv[2]):
+        signal.pause()
+    take(collector, block)
+def say(journal, done):
+    commit(journal, done)
+    print(done.n_agents, flush=True)
+Collector.take, Journal.commit, qfast.engine.journal.COMMIT_SECONDS = take_some, say, 0.0
+with kernel_with(block=64):
+    qfast.train(**{RUN}, out=sys.argv[1], threads=1)
 print("complete")
 """
-
-
-@pytest.fixture(scope="module")
-def long_run():
-    return qfast.train(**LONG)
 
 
 def done(folder):
@@ -42,21 +50,22 @@ def done(folder):
 
 
 @pytest.mark.parametrize("name", ["run.npz", "folder"])
-def test_the_main_process_is_killed_again_and_again(script, until, tmp_path, long_run, name):
+def test_the_main_process_is_killed_again_and_again(script, tmp_path, name):
     folder = tmp_path / (f"{name}.parts" if name == "run.npz" else name)
     moments, seen = random.Random(name), [0]
-    for _ in range(2):
-        process = script(TRAIN, name, wait=False)
-        until(lambda process=process: done(folder) > seen[-1] or process.poll() is not None)
-        time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
+    for most in (1_000, 2_000):
+        process = script(TRAIN, name, most, wait=False)
+        first = int(process.stdout.readline())
+        time.sleep(moments.uniform(0, 0.1))  # at any moment of the work that follows, or when it waits
+        process.kill()
         process.wait()
         seen.append(done(folder))
-    assert 0 < seen[1] < LONG["n_agents"]
-    finished = script(TRAIN, name)
-    assert finished.stdout == "complete\n", finished.stderr
+        assert seen[-2] < first <= seen[-1] <= most
+    finished = script(TRAIN, name, RUN["n_agents"])
+    assert finished.stdout.endswith("\ncomplete\n"), finished.stderr
+    assert int(finished.stdout.split()[0]) > seen[-1]
     run = qfast.load(tmp_path / name)
-    assert_same(run, long_run)
+    assert_same(run, qfast.train(**RUN))
     assert run.seconds > 0
     assert not list(tmp_path.rglob("done-*"))
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -88,7 +97,10 @@ def stopped_at(monkeypatch):
 SETTINGS = {
     "returns": {"record": "returns"},
     "nothing": {"record": None},
-    "two tables and visits": {"rule": "double_q_learning", "alpha": qfast.by_visits(), "record": "returns"},
+    "two tables and visits": {
+        "mdp": house.chances(masked=True), "rule": "double_q_learning", "alpha": qfast.by_visits(), "ties": "first",
+        "dtype": "float64", "record": "returns",
+    },
     "checkpoints": {"checkpoints": [0, 50], "checkpoint_q": True},
     "summary alone": {"keep_q": False},
     "returns alone": {"keep_q": False, "record": "returns"},
@@ -183,11 +195,11 @@ def test_places_that_cannot_be(tmp_path, monkeypatch, out, words):
         qfast.train(**RUN, out=out)
 
 
-def test_two_at_once_in_one_place(tmp_path, script, until):
-    process = script(TRAIN, "folder", wait=False)
-    until(lambda: done(tmp_path / "folder"))
+def test_two_at_once_in_one_place(tmp_path, script):
+    process = script(TRAIN, "folder", 1_000, wait=False)
+    assert int(process.stdout.readline()) == 64
     with pytest.raises(qfast.InvalidInput, match="in use by another process"):
-        qfast.train(**LONG, out=tmp_path / "folder")
+        qfast.train(**RUN, out=tmp_path / "folder")
     process.kill()
 
 
@@ -245,17 +257,12 @@ def test_unfinished_folders_are_no_runs(tmp_path, stopped_at):
 # --- workers ----------------------------------------------------------------------------------------------------------
 
 
-def test_process_pools_and_a_worker_that_is_killed(tmp_path):
+def test_process_pools_and_a_worker_that_is_killed(tmp_path, at_first):
     big = RUN | {"n_agents": 60_000}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-
-
-        def kill(event):
-            if event.agents_done:
-                next(iter(pool._processes.values())).kill()
-
+        at_first(lambda: next(iter(pool._processes.values())).kill())
         with pytest.raises(qfast.Unfinished, match=r"BrokenProcessPool: .*of 60,000 agents were complete") as caught:
-            qfast.train(**big | {"progress": kill}, executor=pool, out=tmp_path / "a.npz")
+            qfast.train(**big, executor=pool, out=tmp_path / "a.npz")
     part = caught.value.run
     assert 0 < part.n_agents < 60_000
     assert "start again with the same settings to go on from there" in str(caught.value)
@@ -286,6 +293,39 @@ codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in childre
 for thread in threads: thread.join()
 print(codes, any(wrong))
 """
+
+
+#: Python 3.11 has a lock around what is computed once of a problem.
+LOCKED = """
+import os, signal, threading, qfast
+from functools import cached_property
+settings = dict(n_agents=64, episodes=5, seed=1, progress=False)
+qfast.train(**settings)
+computing, gone_on = threading.Event(), threading.Event()
+found = vars(qfast.MDP)["decision_states"]
+compute = found.func
+def slowly(mdp):
+    if threading.current_thread() is not threading.main_thread():
+        computing.set()
+        gone_on.wait()
+    return compute(mdp)
+found.func = slowly
+thread = threading.Thread(target=lambda: qfast.corridor().decision_states)
+thread.start()
+computing.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    qfast.train(**settings)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+gone_on.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_thread_looks_at_a_problem(script):
+    assert script(LOCKED).stdout == "0\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -13,7 +13,7 @@ import qfast
 from faults.runs import RUN, assert_same
 from qfast.engine import journal
 from qfast.engine.agent_arrays import AgentArrays
-from qfast.engine.collector import Collector
+from qfast.engine.journal import Collector
 
 SETTINGS = RUN | {"n_agents": 20_000, "threads": 1}
 # 20,000 agents take 800,000 bytes of Q alone.

@@ -1,6 +1,7 @@
 """Whatever is given to it: a clear error, or what was asked for.  `faults.fuzz` makes the cases."""
 
 import pytest
+from processes import run_python
 
 from faults.fuzz import SURFACES, fuzz
 
@@ -24,3 +25,11 @@ def test_a_hundred_thousand_odd_inputs(surface):
     assert sum(count for _, count in CASES.values()) == 100_000
     count = CASES[surface][1]
     assert 0 < fuzz(surface, count, seed=1) < count
+
+
+@pytest.mark.parametrize(
+    "how_many", [(), pytest.param((60, 100), marks=pytest.mark.long, id="every variant, a hundred problems each")]
+)
+def test_no_index_leaves_a_table(tmp_path, how_many):
+    environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": tmp_path}
+    assert "all indices were inside" in run_python("-m", "oracle.checked", *how_many, **environment)

@@ -125,16 +125,16 @@ def test_ctrl_c_between_training_and_saving(tmp_path, ctrl_c_at, expected):
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 ORPHANS = f"""
-import os, signal, sys, time, qfast, qfast.engine.journal
+import os, signal, sys, time, qfast, qfast.engine.journal, qfast.engine.journal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 qfast.engine.journal.COMMIT_SECONDS = 0.05
 pool = ProcessPoolExecutor(2, mp_context=get_context("fork"))
-def die(event):
-    if event.agents_done:
-        print(*pool._processes, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-qfast.train(**{RUN | {"n_agents": 60_000}} | {{"progress": die}}, executor=pool, out="run.npz")
+def die(*_):
+    print(*pool._processes, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+qfast.engine.journal.Collector.take = die
+qfast.train(**{RUN | {"n_agents": 60_000}}, executor=pool, out="run.npz")
 """
 
 

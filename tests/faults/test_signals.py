@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import sys
 import time
 
@@ -27,9 +26,7 @@ def test_the_command_line_stopped_at_random_moments(script, tmp_path, moments):
         process = script(COMMAND, *WORDS, wait=False)
         time.sleep(rng.uniform(0.3, 2.5))
         process.send_signal(number)
-        begun = time.monotonic()
         _, said = process.communicate(timeout=60)
-        assert time.monotonic() - begun < 30
         if process.returncode == 0:
             assert said == ""
             break
@@ -62,20 +59,3 @@ def test_many_threads_in_many_processes(script):
     for process in processes:
         said, complained = process.communicate(timeout=120)
         assert (said, complained) == ("18 False\n", "")
-
-
-@pytest.mark.long
-def test_no_index_leaves_a_table_in_any_variant(tmp_path):
-    """Every variant of the oracle's design, a hundred problems each, with every load and store checked."""
-    import os
-    from pathlib import Path
-
-    tests = Path(__file__).parents[1]
-    environment = os.environ | {
-        "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "oracle.checked", "60", "100"], env=environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert "all indices were inside" in done.stdout, done.stderr

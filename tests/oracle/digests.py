@@ -1,4 +1,4 @@
-"""Two runs whose bits must be the same everywhere; ``python -m oracle.digests`` prints their digests.
+"""Two runs whose bits must be the same everywhere; ``python -m oracle.digests [plain] [rich]`` prints their digests.
 
 The plain one is the article's corridor in float32; the rich one has everything that can be compiled in.
 """
@@ -53,10 +53,11 @@ def digest(run):
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def digests():
-    """The digests of both runs."""
-    return [digest(qfast.train(**plain())), digest(qfast.train(rich_mdp(), **rich()))]
+def digests(names=()):
+    """The digests of the runs with these names, or of both."""
+    runs = {"plain": lambda: qfast.train(**plain()), "rich": lambda: qfast.train(rich_mdp(), **rich())}
+    return [digest(run()) for name, run in runs.items() if name in (names or runs)]
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(digests()) + "\n")
+    sys.stdout.write("\n".join(digests(sys.argv[1:])) + "\n")

@@ -79,7 +79,7 @@ def test_a_broken_kernel_is_noticed(name, tmp_path):
     file, right, wrong, which = BREAKS[name]
     for part in ("qfast", "tests/oracle"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("tests/conftest.py", "pyproject.toml"):
+    for part in ("tests/conftest.py", "tests/house.py", "tests/processes.py", "pyproject.toml"):
         shutil.copy(ROOT / part, tmp_path / part)
     kernel = tmp_path / "qfast" / "kernel" / file
     source = kernel.read_text("utf-8")

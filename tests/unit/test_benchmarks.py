@@ -169,7 +169,7 @@ def test_a_masked_problem_is_the_same_for_its_agents():
 def test_jumps_are_refused_where_a_value_is_of_another_pair():
     mdp = jumps(5, 4)
     run = qfast.train(
-        mdp, n_agents=64, episodes=3, alpha=1.0, gamma=0.0, epsilon=0.1, seed=1, threads=1, record=None, progress=False
+        mdp, n_agents=64, episodes=3, alpha=1.0, gamma=0.0, epsilon=0.1, seed=1, threads=1, progress=False
     )
     check_jumps(mdp, run)
     turned = replace(run, q=np.ascontiguousarray(run.q[:, :, ::-1]))

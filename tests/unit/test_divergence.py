@@ -21,6 +21,7 @@ LEARNING = {
     "seed": 0, "progress": False,
 }  # fmt: skip
 SETTINGS = LEARNING | {"alpha": 0.3}
+OWN = qfast.Metric(lambda block: block.lengths[:, -1], "last_length", higher_is_better=False)  # so lengths are recorded
 TOLD = r"3 of 200 agents have diverged: .* float32 holds.* smaller alpha or lambda_"
 
 
@@ -67,11 +68,11 @@ def test_it_is_known_however_the_agents_are_trained_and_kept(run, tmp_path):
 def test_a_study_says_where_agents_diverged(tmp_path):
     told = r"alpha=0\.3: 3 of 200 agents\).*agents_diverged"
     with pytest.warns(DivergedWarning, match=told) as warned:
-        study = qfast.study(MDP, vary={"alpha": [0.01, 0.3]}, out=tmp_path, **LEARNING)
+        study = qfast.study(MDP, vary={"alpha": [0.01, 0.3]}, out=tmp_path, metrics=["auc", OWN], **LEARNING)
     assert warned[0].filename == __file__
     assert study.dataset["agents_diverged"].values.tolist() == [0, 3]
     with pytest.warns(DivergedWarning, match=told):  # nothing is left to be trained: it is read
-        again = qfast.study(MDP, vary={"alpha": [0.01, 0.3]}, out=tmp_path, **LEARNING)
+        again = qfast.study(MDP, vary={"alpha": [0.01, 0.3]}, out=tmp_path, metrics=["auc", OWN], **LEARNING)
     assert again.dataset["agents_diverged"].values.tolist() == [0, 3]
 
 

@@ -1,14 +1,12 @@
 """What a run is said to take of memory against what it takes, measured in a process of its own."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.runs import assert_same
+from processes import run_python
 
 import qfast
 from qfast.engine import footprint
@@ -90,11 +88,7 @@ LONG = {
 
 
 def assert_as_said(cases):
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, json.dumps(cases)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    measured = [json.loads(line) for line in done.stdout.splitlines()]
+    measured = [json.loads(line) for line in run_python("-c", MEASURE, json.dumps(cases)).splitlines()]
     assert [name for name, *_ in measured] == list(cases)
     wrong = {name: (said / 1e6, peak / 1e6) for name, said, peak in measured if not 1 / 1.3 <= said / peak <= 1.3}
     assert not wrong, f"MB said and taken: {wrong}"
@@ -221,13 +215,6 @@ def test_a_study_says_what_would_fit(monkeypatch):
     monkeypatch.setattr("qfast.studies.job.Job", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         qfast.study(**settings, n_agents=most)
-
-
-def test_fewer_lanes_change_no_bit(monkeypatch):
-    settings = {"traces": "replacing", "lambda_": 0.9, "n_agents": 100, "episodes": 20, "seed": 3, "progress": False}
-    expected = qfast.train(**settings)
-    monkeypatch.setattr("qfast.engine.plan._MOST_TRACES", 0)
-    assert_same(qfast.train(**settings), expected)
 
 
 def test_finished_blocks_do_not_hold_what_is_dropped():

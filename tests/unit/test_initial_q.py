@@ -1,5 +1,6 @@
 """What Q starts with: a number, one an agent, a table of states and actions, or a table an agent."""
 
+import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -8,8 +9,13 @@ import numpy as np
 import pytest
 
 import qfast
+from qfast.engine import blocks
+from qfast.engine.agent_arrays import AgentArrays
+from qfast.engine.plan import make_plan
 from qfast.exact import solve
+from qfast.model.learner import make_learner
 from qfast.model.rates import Rate
+from qfast.studies.settings import decode, encode
 
 N_AGENTS = 150  # three blocks
 SETTINGS: dict[str, Any] = {"n_agents": N_AGENTS, "episodes": 20, "seed": 3, "progress": False}
@@ -21,14 +27,35 @@ def train(**settings: Any) -> qfast.Run:
     return qfast.train(**SETTINGS | settings)
 
 
-@pytest.mark.parametrize("rule", ["q_learning", "double_q_learning"])
+def masked() -> qfast.MDP:
+    corridor = qfast.corridor()
+    allowed = np.ones((5, 2), np.bool_)
+    allowed[0, 0] = False
+    return qfast.MDP(
+        corridor.next_state, corridor.reward, terminated=corridor.terminated, start=corridor.start, allowed=allowed
+    )
+
+
+def begun(mdp: qfast.MDP, initial_q: Any, **settings: Any) -> Any:
+    """Q of 64 agents before their first step; no kernel is needed for that."""
+    learner = make_learner(n_agents=64, episodes=1, mdp=mdp, initial_q=initial_q, **settings)
+    plan = make_plan(mdp, learner, np.random.SeedSequence(0), first_agent=0, episodes=1, record=None)
+    arrays = AgentArrays.empty(plan, 64)
+    blocks._begin(plan, 0, arrays, learner.initial_q.for_agents(0, 64, learner.dtype))
+    return arrays.q
+
+
 @pytest.mark.parametrize("table", [TABLE, TABLES], ids=["(S, A)", "(n, S, A)"])
-def test_q_starts_with_the_table(rule, table):
-    run = train(alpha=0.0, initial_q=table, rule=rule)
-    expected = np.broadcast_to(table.astype(np.float32), run.q.shape)
-    assert (run.q == expected).all()
-    if run.q_tables is not None:
-        assert (run.q_tables == expected[:, None]).all()
+def test_q_starts_with_the_table(table):
+    run = train(alpha=0.0, initial_q=table)
+    assert (run.q == np.broadcast_to(table.astype(np.float32), run.q.shape)).all()
+
+
+@pytest.mark.parametrize("table", [TABLE, TABLES[:64]], ids=["(S, A)", "(n, S, A)"])
+def test_both_tables_of_double_q_learning_start_with_it(table):
+    q = begun(qfast.corridor(), table, rule="double_q_learning")
+    assert q.shape == (64, 5, 2, 2)
+    assert (q == np.broadcast_to(table.astype(np.float32), (64, 5, 2))[..., None]).all()
 
 
 def test_equal_tables_are_a_number():
@@ -69,19 +96,12 @@ def test_the_first_agents_keep_their_tables():
 
 
 def test_values_of_forbidden_actions_do_not_count():
-    corridor = qfast.corridor()
-    allowed = np.ones((5, 2), np.bool_)
-    allowed[0, 0] = False
-    masked = qfast.MDP(
-        corridor.next_state, corridor.reward, terminated=corridor.terminated, start=corridor.start, allowed=allowed
-    )
-    best = solve(masked, 0.9).q
+    mdp = masked()
+    best = solve(mdp, 0.9).q
     assert best[0, 0] == -np.inf
-    run = train(mdp=masked, initial_q=best)
-    assert np.allclose(run.q[:, :4], best[:4].astype(np.float32), rtol=1e-6)  # nothing is left to learn
-    assert (run.q[:, 0, 0] == -np.inf).all()
-    again = train(mdp=masked, initial_q=run.q)
-    assert (again.q[:, 0, 0] == -np.inf).all()
+    known = best > -np.inf
+    for table in (best, np.stack([best] * 64), np.where(known, best, 7.0), np.where(known, best, np.nan)):
+        assert (begun(mdp, table) == best.astype(np.float32)).all()
     with pytest.raises(qfast.InvalidInput, match="initial_q=-inf in state 0 for action 0 is outside"):
         train(initial_q=best)
 
@@ -112,21 +132,15 @@ def test_other_rates_are_no_tables(name):
 
 
 def test_studies_vary_tables(tmp_path):
-    forbidden = np.ones((5, 2), np.bool_)
-    forbidden[0, 0] = False
-    corridor = qfast.corridor()
-    masked = qfast.MDP(
-        corridor.next_state, corridor.reward, terminated=corridor.terminated, start=corridor.start, allowed=forbidden
-    )
-    tables = [np.where(forbidden, TABLE, -np.inf), np.where(forbidden, TABLE + 1, -np.inf)]
+    tables = [TABLE, TABLE + 1]
     options: dict[str, Any] = {"n_agents": 64, "episodes": 10, "seed": 0, "progress": False}
-    study = qfast.study(masked, vary={"initial_q": [0.0, *tables], "alpha": [0.1, 0.5]}, out=tmp_path / "s", **options)
+    study = qfast.study(vary={"initial_q": [0.0, *tables], "alpha": [0.1, 0.5]}, out=tmp_path / "s", **options)
     assert study.labels[2] == "initial_q=5 x 2 values (no. 1), alpha=0.1"
     assert study.labels[5] == "initial_q=5 x 2 values (no. 2), alpha=0.5"
     auc = study.dataset["auc"].mean("agent")
     assert study.grid(auc).shape == (3, 2)  # not two tables in one place
     assert study.grid(auc).to_numpy().ravel().tolist() == auc.to_numpy().tolist()
-    again = qfast.study(masked, vary={"initial_q": [0.0, *tables], "alpha": [0.1, 0.5]}, out=tmp_path / "s", **options)
+    again = qfast.study(vary={"initial_q": [0.0, *tables], "alpha": [0.1, 0.5]}, out=tmp_path / "s", **options)
     assert (again.dataset["auc"] == study.dataset["auc"]).all()
     loaded = qfast.load_study(study.save(tmp_path / "study.nc"))
     assert loaded.labels == study.labels
@@ -137,3 +151,10 @@ def test_a_study_on_several_problems_needs_tables_that_fit_each():
     problems = {"short": qfast.corridor(3), "long": qfast.corridor(5)}
     with pytest.raises(qfast.InvalidInput, match=r"initial_q has shape \(5, 2\).*configuration problem=short"):
         qfast.study(problems, vary={"initial_q": [TABLE, 0.0]}, n_agents=9, episodes=3, progress=False)
+
+
+def test_infinities_of_forbidden_actions_travel_through_json():
+    mdp = masked()
+    best = solve(mdp, 0.9).q
+    text = json.dumps(encode(best), allow_nan=False)
+    assert (decode(json.loads(text)) == best).all()

@@ -25,6 +25,10 @@ LABELLED: dict[str, Any] = {
 }
 
 
+DEEP: list[Any] = []
+DEEP.append(DEEP)  # it holds itself
+
+
 class Colour(enum.Enum):
     RED = 1
 
@@ -98,6 +102,7 @@ def test_files_and_pickles_without_labels_are_read() -> None:
         ([Side.LEFT, np.str_("right"), 1], ("left", "right", "1")),
         ([Move.UP, True, (np.float32(0.5), np.str_("z"))], ("4", "True", "(0.5, 'z')")),
         ([[0, 0], [0, 1], [1, 0]], ("(0, 0)", "(0, 1)", "(1, 0)")),
+        ([1 << 4000, -1, 10**30], ("1318" + str(1 << 4000)[4:50] + "… #0", "-1", "1" + "0" * 30)),
         (["x" * 99, "x" * 98, 0], ("x" * 50 + "… #0", "x" * 50 + "… #1", "0")),
     ],
 )
@@ -119,6 +124,8 @@ def test_names_of_labels_are_unique_and_printable(states: Any, names: tuple[str,
         ({"states": [0, 1, {"a": 1}]}, r"use tuple\(sorted\(d.items\(\)\)\)"),
         ({"states": [0, np.nan, 1]}, r"states\[1\] is or holds nan"),
         ({"states": [0, (1, np.inf), 1]}, r"states\[1\] is or holds inf, which JSON cannot hold"),
+        ({"states": [1 << 5000, 1, 2]}, r"states\[0\] is or holds a number of 5,001 bits"),
+        ({"states": [DEEP, 1, 2]}, r"states\[0\] is nested more than 50 deep"),
         ({"states": {0, 1, 2}}, "states is a set, which has no order"),
         ({"states": "abc"}, "states='abc' is one text"),
         ({"states": [0, 1]}, "states holds 2 labels; give one for each of the 3"),

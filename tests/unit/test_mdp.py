@@ -107,7 +107,7 @@ def test_probabilities_are_kept_as_given() -> None:
         ({"start": [1.5, -0.5, 0.0]}, r"start\[1\]=-0.5 is outside"),
         ({"start": [np.nan, 1.0, 0.0]}, r"start\[0\]=nan is outside"),
         ({"start": 2}, "start=2 is a terminal state"),
-        ({"start": [0.5, 0.0, 0.5]}, "start=2 is a terminal state"),
+        ({"start": [0.5, 0.0, 0.5]}, r"start gives 0.5 to terminal states \(2: .*set start to 0 there and divide"),
         ({"max_episode_steps": 0}, "max_episode_steps=0 is not a whole number of at least 1"),
         ({"max_episode_steps": 2**31}, "max_episode_steps=2147483648 is above 2,147,483,647"),
         ({"max_episode_steps": 10.0}, "max_episode_steps=10.0 is not a whole number"),

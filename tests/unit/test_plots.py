@@ -10,14 +10,14 @@ import qfast
 from qfast.errors import InvalidInput, MissingExtra
 from qfast.exact import solve
 from qfast.plots import census_bars, disagreement_map, learning_curve, q_distribution, share_optimal, value_map
-from qfast.plots.maps import greedy_shares
+from qfast.plots.populations import greedy_shares
 from qfast.problems import cliff_walking, dyna_maze, frozen_lake
 
 pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure
 
-LAKE = frozen_lake("4x4")
+LAKE = frozen_lake("4x4", slip=0.2)
 SETTINGS = {"n_agents": 40, "episodes": 300, "gamma": 0.95, "initial_q": 0.5, "seed": 2, "progress": False}
 
 
@@ -152,9 +152,9 @@ def test_checkpoints_that_grow_are_drawn_on_a_logarithmic_axis(ax):
 
 
 def test_wilsons_interval():
-    from qfast.plots.curves import _wilson
+    from qfast.stats.interval import share_interval
 
-    low, high = _wilson(np.array([0.0, 0.5, 1.0]), 10)  # Wilson 1927; tabulated for example by Newcombe 1998
+    low, high = share_interval(np.array([0.0, 0.5, 1.0]), 10)  # Wilson 1927; tabulated for example by Newcombe 1998
     np.testing.assert_allclose(low, [0.0, 0.2366, 0.7225], atol=1e-4)
     np.testing.assert_allclose(high, [0.2775, 0.7634, 1.0], atol=1e-4)
 

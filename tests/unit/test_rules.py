@@ -243,14 +243,13 @@ def test_ucb_takes_turns_as_its_bonus_says():
 
 
 def test_softmax_chooses_in_proportion():
-    values, n_agents = np.log([1.0, 2.0, 5.0]), 20_000
-    settings = SETTINGS | {"seed": 31}
-    run = qfast.train(
-        bandit(0, 1, 2), n_agents=n_agents, episodes=1, alpha=0.0, explore="softmax", temperature=2.0, **settings
-    )
-    run = replace(run, q=np.broadcast_to(np.stack([2 * values, 0 * values]), run.q.shape).copy())
-    run = qfast.resume(run, episodes=10, progress=False)
-    assert_counts(np.bincount(run.returns[:, 1:].ravel().astype(int), minlength=3), [1, 2, 5])
+    settings = {"n_agents": 20_000, "episodes": 1, "alpha": 0.0, "explore": "softmax", "record": "returns", "seed": 31}
+    mdp = qfast.MDP([[1, 1]] * 2, [[0, 1], [0, 0]], terminated=[[True, True]] * 2, max_episode_steps=9)
+    twice = qfast.by_episode(np.full(10, 2.0))
+    run = qfast.train(mdp, temperature=qfast.by_episode([2.0]), progress=False, **settings)
+    run = replace(run, q=np.broadcast_to(np.array([[0, 2 * np.log(4)], [0, 0]], np.float32), run.q.shape).copy())
+    run = qfast.resume(run, episodes=10, temperature=twice, progress=False)
+    assert_counts(np.bincount(run.returns[:, 1:].ravel().astype(int), minlength=2), [1, 4])
 
 
 @pytest.mark.parametrize("rule", ["q_learning", "sarsa"])
@@ -287,11 +286,11 @@ def test_one_over_n_makes_means(rule):
 
 @pytest.mark.parametrize(("ties", "last"), [("first", 1.1), ("last", 2.9)])
 def test_the_articles_table(ties, last):
-    run = qfast.train(rule="article", ties=ties, n_agents=500, seed=1, progress=False)
+    run = population.train(rule="article", ties=ties, n_agents=5, episodes=1_000, seed=1)
     # Forward from each state, as the article prints it: 1 + 0.9 * 1, and 2 + 0.9 * (-1) or 2 + 0.9 beyond the goal.
-    np.testing.assert_allclose(run.q[:, :4, 1], [[1.9, 1.9, 1.9, last]] * 500, atol=1e-5)
+    np.testing.assert_allclose(run.q[:, :4, 1], [[1.9, 1.9, 1.9, last]] * 5, atol=1e-5)
     # Backwards it comes near 0 + 0.9 and -1 + 0.9, as often as that was tried.
-    np.testing.assert_allclose(np.median(run.q[:, :4, 0], axis=0), [0.9, -0.1, -0.1, -0.1], atol=0.01)
+    np.testing.assert_allclose(np.median(run.q[:, :4, 0], axis=0), [0.9, -0.1, -0.1, -0.1], atol=0.02)
     assert not run.q[:, 4].any()
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.random import SeedSequence
 
 import qfast
-from qfast.cli.population import seed_of
+from qfast.cli.run_page import seed_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.seeding import (
     as_seed_sequence,

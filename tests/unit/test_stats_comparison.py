@@ -9,7 +9,7 @@ from scipy import stats as sp
 from qfast.errors import InvalidInput
 from qfast.stats import compare, correct, effect_size, probability_of_improvement
 from qfast.stats.interval import share_interval
-from qfast.stats.words import p_text
+from qfast.text import p_text
 
 RNG = np.random.default_rng(11)
 A, B = RNG.gamma(2.0, 2.0, 40).round(), RNG.gamma(2.0, 1.5, 40).round()

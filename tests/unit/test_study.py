@@ -1,6 +1,10 @@
 """Studies: each agent is the one that `qfast.train` makes, and what is kept of them is what NumPy says."""
 
+import inspect
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 
 import numpy as np
@@ -9,11 +13,12 @@ import pytest
 import qfast
 from qfast import Metric
 from qfast.errors import InvalidInput
-from qfast.studies.totals import quantiles_of
+from qfast.studies.reduce import quantiles_of
 
 EPISODES = 300
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 VARY = {"alpha": [0.1, 0.5], "epsilon": [0.05, qfast.linear(0.5, 0.1)]}
+PLAIN = {"alpha": [0.1, 0.5], "epsilon": [0.05, 0.2]}  # without a schedule, where lengths are recorded: see `house`
 
 
 def make(**changes):
@@ -90,10 +95,19 @@ def test_curves_are_those_of_train(study, run):
 
 
 def test_paired_agents_share_their_streams(study):
-    alone = train(alpha=0.5, epsilon=qfast.linear(0.5, 0.1), n_agents=1, first_agent=140)
-    assert study.scores("steps", 3)[140] == alone.lengths.sum()
+    alone = train(alpha=0.5, n_agents=1, first_agent=140)
+    assert study.scores("steps", 2)[140] == alone.lengths.sum()
     assert study.paired
     assert "paired: agent i has the same random stream" in repr(study)
+
+
+def test_schedules_are_those_of_train():
+    settings = {"n_agents": 64, "episodes": 20, "seed": 3, "progress": False}
+    own = {"metrics": ["steps", Metric(last_return, "last", **HIGH)], "checkpoints": None}
+    made = qfast.study(vary={"epsilon": [qfast.linear(0.5, 0.1)]}, **settings, **own)
+    run = qfast.train(epsilon=qfast.linear(0.5, 0.1), record="returns", **settings)
+    np.testing.assert_array_equal(made.scores("last", 0), run.returns[:, -1])
+    np.testing.assert_array_equal(made.scores("steps", 0), run.lengths.sum(axis=1))
 
 
 def test_unpaired_agents_have_numbers_of_their_own(study):
@@ -129,11 +143,12 @@ def test_the_number_of_agents_does_not_matter(study):
 
 
 def test_metrics_of_the_users_own(run):
-    mine = make(metrics={"last_return": Metric(last_return, **HIGH), "number": Metric(n_agent, **HIGH)}, first_agent=0)
+    own = {"last_return": Metric(last_return, **HIGH), "number": Metric(n_agent, **HIGH)}
+    mine = make(vary=PLAIN, metrics=own, first_agent=0)
     np.testing.assert_array_equal(mine.scores("last_return", 0), run.returns[:, -1])
     np.testing.assert_array_equal(mine.scores("number", 3), np.arange(150))
     assert mine.dataset["last_return"].attrs["description"] == "Return of the last episode."
-    few = make(metrics=["steps", Metric(last_return, **HIGH)], checkpoints=None, curves=False)
+    few = make(vary=PLAIN, metrics=["steps", Metric(last_return, **HIGH)], checkpoints=None, curves=False)
     assert few.metrics == ["steps", "last_return"]
     assert set(few.dataset.sizes) == {"configuration", "agent"}
 
@@ -144,7 +159,7 @@ def test_metrics_of_the_users_own(run):
 )
 def test_metrics_must_be_one_number_an_agent(metric, told):
     with pytest.raises(InvalidInput, match=told):
-        make(metrics={"mine": Metric(metric, **HIGH)})
+        make(vary=PLAIN, metrics={"mine": Metric(metric, **HIGH)})
 
 
 def test_all_quantiles_and_short_studies():
@@ -194,6 +209,35 @@ def test_find(study):
     for wrong in (4, "alpha=7", {"alpha": 0.5}, {"gamma": 1}, {"alpha": 7}, None, True, 1.5):
         with pytest.raises(InvalidInput, match="configuration"):
             study.find(wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "function"),
+    [
+        ("plot_curves", "plots.study_curves"), ("plot_share_optimal", "plots.study_share_optimal"),
+        ("plot_sensitivity", "plots.sensitivity"), ("plot_sensitivity_map", "plots.sensitivity_map"),
+        ("plot_distribution", "plots.score_distribution"), ("report", "reports.write_report"),
+        ("save", "studies.storage.save_study"),
+    ],
+)  # fmt: skip
+def test_methods_that_are_functions_of_other_rooms(study, method, function):
+    """They have the functions' signatures and texts, on the class and on a study."""
+    module, _, name = f"qfast.{function}".rpartition(".")
+    bound = getattr(import_module(module), name)
+    assert getattr(qfast.Study, method) is bound
+    assert getattr(study, method).__func__ is bound
+    first, *others = inspect.signature(bound).parameters
+    assert list(inspect.signature(getattr(study, method)).parameters) == others
+    assert inspect.getdoc(getattr(study, method)) == inspect.getdoc(bound)
+    assert first == "study"
+
+
+def test_help_on_a_study_needs_no_picture():
+    code = (
+        "import pydoc, sys, qfast; text = pydoc.plain(pydoc.render_doc(qfast.Study)); "
+        "sys.exit('matplotlib' in sys.modules or 'plot_curves = study_curves(' not in text)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_grid(study):

@@ -411,6 +411,13 @@ def test_means_near_the_largest_float(paired):
         (lambda s: s.seeds_needed(0, 1, power=2), "power=2 is outside"),
         (lambda s: s.best(where={"alpha": 0.1, "epsilon": 0.2}), "one configuration alone has no winner"),
         (lambda s: made_study(paired=False).misranking(0, 1, paired=True), "paired=True, but agents of this study"),
+        (lambda s: s.profile(thresholds="abc"), "thresholds='abc' is no list of finite numbers; use for example"),
+        (lambda s: s.profile(thresholds=[[1.0]]), "thresholds=[[1.0]] is no list of finite numbers"),
+        (lambda s: s.profile(thresholds=[np.nan]), "thresholds=[nan] is no list of finite numbers"),
+        (lambda s: s.compare(0, 1, level="x"), "level='x' is not a number"),
+        (lambda s: s.compare_all(level="x"), "level='x' is not a number"),
+        (lambda s: s.best(level="x"), "level='x' is not a number"),
+        (lambda s: s.profile(level=None), "level=None is not a number"),
     ],
 )
 def test_bad_questions_are_refused(study, ask, message):

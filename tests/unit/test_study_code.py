@@ -1,13 +1,15 @@
 """What a study says about making it again is Python that runs, and gives the same numbers."""
 
 import html
+import json
 import re
 
 import numpy as np
 import pytest
 
 import qfast
-from qfast.studies.code import problem_code
+from qfast.studies.describe import _value, problem_code
+from qfast.studies.settings import encode
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 SMALL = {"n_agents": 64, "episodes": 20, "progress": False}
@@ -24,7 +26,7 @@ def run(code, folder, monkeypatch):
 STUDIES = {
     "corridor": {"mdp": None, "vary": {"alpha": [0.1, 0.5]}, "seed": 1},
     "known": {"mdp": qfast.problems.frozen_lake(), "vary": {"ties": ["random"]}, "seed": [1, 2], "gamma": 0.99},
-    "own limit": {"mdp": {"lake": qfast.problems.frozen_lake().with_limit(30)}, "vary": {}, "seed": 2**70},
+    "own limit": {"mdp": {"cliff": qfast.problems.cliff_walking().with_limit(30)}, "vary": {}, "seed": 2**70},
     "written": {
         "mdp": LAKE, "vary": {"epsilon": [0.1, qfast.linear(0.9, 0.1)]}, "seed": 3, "paired": False, "first_agent": 5,
     },
@@ -34,7 +36,7 @@ STUDIES = {
     },
     "rates": {
         "mdp": LAKE, "seed": 4, "checkpoints": [5, 20], "curves": False, "metrics": ["auc", "optimal"],
-        "vary": [{"alpha": [qfast.by_visits(power=0.8), [0.5] * 20]}, {"n": [1]}],
+        "vary": [{"epsilon": [[0.5] * 20, qfast.linear(0.9, 0.1)]}, {"n": [1]}],
         "initial_q": np.linspace(0, 1, 64),
     },
     "many numbers": {"mdp": LAKE, "vary": {"epsilon": [qfast.by_episode(np.geomspace(1, 0.01, 20)), 0.1]}, "seed": 0},
@@ -50,6 +52,13 @@ def test_the_command_makes_the_study_again(name, tmp_path, monkeypatch):
     assert again.dataset.attrs["command"] == made.dataset.attrs["command"]
 
 
+def test_every_rate_is_written_as_code():
+    visits = (qfast.by_visits(), qfast.by_visits(power=0.8), qfast.by_visits([0.5, 0.25]))
+    for rate in (*visits, qfast.exponential(1, 0.1)):
+        made = eval(_value(json.loads(json.dumps(encode(rate)))), {"qfast": qfast})
+        assert encode(made) == encode(rate)
+
+
 def test_a_page_prints_what_runs(tmp_path, monkeypatch):
     made = qfast.study(LAKE, vary={"alpha": [0.1, 0.5]}, seed=0, **SMALL)
     page = made.report(tmp_path / "page.html", rerun=False).read_text("utf-8")
@@ -59,7 +68,7 @@ def test_a_page_prints_what_runs(tmp_path, monkeypatch):
 
 
 def test_a_large_problem_is_loaded_from_the_file_that_was_saved(tmp_path, monkeypatch):
-    maze = qfast.grid("\n".join(["S" + "." * 14, *["." * 15] * 8, "." * 14 + "G"]))
+    maze = qfast.grid("\n".join(["S" + "." * 14, *["." * 15] * 8, "." * 14 + "G"]), max_episode_steps=50)
     made = qfast.study({"my maze": maze}, vary={}, seed=0, metrics=["auc"], checkpoints=None, **SMALL)
     code = made.dataset.attrs["command"]
     (told,) = re.findall(r"# (.*) writes this file", code)

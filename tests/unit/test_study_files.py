@@ -134,3 +134,10 @@ def test_a_failed_save_leaves_the_old_file(study, tmp_path, monkeypatch):
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_a_study_is_no_run(study, tmp_path, ending):
+    path = study.save(tmp_path / f"study.{ending}")
+    with pytest.raises(BadFile, match=rf"study\.{ending} is the name of a study; qfast\.load_study reads it"):
+        qfast.load(path)

@@ -1,5 +1,8 @@
 """Pictures of studies: what they show is what the study holds, and each says how many agents and what its bands are."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 from made_studies import made_study
@@ -11,7 +14,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from qfast import plots
-from qfast.plots.looks import agents_text, look
+from qfast.plots.canvas import agents_text, look
 
 GRID = {"alpha": [0.01, 0.1, 0.3, 1.0], "epsilon": [0.05, 0.2], "rule": ["sarsa", "q_learning"]}
 
@@ -252,6 +255,17 @@ def test_the_shares_of_names_add_up(large, ax):
     assert top == pytest.approx(1.0)
     alone = drawn(plots.misranking_curve(found, ax=Figure().add_subplot()))
     assert "a guess" in [text.get_text() for text in alone.texts]
+
+
+def test_numbers_beside_marks_overlap_neither_each_other_nor_the_legend(study):
+    found = study.misranking(2, 4, k=[1, 3, 5, 10, 30, 100], rng=0, n_resamples=100)
+    high = replace(found.result, missed=np.array([0.98, 0.971, 0.956, 0.9, 0.4, 0.02]))
+    ax = Figure(figsize=(5, 3.7), layout="constrained").add_subplot()
+    drawn(plots.misranking_curve(replace(found, result=high), ax=ax))
+    boxes = [text.get_window_extent() for text in ax.texts if "%" in text.get_text()]
+    boxes.append(ax.get_legend().get_window_extent())
+    assert len(boxes) > 8
+    assert not [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)]
 
 
 def test_numbers_of_agents_in_words():

@@ -11,8 +11,7 @@ from made_studies import Again, made_dataset, made_study
 import qfast.reports.report as report_module
 from qfast.errors import InvalidInput
 from qfast.reports import check_target, render_report, write_report, write_whole
-from qfast.reports.html import definitions, table
-from qfast.reports.pictures import Sketchbook
+from qfast.reports.html import Sketchbook, definitions, table
 
 pytest.importorskip("matplotlib")
 

@@ -16,34 +16,32 @@ INF, NAN = np.inf, np.nan
 def endless():
     """gamma = 1: a policy that goes for the free loop never ends, and its regret is infinite."""
     mdp = qfast.MDP(
-        [[0, 1, 1], [1, 1, 1]], [[-1.0, -1.0, -1000.0], [0, 0, 0]],
-        terminated=[[False, True, True], [True] * 3], max_episode_steps=50,
-    )  # fmt: skip
-    vary = {"ties": ["first", "last"]}
-    options = {"alpha": 0.0, "n_agents": 20, "episodes": 10, "gamma": 1.0, "epsilon": 0.1, "seed": 0}
-    return qfast.study(mdp, vary=vary, **options, progress=False)
+        [[0, 1], [1, 1]], [[-1.0, -20.0], [0, 0]], terminated=[[False, True], [True, True]], max_episode_steps=50
+    )
+    options = {"ties": "first", "n_agents": 20, "episodes": 40, "gamma": 1.0, "epsilon": 0.1, "seed": 0}
+    return qfast.study(mdp, vary={"alpha": [0.0, 1.0]}, **options, progress=False)
 
 
 def test_infinite_regret_is_worse_than_any_number(endless):
-    assert np.isposinf(endless.scores("regret", "ties=first")).all()
-    assert (endless.scores("regret", "ties=last") == 999).all()
+    assert np.isposinf(endless.scores("regret", "alpha=0")).all()
+    assert (endless.scores("regret", "alpha=1") == 0).all()
     found = endless.compare(0, 1, "regret")
     assert found.better == "b"
-    assert found.sentence.startswith("ties=last is better than ties=first in regret of the greedy policy: ")
-    why = "a difference of means is not defined: 100 % of the agents of ties=first have infinite regret"
+    assert found.sentence.startswith("alpha=1 is better than alpha=0 in regret of the greedy policy: ")
+    why = "a difference of means is not defined: 100 % of the agents of alpha=0 have infinite regret"
     assert why in found.sentence
-    assert endless.best("regret", n_agents=20).label == "ties=last"
-    assert endless.summary("regret").best.label == "ties=last"
-    assert endless.compare_all("regret").labels == ("ties=last", "ties=first")
+    assert endless.best("regret", n_agents=20).label == "alpha=1"
+    assert endless.summary("regret").best.label == "alpha=1"
+    assert endless.compare_all("regret").labels == ("alpha=1", "alpha=0")
 
 
 def test_the_return_within_the_limit_always_exists(endless):
-    assert endless.scores("greedy_return").tolist() == [[-50.0] * 20, [-1000.0] * 20]
+    assert endless.scores("greedy_return").tolist() == [[-50.0] * 20, [-20.0] * 20]
     assert "within 50 steps" in str(endless.summary("greedy_return"))
 
 
 def test_policies_that_never_end_count_among_all():
-    grid = qfast.grid("S..\n...\n..G", step_reward=-10.0, goal_reward=0.0)
+    grid = qfast.grid("S..\n...\n..G", step_reward=-10.0, goal_reward=0.0, max_episode_steps=500)
     study = qfast.study(grid, vary={"alpha": [0.02, 0.9]}, n_agents=1000, episodes=6, gamma=1.0, epsilon=0.3, seed=0,
                         progress=False)  # fmt: skip
     slow, fast = (np.isinf(study.scores("regret", i)).mean() for i in range(2))
@@ -61,19 +59,9 @@ def test_policies_that_never_end_count_among_all():
         with pytest.raises(InvalidInput, match=r"is not defined: .* % of the agents .* infinite regret.*use compare"):
             ask(metric="regret")
     assert "greedy_return" in str(study)
-
-
-def test_walking_along_the_cliff():
-    """Some SARSA agents never end; the mean of the others must not stand for all."""
-    options = {"n_agents": 300, "episodes": 500, "alpha": 0.5, "gamma": 1.0, "seed": 0, "checkpoints": None}
-    study = qfast.study(qfast.problems.cliff_walking(), vary={"rule": ["q_learning", "sarsa"]}, **options,
-                        metrics=["regret", "greedy_return"], progress=False)  # fmt: skip
-    assert np.isinf(study.scores("regret", 1)).sum() == 37
-    found = study.compare(0, 1, "regret")
-    assert found.better == "a"
     assert not found.comparison.difference.defined
-    assert "12 % of the agents of rule=sarsa have infinite regret" in found.sentence
-    assert study.summary("greedy_return").rows[1].summary.quantiles[0].estimate.value == -INF
+    share = f"{100 * slow:.0f} % of the agents of alpha=0.02"
+    assert share in found.sentence  # the mean of the others does not stand for all
 
 
 def test_sums_that_never_settle():
@@ -88,7 +76,7 @@ def test_sums_that_never_settle():
     assert found.better is None
     assert f"undefined for {lost} of 1,000 agents of alpha=0.05" in found.sentence
     assert "139 of 1,000" in str(study.summary("greedy_return"))
-    limited = qfast.study(mdp.with_limit(20), vary={"alpha": [0.05, 0.5]}, **options)
+    limited = qfast.study(mdp.with_limit(20), vary={"alpha": [0.05, 0.5]}, ties="first", **options)
     assert np.isfinite(limited.scores("greedy_return")).all()
 
 
@@ -156,9 +144,34 @@ def test_agents_that_were_not_run_are_not_missing():
     dataset["agents_run"][1] = 60
     study = qfast.studies.Study(dataset)
     found = study.compare(0, 1)
-    assert (found.comparison.n_a, found.about, found.no_verdict) == (60, "", "")
+    assert (found.comparison.n_a, found.about, found.no_verdict) == (60, "about the 60 agents that both ran", "")
+    assert "about the 60 agents that both ran" in str(study.compare_all())
     assert study.summary().rows[1].n_undefined == 0
     assert "undefined" not in str(study.summary())
+
+
+def test_a_mean_is_of_all_agents_and_a_paired_difference_of_those_that_both_ran():
+    scores = np.array([[1.0] * 50 + [9.0] * 50, [3.0] * 50 + [NAN] * 50]) + np.linspace(0, 0.1, 100)
+    dataset = made_dataset({"alpha": [0.1, 0.2]}, n_agents=100, metrics={"auc": scores}, curves=False)
+    dataset["agents_run"][1] = 50
+    study = qfast.studies.Study(dataset)
+    pairs = study.compare_all()
+    assert pairs.labels == ("alpha=0.1", "alpha=0.2")  # as the means of the summary
+    assert (pairs.pairs[0].better, pairs.pairs[0].about) == ("b", "about the 50 agents that both ran")
+    shared, alone = (study.misranking(k=1, paired=paired, rng=0) for paired in (True, False))
+    assert (shared.about, shared.labels[0]) == ("about the 50 agents that both ran", "alpha=0.2")
+    assert (alone.about, alone.labels[0]) == ("", "alpha=0.1")
+
+
+def test_shares_of_infinite_scores_are_of_those_that_are_asked_about():
+    scores = np.random.default_rng(0).normal(size=(2, 100))
+    scores[0, :60], scores[0, 60:80], scores[1, 60:70] = NAN, INF, NAN
+    study = made_study({"alpha": [0.1, 0.2]}, n_agents=100, metrics={"auc": scores}, curves=False)
+    assert "33 % of the agents of alpha=0.1" in study.compare(0, 1, missing="drop").no_mean  # 10 of the 30 of both
+    with pytest.raises(InvalidInput, match=r"50 % of the agents of alpha=0\.1 have infinite auc"):
+        study.misranking(0, 1, missing="drop")  # 20 of 40
+    with pytest.raises(InvalidInput, match=r"33 % of the agents of alpha=0\.1 have infinite auc"):
+        study.misranking(0, 1, missing="drop", paired=True)
 
 
 @pytest.mark.parametrize("metric", ["auc", "final_return", "greedy_return"])
@@ -179,7 +192,7 @@ def test_pages_and_pictures_of_all_that_is_not_finite(mixed, tmp_path, metric, m
 
 @pytest.mark.parametrize("number", [INF, -INF, NAN])
 def test_nothing_crashes_where_no_agent_has_a_number(number, monkeypatch):
-    monkeypatch.setattr("qfast.reports.pictures.Sketchbook.compose", lambda *_, **__: "<svg></svg>")
+    monkeypatch.setattr("qfast.reports.html.Sketchbook.compose", lambda *_, **__: "<svg></svg>")
     scores = np.full((2, 30), number)
     study = Again(made_dataset({"alpha": [0.1, 0.2]}, n_agents=30, metrics={"auc": scores}))
     for missing in ("keep", "drop"):

@@ -1,31 +1,20 @@
 """Agents against the truth, on problems solved by hand."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from made_runs import made_run
 
 import qfast
 from qfast.errors import InvalidInput
 from qfast.exact import evaluate_policies, evaluate_within_limit, reached_states, solve
-from qfast.model.learner import make_learner
-from qfast.model.seeding import as_seed_sequence
 from qfast.problems import frozen_lake, garnet, taxi
-from qfast.run import Run
 from qfast.truth.behaviour import pack_actions, unpack_actions
 from qfast.truth.judge import make_judge
 
-
-def run_of(mdp, q, *, gamma=0.5, ties="random", dtype="float64"):
-    """A run whose agents have the Q that a test gives them."""
-    q = np.array(q, dtype)
-    n = len(q)
-    learner = make_learner(n_agents=n, episodes=1, gamma=gamma, ties=ties, dtype=dtype)
-    return Run(
-        q=q, q_tables=None, visits=None, returns=None, lengths=None, curve=None, mdp=mdp, learner=learner,
-        seed_sequence=as_seed_sequence(0), first_agent=0, episodes=1, record=None, n_steps=0, seconds=0.0,
-        rng=np.zeros((4, n), np.uint32), state=np.zeros(n, np.int32),
-    )  # fmt: skip
+run_of = partial(made_run, gamma=0.5)
 
 
 def two_cells():
@@ -126,7 +115,7 @@ def test_the_census_of_the_corridor():
 
 
 def test_agents_that_know_nothing_walk_at_random():
-    run = run_of(frozen_lake("4x4"), np.zeros((3, 16, 4)), gamma=0.9)
+    run = run_of(frozen_lake("4x4", slip=0.2), np.zeros((3, 16, 4)), gamma=0.9)
     census = run.census()
     assert census.agents.tolist() == [3]
     assert census.actions(0)[run.mdp.decision_states].all()
@@ -273,13 +262,20 @@ def test_a_problem_too_large_for_elimination_is_measured_by_scipy():
 
 
 def test_success_is_what_many_episodes_show():
-    run = qfast.train(frozen_lake("4x4"), n_agents=64, episodes=500, seed=3, progress=False)
+    rng, shape = np.random.default_rng(3), (10, 3, 2)
+    ends, allowed = rng.random(shape) < 0.3, (rng.random(shape[:2]) < 0.7) | (np.arange(3) == 0)
+    mdp = qfast.MDP(
+        rng.integers(0, 10, shape), 1.0 * (ends & (rng.random(shape) < 0.5)), terminated=ends, allowed=allowed,
+        probability=np.broadcast_to([0.3, 0.7], shape), start=[0.4, 0.6, *np.zeros(8)], max_episode_steps=1_000,
+    )  # fmt: skip
+    run = made_run(mdp, np.where(allowed, rng.integers(0, 3, (64, 10, 3)), -np.inf), ties="first")
     census = run.census()
+    assert len(np.unique(census.success)) > 5
     shown = qfast.evaluate(run, episodes=4_000, progress=False)
     success = census.success[census.policy_of]
     error = np.sqrt(np.maximum(success * (1 - success), 1e-4) / 4_000)
     assert (np.abs(shown.success - success) < 5 * error).all()  # 64 agents at 5 sigma: false alarm 4e-5
-    np.testing.assert_allclose(shown.returns, shown.success, atol=1e-12)  # the lake pays 1 for success, 0 else
+    np.testing.assert_allclose(shown.returns, shown.success, atol=1e-12)  # the end pays 1 for success, 0 else
 
 
 @pytest.mark.parametrize("n_actions", [1, 2, 8, 9, 31, 32, 33, 70])

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from made_runs import made_run
 
 from qfast.errors import InvalidInput
-from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
-from qfast.model.seeding import as_seed_sequence
-from qfast.run import Run
 
 AGENTS = 30
 
@@ -45,17 +43,6 @@ def problems(draw):
     if mdp.allowed is not None:
         q[:, ~mdp.allowed] = -np.inf
     return mdp, q, gamma, draw(st.sampled_from(["random", "random", "first", "last"]))
-
-
-def run_of(mdp, q, *, gamma, ties):
-    """A run whose agents have the Q that a test gives them."""
-    n = len(q)
-    learner = make_learner(n_agents=n, episodes=1, gamma=gamma, ties=ties, dtype="float64")
-    return Run(
-        q=q, q_tables=None, visits=None, returns=None, lengths=None, curve=None, mdp=mdp, learner=learner,
-        seed_sequence=as_seed_sequence(0), first_agent=0, episodes=1, record=None, n_steps=0, seconds=0.0,
-        rng=np.zeros((4, n), np.uint32), state=np.zeros(n, np.int32),
-    )  # fmt: skip
 
 
 def greedy(row, ties):
@@ -123,7 +110,7 @@ def within_limit(mdp, actions_of):
 @given(problems())
 def test_every_measure_against_every_policy(problem):
     mdp, q, gamma, ties = problem
-    run = run_of(mdp, q, gamma=gamma, ties=ties)
+    run = made_run(mdp, q, gamma=gamma, ties=ties)
     policies = [lambda s, table=table: greedy(table[s].tolist(), ties) for table in q]
     best = best_value(mdp, gamma)
     lost = np.array([best - value(mdp, policy, gamma) for policy in policies])
@@ -153,7 +140,7 @@ def test_every_measure_against_every_policy(problem):
 @given(problems())
 def test_distances_against_plain_loops(problem):
     mdp, q, gamma, ties = problem
-    run = run_of(mdp, q, gamma=gamma, ties=ties)
+    run = made_run(mdp, q, gamma=gamma, ties=ties)
     values = np.zeros((mdp.n_states, mdp.n_actions))
     for _ in range(2_000 if gamma > 0.9 else 60):  # value iteration; 0.95^2000 is 1e-45, and gamma = 1 ends soon
         top = np.where(run.mdp.allowed, values, -np.inf).max(axis=1) if mdp.allowed is not None else values.max(axis=1)

@@ -5,6 +5,7 @@ import pickle
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 
+import house
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from qfast.problems import frozen_lake
 from qfast.truth.checkpoints import COLUMNS, Checkpoints, checkpoint_episodes
 from qfast.truth.survival import FirstOptimal
 
-LAKE = frozen_lake("4x4", max_episode_steps=20)
+LAKE = frozen_lake("4x4", slip=0.2, max_episode_steps=20)
 SETTINGS = {"n_agents": 150, "episodes": 120, "seed": 4, "progress": False, "gamma": 0.95, "threads": 2}
 
 
@@ -44,14 +45,6 @@ def narrow():
     return qfast.MDP(plain.next_state, plain.reward, terminated=plain.terminated, allowed=allowed, max_episode_steps=20)
 
 
-def pairs():
-    """Three actions with two equally likely outcomes each."""
-    rng = np.random.default_rng(0)
-    shape = (6, 3, 2)
-    ends = rng.random(shape) < 0.2
-    return qfast.MDP(rng.integers(0, 6, shape), rng.normal(size=shape), terminated=ends, max_episode_steps=20)
-
-
 EXACT = {"ties": "first", "dtype": "float64", "record": "returns"}
 
 
@@ -60,8 +53,8 @@ EXACT = {"ties": "first", "dtype": "float64", "record": "returns"}
     [
         (LAKE, {"record": "summary"}),
         (LAKE, {"record": "returns"}),
-        (pairs(), {"record": None, "dtype": "float64"}),
-        (narrow(), {"rule": "double_q_learning", **EXACT}),
+        (qfast.corridor(), {"record": None}),
+        (house.chances(masked=True), {"rule": "double_q_learning", "alpha": qfast.by_visits(), **EXACT}),
         (narrow(), {"rule": "sarsa", "n": 3, **EXACT}),
         (
             qfast.corridor(5, max_episode_steps=20),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment
 
 import qfast
 from qfast.storage import work_folder
@@ -79,7 +80,7 @@ def test_one_process_at_a_time(begun):
     with parts(begun):
         done = subprocess.run(
             [sys.executable, "-c", code, begun / "x.parts"], capture_output=True, text=True, check=False,
-            env=os.environ | {"PYTHONPATH": str(Path(qfast.__file__).parents[1])},
+            env=environment(),
         )  # fmt: skip
         assert "is in use by another process; wait for it" in done.stderr
         with pytest.raises(qfast.InvalidInput, match="in use"):
