@@ -282,6 +282,7 @@ class _Stage:
         self._acting = mdp.decision_states.tolist()
         self._rng = np.random.default_rng(seed)
         self._streams = Streams(simulator.env)
+        self._inside: Streams | None = None  # as they are after a reset
 
     def play(self, policy: NDArray[np.int64], reset: int | None) -> tuple[float, int, bool, bool]:
         """Play an episode: its return, its steps, whether it succeeded, whether it left the table."""
@@ -290,8 +291,8 @@ class _Stage:
         self._streams.seed_before_reset(env, drawn)
         seen = self.simulator.reset(env, drawn if reset is None else reset)
         if reset is not None:  # the layout is that of the seed, what happens in it is not
-            self._streams = Streams(env)
-            self._streams.seed(env, drawn)
+            self._inside = self._inside or Streams(env)
+            self._inside.seed(env, drawn)
         self.first = seen.label
         total = 0.0
         for n in range(self.limit):

@@ -124,8 +124,9 @@ class Exploration:
         way, seen = self.returns.root(seed)
         state = self._state(seen, way, self.simulator.env)
         self.starts.append((state, way))
-        self._roots.setdefault(state, way)
-        self._relax(state, 0, None)
+        if state not in self._roots:
+            self._roots[state] = way
+            self._relax(state, 0, None)
         return state
 
     def tell(self, phase: str, done: int, total: int, unit: str) -> None:
@@ -229,7 +230,7 @@ class Exploration:
             here = before[0]
         way = self._roots[here]
         for action in reversed(actions):
-            way = Way(way, None, action)
+            way = Way(way, None, action)  # without labels: where all is certain nobody asks what chance drew
         _, seen = self.returns.go(way)
         if seen is not None and seen.label == self.labels[state] and not seen.truncated:
             self._ways[state] = way
@@ -289,8 +290,8 @@ class Exploration:
                 acts = self.acts[state] or ()
                 action = acts[int(rng.integers(len(acts)))]
                 seen = self.simulator.step(env, action)
-                way = Way(way, seed, action)
-                seed = None
+                way = Way(way, seed, action, seen.label)
+                seed = self.returns.mark(env)
                 self._see_length(seen, way)
                 known, to = self.found[state][action], self.index.get(seen.label)
                 if to is None or _known(known, to, seen) is None:
@@ -332,8 +333,8 @@ class Exploration:
                 return
             action = acts[tries % len(acts)] if wanted else self._towards_lack(state, acts)
             seen = step(env, action)
-            way = Way(way, seed, action)
-            seed = None
+            way = Way(way, seed, action, seen.label)
+            seed = self.returns.mark(env)
             if seen.truncated or way.length > self._longest:
                 self._see_length(seen, way)
             if wanted:
@@ -436,9 +437,7 @@ class Exploration:
     def _drawn_before(self, way: Way, action: int) -> bool:
         """Whether a way that looks just the same, but for chance, may lead to another outcome."""
         _, actions = way.actions()
-        labels = self.returns.labels_along(way)
-        if labels is None:
-            return False
+        labels = way.labels()
         outcomes: set[Seen] = set()
         stop = time.monotonic() + _SECONDS_OF_REDRAWS
         for _ in range(_REDRAWS):

@@ -30,10 +30,10 @@ _SECONDS_OF_TIMING: Final = 0.05
 class Way:
     """The end of a way, which knows the way before it; the first is a reset."""
 
-    __slots__ = ("action", "before", "kept", "length", "seed", "since")
+    __slots__ = ("action", "before", "kept", "label", "length", "seed", "since")
 
-    def __init__(self, before: "Way | None", seed: int | None, action: int) -> None:
-        self.before, self.seed, self.action = before, seed, action
+    def __init__(self, before: "Way | None", seed: int | None, action: int, label: Any = None) -> None:
+        self.before, self.seed, self.action, self.label = before, seed, action, label
         self.length: int = 0 if before is None else before.length + 1
         self.since: int = 0 if before is None else before.since + 1  # steps from the last kept place
         self.kept: Any = None
@@ -46,6 +46,16 @@ class Way:
             actions.append(here.action)
             here = here.before
         return here.seed or 0, actions[::-1]
+
+
+    def labels(self) -> list[Any]:
+        """Give the states along the way, the start included."""
+        labels = []
+        here: Way | None = self
+        while here is not None:
+            labels.append(here.label)
+            here = here.before
+        return labels[::-1]
 
 
 class CopiesWrong(Exception):
@@ -109,11 +119,14 @@ class Returns:
         self._move(env, seed)
         return seed
 
+    def mark(self, env: Any) -> int | None:
+        """Set the streams anew before a step within a walk, where a state that is set brings none along."""
+        return None if self._set is None else self.reseed(env)
+
     def root(self, seed: int) -> tuple[Way, Seen]:
         """Begin an episode."""
-        way = Way(None, seed, -1)
         seen = self._reset(seed)
-        return way, seen
+        return Way(None, seed, -1, seen.label), seen
 
     def _reset(self, seed: int) -> Seen:
         env = self.simulator.env
@@ -124,7 +137,7 @@ class Returns:
         """Find out what leads back to a place, and how far apart to keep copies; refuse where nothing does."""
         seed = self._number()
         self._reset(seed)
-        self._streams.learn(self.simulator.env, lambda: self._reset(seed))
+        self._streams.learn(self.simulator.env, lambda: self.simulator.reset(self.simulator.env, seed))
         replays = self._check_replays(seed)
         if self._set is not None:
             kept = self._check_kept(seed)
@@ -259,21 +272,6 @@ class Returns:
         """Give up copies where they may be to blame."""
         if self.may_blame_copies:
             raise CopiesWrong
-
-    def labels_along(self, way: Way) -> list[Any] | None:
-        """Name the states along a way, its start included; None where it cannot be taken again."""
-        if not self.replays:
-            return None
-        steps = []
-        while way.before is not None:
-            steps.append(way)
-            way = way.before
-        labels = [self._reset(way.seed or 0).label]
-        for step in reversed(steps):
-            if step.seed is not None:
-                self._move(self.simulator.env, step.seed)
-            labels.append(self.simulator.step(self.simulator.env, step.action).label)
-        return labels
 
     def go(self, way: Way, *, from_start: bool = False) -> tuple[Any, Seen | None]:
         """Stand at the end of a way: the environment, and what its last step showed, if one was taken."""

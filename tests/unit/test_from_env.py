@@ -1,5 +1,6 @@
 """Any environment with finitely many states as a table: what is found in it, and what is refused."""
 
+import copy
 import itertools
 import random
 import signal
@@ -114,6 +115,22 @@ def test_randomness_is_found_wherever_it_comes_from(source):
     env = found(lambda: made_envs.Slippery(source), samples=300)
     p = env.probability[2, 1][env.next_state[2, 1] == 3].sum()
     assert abs(p - 0.8) < 5 * np.sqrt(0.16 / 300)
+
+
+def test_starts_from_a_stream_that_no_seed_of_reset_sets():
+    class Own(made_envs.Line):
+        def __init__(self):
+            super().__init__()
+            self.mine = np.random.default_rng()
+
+        def reset(self, *, seed=None, options=None):
+            self.at = int(self.mine.integers(3))
+            return self.at, {}
+
+    env = found(Own)
+    assert np.abs(env.start[:3] - 1 / 3).max() < 5 * np.sqrt(2 / 9 / 1000)
+    assert found(Own) == env
+    assert found(Own, by="copies") == env
 
 
 @pytest.mark.parametrize("by", ["copies", "replays"])
@@ -280,6 +297,15 @@ def test_states_that_can_be_set():
     options = {"get_state": lambda env: env.unwrapped.get(), "set_state": lambda env, value: env.unwrapped.set(value)}
     env = found(made_envs.Settable, **options)
     assert (env.next_state == found(made_envs.Line).next_state).all()
+
+
+    class Slips(made_envs.Settable):
+        def step(self, action):
+            return super().step(1 - action if self.np_random.random() < 0.3 else action)
+
+    slips = found(Slips, samples=100, **options)
+    assert (slips.counts[:5] == 100).all()
+    assert abs(slips.probability[1, 1][slips.next_state[1, 1] == 2].sum() - 0.7) < 5 * np.sqrt(0.21 / 100)
     with pytest.raises(InvalidInput, match="set_state does not restore"):
         found(made_envs.Settable, get_state=options["get_state"], set_state=lambda env, value: None)
     with pytest.raises(InvalidInput, match="belong together"):
@@ -456,6 +482,47 @@ def test_progress_and_ctrl_c():
     with pytest.raises(Interrupted, match=r"stopped; [0-9,]+ states were found"):
         found(made_envs.Counting, max_states=10_000_000)
     assert time.monotonic() - began < 1.3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Taxi-v4", {"action_mask": False}),
+        ("FrozenLake-v1", {"samples": 1000}),
+        ("MiniGrid-Empty-8x8-v0", {"state": lambda env: (*env.unwrapped.agent_pos, env.unwrapped.agent_dir)}),
+    ],
+)
+def test_finding_costs_little_more_than_the_environments_own_work(name, options, monkeypatch):
+    """At most 1.5 times the environment's own copies, resets and steps."""
+    pytest.importorskip("minigrid")
+    own = [0.0]
+
+    def timed(call):
+        def clock(*args, **kwargs):
+            began = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                own[0] += time.perf_counter() - began
+
+        return clock
+
+    class Timed(gym.Wrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            self.reset, self.step = timed(env.reset), timed(env.step)
+
+        def __deepcopy__(self, memo):
+            return Timed(copy.deepcopy(self.env, memo))
+
+    monkeypatch.setattr("qfast.problems.ways.copy", type("Copy", (), {"deepcopy": staticmethod(timed(copy.deepcopy))}))
+    shares = []
+    for _ in range(3):
+        own[0], began = 0.0, time.perf_counter()
+        found(lambda: Timed(gym.wrappers.TransformReward(gym.make(name), lambda r: float(r > 0))), **options)
+        shares.append((time.perf_counter() - began) / own[0])
+    assert min(shares) < 1.5, shares
 
 
 @pytest.mark.parametrize(
