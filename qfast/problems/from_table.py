@@ -321,7 +321,8 @@ def check_sum(name: str, outcomes: Sequence[tuple[float, Any, float, bool]]) -> 
 
 def outcome_parts(outcome: Any, name: str) -> tuple[float, Any, float, bool]:
     """Check one outcome but for the state that it enters; nothing is rounded."""
-    if not isinstance(outcome, (Sequence, np.ndarray)) or len(outcome) != 4:
+    is_row = isinstance(outcome, Sequence) or (isinstance(outcome, np.ndarray) and outcome.ndim == 1)
+    if not is_row or len(outcome) != 4:
         raise InvalidInput(f"{name}={outcome!r:.60} is no {_FOUR}; give these four")
     probability, entered, reward, terminated = outcome
     if isinstance(entered, (float, np.floating)) and float(entered).is_integer():

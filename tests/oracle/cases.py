@@ -53,8 +53,11 @@ class Case:
 
 
 @st.composite
-def cases(draw, variant):
-    """A run of a variant: hypothesis draws what matters one by one, and a seed for the bulk of numbers."""
+def cases(draw, variant, *, tables=True):
+    """A run of a variant: hypothesis draws what matters one by one, and a seed for the bulk of numbers.
+
+    With `tables` some begin with a table of Q for all agents, or one for each.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="numbers"))
     # The longest episodes are those without a limit, so there are fewer of them.
     n_agents, episodes = draw(st.sampled_from(N_AGENTS)), draw(st.integers(1, 30 if variant.limited else 12))
@@ -93,9 +96,9 @@ def cases(draw, variant):
         "first_agent": draw(st.sampled_from([0, 5, 2**33])),
     }
     mdp = draw(problems(variant, rng))
-    tables = draw(st.sampled_from([None, None, (), (n_agents,)]), label="tables of Q to start with")
-    if tables is not None:
-        settings["initial_q"] = rng.uniform(-5, 5, (*tables, mdp.n_states, mdp.n_actions))
+    each = draw(st.sampled_from([None, None, (), (n_agents,)]), label="tables of Q to start with") if tables else None
+    if each is not None:
+        settings["initial_q"] = rng.uniform(-5, 5, (*each, mdp.n_states, mdp.n_actions))
     return Case(mdp, settings)
 
 
