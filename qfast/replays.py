@@ -13,9 +13,9 @@ from qfast.engine.tables import goal_reward as best_ending
 from qfast.errors import Interrupted, InvalidInput
 from qfast.exact import Solution, evaluate_within_limit
 from qfast.model.mdp import MDP
-from qfast.problems.discretise import Bins, Cells
-from qfast.problems.random_streams import Streams, global_streams_kept
-from qfast.problems.simulator import Environment, Simulator, opened
+from qfast.problems.environments.discretise import Bins, Cells
+from qfast.problems.environments.random_streams import Streams, global_streams_kept
+from qfast.problems.environments.simulator import Environment, Simulator, opened
 from qfast.progress import Work, WorkReporter, default_reporter
 from qfast.rollouts import default_limit, positions
 from qfast.run import Run, check_run

@@ -135,7 +135,7 @@ def _rollout(arguments: Namespace) -> None:
 def _problems(arguments: Namespace) -> None:
     """List, or describe one."""
     from qfast.problems import GYMNASIUM_IDS, names, resolve
-    from qfast.problems.read_mdp import MODEL_SUFFIXES
+    from qfast.problems.files.read_mdp import MODEL_SUFFIXES
 
     if arguments.problem is not None:
         _describe(named_problem(arguments.problem, arguments), as_json=arguments.json)

@@ -405,7 +405,7 @@ class MDP(Saved):
 
     def to_P(self, *, labels: bool = False) -> dict[Any, dict[Any, list[tuple[float, Any, float, bool]]]]:  # noqa: N802
         """Give Gymnasium's table ``P[s][a]``, by numbers or by your labels; see `qfast.problems.to_P`."""
-        from qfast.problems.writers import to_P
+        from qfast.problems.files.writers import to_P
 
         return to_P(self, labels=labels)
 

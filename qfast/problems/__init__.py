@@ -16,8 +16,10 @@ from qfast.problems.course_problems import (
     machine_replacement,
     ten_armed_testbed,
 )
-from qfast.problems.discretise import discretise
-from qfast.problems.environments import from_env
+from qfast.problems.environments.discretise import discretise
+from qfast.problems.environments.from_env import from_env
+from qfast.problems.files.read_mdp import read_mdp
+from qfast.problems.files.writers import to_P, write_drn
 from qfast.problems.from_graph import from_graph
 from qfast.problems.from_matrices import from_matrices
 from qfast.problems.from_step import from_step
@@ -27,7 +29,6 @@ from qfast.problems.gym_adapter import from_gymnasium
 from qfast.problems.lines import chain, corridor, random_walk, river_swim
 from qfast.problems.policy_map import arrows
 from qfast.problems.random_problems import equally_likely, garnet, maximisation_bias, normal
-from qfast.problems.read_mdp import read_mdp
 from qfast.problems.textbook_grids import (
     blocking_maze,
     cliff_walking,
@@ -39,7 +40,6 @@ from qfast.problems.textbook_grids import (
     windy_gridworld,
 )
 from qfast.problems.tic_tac_toe import tic_tac_toe
-from qfast.problems.writers import to_P, write_drn
 
 __all__ = [
     "GYMNASIUM_IDS", "arrows", "bandit", "blackjack", "blocking_maze", "chain", "cliff_walking", "corridor",

@@ -11,11 +11,11 @@ from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
 from qfast.problems import course_problems, lines, random_problems, textbook_grids
 from qfast.problems.blackjack import blackjack
-from qfast.problems.environments import from_env
+from qfast.problems.environments.from_env import from_env
+from qfast.problems.files.python_file import read_python, split
+from qfast.problems.files.read_mdp import MODEL_SUFFIXES, read_mdp
 from qfast.problems.grids import grid
 from qfast.problems.gym_adapter import NoTable, from_gymnasium
-from qfast.problems.python_file import read_python, split
-from qfast.problems.read_mdp import MODEL_SUFFIXES, read_mdp
 from qfast.problems.tic_tac_toe import tic_tac_toe
 from qfast.progress import WorkReporter
 

@@ -18,7 +18,7 @@ from qfast.problems.textbook_grids import TAXI_ACTIONS
 if TYPE_CHECKING:
     import gymnasium
 
-__all__ = ["NoTable", "from_gymnasium"]
+__all__ = ["NoTable", "from_gymnasium", "make_env", "printing_of", "registered_limit", "wrappers_of"]
 
 # Gymnasium's wrappers that change neither what a step does nor what it pays; any other may, and so may a class of the
 # user's own with one of these names: the table would not show it.
@@ -92,7 +92,7 @@ def from_gymnasium(
     limit = episode_limit(max_episode_steps)
     if isinstance(env, str):
         _check_lake(env, env_kwargs.get("desc"))
-        made = _make(env, env_kwargs)
+        made = make_env(env, env_kwargs)
         try:
             return _converted(made, env, start, limit)
         finally:
@@ -112,7 +112,7 @@ def _title(env: Any) -> str:
     return type(getattr(env, "unwrapped", env)).__name__ if spec is None else str(spec.id)
 
 
-def _make(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]":
+def make_env(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, Any]":
     """Make an environment, and turn whatever goes wrong into one line."""
     import gymnasium
 
@@ -157,7 +157,7 @@ def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -
 
     _check_wrappers(env, name)
     inner: Any = getattr(env, "unwrapped", env)
-    limit = max_episode_steps if max_episode_steps is not None else _registered_limit(env)
+    limit = max_episode_steps if max_episode_steps is not None else registered_limit(env)
     if type(inner) is BlackjackEnv:
         made = blackjack(natural=bool(inner.natural), sab=bool(inner.sab), start=start, max_episode_steps=limit)
         return made.with_name(title_of(name))
@@ -174,12 +174,12 @@ def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -
             f"set max_episode_steps, for example 200",
             MissingLimitWarning,
         )
-    actions, layout = _printing(inner)
+    actions, layout = printing_of(inner)
     mdp = from_P(inner.P, start=start, max_episode_steps=limit, action_names=actions, layout=layout)
     return mdp.with_name(title_of(name))
 
 
-def _wrappers(env: Any) -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
+def wrappers_of(env: Any) -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
     import gymnasium
 
     while isinstance(env, gymnasium.Wrapper):
@@ -194,7 +194,7 @@ def _check_wrappers(env: Any, name: str) -> None:
     inner = getattr(env, "unwrapped", env)
     if not isinstance(env, gymnasium.Env) and inner is not env:  # gym's wrappers are no classes of Gymnasium's
         raise InvalidInput(f"{name} is wrapped, whose effect the table P does not show; give env.unwrapped")
-    for kind in map(type, _wrappers(env)):
+    for kind in map(type, wrappers_of(env)):
         if kind not in harmless:
             own = "a class of your own called " * (kind.__name__ in _HARMLESS_WRAPPERS)
             raise InvalidInput(
@@ -216,16 +216,16 @@ def _check_table(inner: Any, name: str) -> None:
         )
 
 
-def _registered_limit(env: Any) -> int | None:
+def registered_limit(env: Any) -> int | None:
     """Find the smallest limit that TimeLimit wrappers set or, without any, that of the registration."""
     from gymnasium.wrappers import TimeLimit
 
-    limits = [int(wrapper._max_episode_steps) for wrapper in _wrappers(env) if isinstance(wrapper, TimeLimit)]
+    limits = [int(wrapper._max_episode_steps) for wrapper in wrappers_of(env) if isinstance(wrapper, TimeLimit)]
     spec = getattr(env, "spec", None)
     return min(limits, default=None if spec is None else spec.max_episode_steps)
 
 
-def _printing(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:
+def printing_of(inner: Any) -> tuple[tuple[str, ...] | None, list[str] | None]:
     """Give the names of actions and the map of the environments that qfast knows."""
     from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
 

@@ -5,7 +5,7 @@ import pytest
 
 import qfast
 from qfast.errors import Interrupted, InvalidInput
-from qfast.problems.discretise import Cells
+from qfast.problems.environments.discretise import Cells
 
 gym = pytest.importorskip("gymnasium")
 spaces = gym.spaces

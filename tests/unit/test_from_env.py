@@ -277,7 +277,7 @@ def test_an_environment_that_copies_wrongly():
 
 
 def test_an_environment_whose_copies_go_wrong_later(monkeypatch):
-    from qfast.problems.ways import Returns
+    from qfast.problems.environments.ways import Returns
 
     monkeypatch.setattr(Returns, "_timed", lambda self, seed: 0.0)  # keep a copy of every place
     env = found(made_envs.ForgetfulCopy)
@@ -516,7 +516,8 @@ def test_finding_costs_little_more_than_the_environments_own_work(name, options,
         def __deepcopy__(self, memo):
             return Timed(copy.deepcopy(self.env, memo))
 
-    monkeypatch.setattr("qfast.problems.ways.copy", type("Copy", (), {"deepcopy": staticmethod(timed(copy.deepcopy))}))
+    copies = type("Copy", (), {"deepcopy": staticmethod(timed(copy.deepcopy))})
+    monkeypatch.setattr("qfast.problems.environments.ways.copy", copies)
     shares = []
     for _ in range(3):
         own[0], began = 0.0, time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from qfast.errors import BadFile, InvalidInput
-from qfast.problems.file_model import Choices, FileModel, Source, chosen
+from qfast.problems.files.file_model import Choices, FileModel, Source, chosen
 from qfast.text import printable
 
 __all__ = ["read_drn", "read_prism"]

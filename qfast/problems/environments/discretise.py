@@ -14,9 +14,9 @@ from qfast.errors import Interrupted, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import episode_limit
 from qfast.problems import outcomes
-from qfast.problems.random_streams import Streams, global_streams_kept
-from qfast.problems.simulator import Environment, Simulator, opened
-from qfast.problems.spaces import actions_of
+from qfast.problems.environments.random_streams import Streams, global_streams_kept
+from qfast.problems.environments.simulator import Environment, Simulator, opened
+from qfast.problems.environments.spaces import actions_of
 from qfast.progress import Work, WorkReporter, default_reporter
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from qfast.errors import HiddenState
-from qfast.problems.simulator import Seen
-from qfast.problems.ways import Way
+from qfast.problems.environments.simulator import Seen
+from qfast.problems.environments.ways import Way
 
 if TYPE_CHECKING:
     from qfast.model.labels import Label

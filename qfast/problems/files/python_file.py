@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qfast.errors import InvalidInput, QfastError
 from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
-from qfast.problems.environments import from_env
+from qfast.problems.environments.from_env import from_env
 from qfast.text import printable
 
 if TYPE_CHECKING:

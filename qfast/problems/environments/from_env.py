@@ -15,12 +15,12 @@ from qfast.model.labels import Label
 from qfast.model.mdp import MDP
 from qfast.model.mdp_checks import SUM_TOLERANCE, episode_limit
 from qfast.problems import outcomes
-from qfast.problems.exploration import DrawnBefore, Exploration
-from qfast.problems.gym_adapter import _printing
-from qfast.problems.random_streams import global_streams_kept
-from qfast.problems.simulator import Environment, Simulator, opened
-from qfast.problems.spaces import observed
-from qfast.problems.ways import CopiesWrong, Returns
+from qfast.problems.environments.exploration import DrawnBefore, Exploration
+from qfast.problems.environments.random_streams import global_streams_kept
+from qfast.problems.environments.simulator import Environment, Simulator, opened
+from qfast.problems.environments.spaces import observed
+from qfast.problems.environments.ways import CopiesWrong, Returns
+from qfast.problems.gym_adapter import printing_of
 from qfast.progress import WorkReporter, default_reporter
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _limit(exploration: Exploration, simulator: Simulator, limit: int | None, *,
 def _names(env: Any, n_actions: int) -> tuple[Sequence[str] | None, list[str] | None]:
     """Give the names of actions that an environment has, and the map of those that qfast knows."""
     inner = getattr(env, "unwrapped", env)
-    known, layout = _printing(inner)
+    known, layout = printing_of(inner)
     names: Sequence[str] | None = known
     kind = getattr(inner, "actions", None)
     if names is None and isinstance(kind, type) and issubclass(kind, enum.Enum):

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from qfast.errors import InvalidInput
-from qfast.problems.findings import Words, differences
-from qfast.problems.simulator import Seen
-from qfast.problems.ways import Returns, Way
+from qfast.problems.environments.findings import Words, differences
+from qfast.problems.environments.simulator import Seen
+from qfast.problems.environments.ways import Returns, Way
 from qfast.progress import Work
 
 if TYPE_CHECKING:

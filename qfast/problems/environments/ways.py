@@ -16,8 +16,8 @@ import numpy as np
 
 from qfast.arguments import choice, shown
 from qfast.errors import InvalidInput
-from qfast.problems.random_streams import Streams
-from qfast.problems.simulator import Seen, Simulator
+from qfast.problems.environments.random_streams import Streams
+from qfast.problems.environments.simulator import Seen, Simulator
 
 __all__ = ["CopiesWrong", "Returns", "Way"]
 

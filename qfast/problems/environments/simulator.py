@@ -11,8 +11,8 @@ import numpy as np
 from qfast.arguments import is_number, optional, shown
 from qfast.errors import InvalidInput
 from qfast.model.labels import Label, label_of
-from qfast.problems.gym_adapter import _make, _registered_limit, _wrappers
-from qfast.problems.spaces import Actions, actions_of, observed
+from qfast.problems.environments.spaces import Actions, actions_of, observed
+from qfast.problems.gym_adapter import make_env, registered_limit, wrappers_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -41,7 +41,7 @@ def opened(env: Any, env_kwargs: dict[str, object]) -> "Iterator[gymnasium.Env[A
         raise InvalidInput(f"{', '.join(env_kwargs)} can change an environment by its id alone; give the id instead")
     made = env
     if isinstance(env, str):
-        made = _make(env, env_kwargs)
+        made = make_env(env, env_kwargs)
     elif callable(env) and not hasattr(env, "action_space"):
         try:
             made = env()
@@ -82,7 +82,7 @@ class Simulator:
         self.env = env
         self.name = name_of(env)
         self.actions: Actions = actions_of(env.action_space)
-        self.limit = _registered_limit(env) if hasattr(env, "spec") else None
+        self.limit = registered_limit(env) if hasattr(env, "spec") else None
         self.steps = 0
         self._state, self.of_env = state, _takes_env(state)
         self._mask = action_mask
@@ -95,7 +95,7 @@ class Simulator:
         """Switch the TimeLimit wrappers off, whose counting is no part of a state."""
         from gymnasium.wrappers import TimeLimit
 
-        limits = [wrapper for wrapper in _wrappers(self.env) if type(wrapper) is TimeLimit]
+        limits = [wrapper for wrapper in wrappers_of(self.env) if type(wrapper) is TimeLimit]
         before = [wrapper._max_episode_steps for wrapper in limits]
         for wrapper in limits:
             wrapper._max_episode_steps = _NO_LIMIT

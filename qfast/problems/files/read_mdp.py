@@ -9,9 +9,9 @@ from qfast.arguments import path_of
 from qfast.errors import BadFile, InvalidInput
 from qfast.model.labels import title_of
 from qfast.model.mdp import MDP
-from qfast.problems.cassandra import read_cassandra
-from qfast.problems.explicit_files import read_drn, read_prism
-from qfast.problems.file_model import FileModel
+from qfast.problems.files.cassandra import read_cassandra
+from qfast.problems.files.explicit_files import read_drn, read_prism
+from qfast.problems.files.file_model import FileModel
 from qfast.problems.from_matrices import absorbing, finished
 from qfast.problems.naming import is_name, start_of, terminal_marks
 from qfast.text import printable

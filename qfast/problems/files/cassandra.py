@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qfast.errors import BadFile
 from qfast.model.mdp_checks import SUM_TOLERANCE
-from qfast.problems.file_model import FileModel, Source
+from qfast.problems.files.file_model import FileModel, Source
 from qfast.problems.outcomes import Outcomes
 from qfast.text import printable
 
