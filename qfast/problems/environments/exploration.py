@@ -67,8 +67,8 @@ class Exploration:
         The allowed actions of each state; None where episodes only end.
     found : list of list of dict
         How often each outcome of each state and action was seen.
-    starts : list of (int, Way)
-        Where resets led.
+    starts : dict of int to Way
+        Where resets led, and the first that did.
     random : set of (int, int)
         Pairs of state and action whose outcomes are random.
     own_limit : int or None
@@ -97,7 +97,7 @@ class Exploration:
         self.index: dict[Label, int] = {}
         self.acts: list[tuple[int, ...] | None] = []
         self.found: list[list[dict[Outcome, int]]] = []
-        self.starts: list[tuple[int, Way]] = []
+        self.starts: dict[int, Way] = {}
         self.random: set[tuple[int, int]] = set()
         self.n_pairs = 0
         self._ways: list[Way] = []
@@ -108,7 +108,6 @@ class Exploration:
         self._depth: list[int] = []  # steps from the start, as far as is known
         self._before: list[tuple[int, int] | None] = []  # the state and action before, on the shortest way
         self._next: list[tuple[int, int]] = []  # a heap of depths and states
-        self._roots: dict[int, Way] = {}
         self._samples = samples
         self._target = repeats if samples is None else min(repeats, samples)
         self._sampling = fresh
@@ -123,9 +122,8 @@ class Exploration:
         """Reset, and tell the state that it led to."""
         way, seen = self.returns.root(seed)
         state = self._state(seen, way, self.simulator.env)
-        self.starts.append((state, way))
-        if state not in self._roots:
-            self._roots[state] = way
+        if state not in self.starts:
+            self.starts[state] = way
             self._relax(state, 0, None)
         return state
 
@@ -228,7 +226,7 @@ class Exploration:
         while (before := self._before[here]) is not None:
             actions.append(before[1])
             here = before[0]
-        way = self._roots[here]
+        way = self.starts[here]
         for action in reversed(actions):
             way = Way(way, None, action)  # without labels: where all is certain nobody asks what chance drew
         _, seen = self.returns.go(way)
@@ -274,13 +272,15 @@ class Exploration:
         """Walk at random, and compare with what was found: what a state hides may show far from where it began."""
         budget = max(self.n_pairs, _LEAST_CHECKS)
         began, walks, rng = self.simulator.steps, 0, self.returns.rng
+        starts = list(self.starts)
         while (taken := self.simulator.steps - began) < budget:
             self.tell("checking", min(taken, budget), budget, "steps")
             if walks % 2:
                 state = self._acting[int(rng.integers(len(self._acting)))]
                 way = self._ways[state]
             else:
-                state, way = self.starts[int(rng.integers(len(self.starts)))]
+                state = starts[int(rng.integers(len(starts)))]
+                way = self.starts[state]
             walks += 1
             if not self._tries[state]:
                 continue

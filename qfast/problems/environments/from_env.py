@@ -295,7 +295,7 @@ def _order(exploration: Exploration) -> list[int]:
     try:
         return sorted(range(len(labels)), key=labels.__getitem__)
     except TypeError:
-        order = dict.fromkeys(state for state, _ in exploration.starts)
+        order = dict.fromkeys(exploration.starts)
         queue = list(order)
         for state in queue:
             for tried in exploration.found[state]:
