@@ -200,26 +200,22 @@ class Scheduler:
         last = {number: end for number, _, end in stretches}
         try:
             while True:
-                try:
+                with self._failing():
                     self._submit_ahead(queue, pending, before, into)
-                    if not pending:
-                        return
-                    pieces, future = pending[0]
-                    while not future.done():  # a wait without end would not notice Ctrl-C on every system
-                        wait([future], timeout=0.1)
-                        self._tick()
-                        if self.stopped:
-                            return
-                        if self._pulse is not None:
-                            self._pulse.check()
-                    pending.popleft()
-                    results = future.result()
-                except BlockStopped:
+                if not pending:
                     return
-                except (Exception, CancelledError) as error:
-                    if self._executor is None or isinstance(error, InvalidInput):  # of a user's own metric
-                        raise
-                    raise _failure(error) from error
+                pieces, future = pending[0]
+                while not future.done():  # a wait without end would not notice Ctrl-C on every system
+                    wait([future], timeout=0.1)
+                    self._tick()
+                    if self.stopped:
+                        return
+                    if self._pulse is not None:
+                        with self._failing():
+                            self._pulse.check()
+                pending.popleft()
+                with self._failing():
+                    results = future.result()
                 for (number, begin, end), (result, seconds) in zip(pieces, results, strict=True):
                     self._learn(number, seconds / max(1, end - begin))
                     if end == last[number]:
@@ -229,9 +225,21 @@ class Scheduler:
                     self._tick()
                     if self.stopped:
                         return
+        except BlockStopped:
+            return
         finally:
             for _, future in pending:
                 future.cancel()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Say of whatever goes wrong on an executor that its workers failed, but for what a user's metric gave."""
+        try:
+            yield
+        except (Exception, CancelledError) as error:
+            if self._executor is None or isinstance(error, (InvalidInput, BlockStopped)):
+                raise
+            raise _failure(error) from error
 
     def _compile(self, stretches: Sequence[Stretch]) -> None:
         """Compile what is needed here and is not yet; it takes none of the seconds."""

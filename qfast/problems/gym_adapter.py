@@ -180,6 +180,7 @@ def _converted(env: Any, name: str, start: Any, max_episode_steps: int | None) -
 
 
 def wrappers_of(env: Any) -> Iterator["gymnasium.Wrapper[Any, Any, Any, Any]"]:
+    """The wrappers around an environment, the outermost first."""
     import gymnasium
 
     while isinstance(env, gymnasium.Wrapper):

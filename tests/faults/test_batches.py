@@ -184,3 +184,14 @@ def test_an_executor_that_was_shut_down():
     pool.shutdown()
     with pytest.raises(qfast.Unfinished, match="cannot schedule new futures after shutdown; 0 of 3,000 agents"):
         qfast.train(**RUN, executor=pool)
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_what_a_reporter_raises_is_no_failure_of_the_workers(workers):
+    def report(event):
+        if event.phase == "training":
+            raise ZeroDivisionError("mine")
+
+    executor = None if workers is None else ThreadPoolExecutor(workers)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        qfast.train(**RUN | {"progress": report}, executor=executor)
