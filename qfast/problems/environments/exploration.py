@@ -35,7 +35,7 @@ _ROUNDING: Final = 1e-9  # of a reward, as a share
 _ROUNDING_AT_0: Final = 1e-12
 _PATIENCE: Final = 16  # steps in states that lack nothing, at most, before a walk begins anew
 _BETWEEN_REPORTS: Final = 0.05  # seconds
-_LEAST_CHECKS: Final = 500
+_LEAST_CHECKS: Final = 2_000
 
 
 class Outcome(NamedTuple):
@@ -239,8 +239,8 @@ class Exploration:
         self._target = self._samples or self._target
         idle, tried, wanted = 0, 0, 1
         while tried < wanted and idle < _IDLE_EPISODES:
-            state, way = self._begin()
-            self._walk(state, self.simulator.env, way)
+            way, seen = self._begin()
+            self._walk(self._state(seen, way, self.simulator.env), self.simulator.env, way)
             before, tried = tried, sum(self._tries)
             wanted = self._target * self.n_pairs
             idle = 0 if tried > before else idle + 1
@@ -253,12 +253,11 @@ class Exploration:
                 if len(self.found[state][action]) > 1:
                     self.random.add((state, action))
 
-    def _begin(self) -> tuple[int, Way]:
+    def _begin(self) -> tuple[Way, Seen]:
         """Begin a fresh episode."""
         rng = self.returns.rng
         seed = self.returns.fresh() if self._seeds is None else self._seeds[int(rng.integers(len(self._seeds)))]
-        way, seen = self.returns.root(seed)
-        return self._state(seen, way, self.simulator.env), way
+        return self.returns.root(seed)
 
     def _fill(self, state: int) -> None:
         """Walk from a state until each of its actions has been tried as often as wanted."""
@@ -272,17 +271,17 @@ class Exploration:
         """Walk at random, and compare with what was found: what a state hides may show far from where it began."""
         budget = max(self.n_pairs, _LEAST_CHECKS)
         began, walks, rng = self.simulator.steps, 0, self.returns.rng
-        starts = list(self.starts)
         while (taken := self.simulator.steps - began) < budget:
             self.tell("checking", min(taken, budget), budget, "steps")
             if walks % 2:
                 state = self._acting[int(rng.integers(len(self._acting)))]
                 way = self._ways[state]
             else:
-                state = starts[int(rng.integers(len(starts)))]
-                way = self.starts[state]
+                way, seen = self._begin()
+                state = self.index.get(seen.label, -1)
+                self.returns.keep(way, self.simulator.env)
             walks += 1
-            if not self._tries[state]:
+            if state < 0 or not self._tries[state]:
                 continue
             env = self._arrive(way, state)
             seed: int | None = self.returns.reseed(env)
@@ -441,10 +440,10 @@ class Exploration:
         outcomes: set[Seen] = set()
         stop = time.monotonic() + _SECONDS_OF_REDRAWS
         for _ in range(_REDRAWS):
-            begun, _ = self._begin()
+            _, begun = self._begin()
             env = self.simulator.env
             self.returns.reseed(env)
-            if self.labels[begun] == labels[0] and all(
+            if begun.label == labels[0] and all(
                 self.simulator.step(env, act).label == label for act, label in zip(actions, labels[1:], strict=True)
             ):
                 outcomes.add(_bare(self.simulator.step(env, action)))
