@@ -1,4 +1,4 @@
-"""The command line: ``qfast train``, ``resume``, ``study``, ``rollout``, ``show``, ``plot``, ``report``, ``problems``.
+"""The command line: ``qfast train``, ``study``, ``show`` and the others that ``qfast --help`` lists.
 
 This is the only floor that prints. Results go to standard output; progress, warnings and errors to standard error.
 Nothing heavier than argparse is imported before a command runs, so that ``--help`` answers at once.

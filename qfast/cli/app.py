@@ -44,8 +44,8 @@ def build_parser() -> Parser:
     parser.set_defaults(verbose=False, run=lambda _: parser.print_help())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     for add in (
-        train.add_train, train.add_resume, study.add_study, show.add_rollout, show.add_show, plot.add_plot,
-        plot.add_report, show.add_problems,
+        train.add_train, train.add_resume, study.add_study, show.add_rollout, show.add_replay, show.add_show,
+        plot.add_plot, plot.add_report, show.add_problems,
     ):  # fmt: skip
         add(commands)
     return parser

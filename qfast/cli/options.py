@@ -124,10 +124,15 @@ def add_amount(parser: "Container", whose: str) -> None:
 
 def add_environment(parser: "Container") -> None:
     """Add what an environment needs that is named by PROBLEM."""
-    options = "an option of the environment, such as is_slippery=False; again for another one"
-    parser.add_argument("--env", metavar="KEY=VALUE", type=env_option, action="append", default=[], help=options)
+    add_env_options(parser)
     tries = "tries of each action in each state of an environment that is random and has no table"
     parser.add_argument("--samples", metavar="N", type=whole, help=tries)
+
+
+def add_env_options(parser: "Container") -> None:
+    """Add options of an environment."""
+    options = "an option of the environment, such as is_slippery=False; again for another one"
+    parser.add_argument("--env", metavar="KEY=VALUE", type=env_option, action="append", default=[], help=options)
 
 
 def named_problem(name: str, arguments: argparse.Namespace) -> "MDP":

@@ -1,4 +1,4 @@
-"""``qfast show``, ``rollout`` and ``problems``: what a file holds, what its agents do, and what can be learned."""
+"""``qfast show``, ``rollout``, ``replay`` and ``problems``: what a file holds, what agents do, what can be learned."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qfast.cli.options import (
     UsageError,
+    add_env_options,
     add_environment,
     add_json,
     add_run_file,
@@ -37,6 +38,16 @@ examples:
 """
 
 
+_EPILOG_OF_REPLAY = """\
+The table that the agents learned on may be sampled, or hide something; here it
+shows, beside what the table promises.
+
+examples:
+  qfast replay lake.npz             where its problem is from
+  qfast replay room.npz my_env.py:Room --env size=4
+"""
+
+
 def add_show(commands: Any) -> None:
     """Add ``qfast show``."""
     sentence = "show a saved run: summary, Q-table and policy"
@@ -57,6 +68,21 @@ def add_rollout(commands: Any) -> None:
     parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0; by default all")
     limit = "by default the problem's limit, or four times its states"
     parser.add_argument("--max-steps", metavar="N", type=whole, help=limit)
+    add_json(parser)
+
+
+def add_replay(commands: Any) -> None:
+    """Add ``qfast replay``."""
+    sentence = "let agents of a saved run act in the original environment"
+    parser = add_subcommand(commands, "replay", _replay, sentence=sentence, epilog=_EPILOG_OF_REPLAY)
+    add_run_file(parser)
+    where = "a Gymnasium id, or my_env.py:Room; by default the name of the run's problem"
+    parser.add_argument("environment", metavar="ENVIRONMENT", nargs="?", help=where)
+    add_env_options(parser)
+    parser.add_argument("--agent", metavar="N", type=whole, help="one agent, counted from 0; by default the first ten")
+    parser.add_argument("--episodes", metavar="N", type=whole, default=100, help="episodes of each (100)")
+    parser.add_argument("--seed", metavar="N", type=whole, default=0, help="of the environment's random streams (0)")
+    parser.add_argument("--max-steps", metavar="N", type=whole, help="by default the problem's limit")
     add_json(parser)
 
 
@@ -130,6 +156,37 @@ def _rollout(arguments: Namespace) -> None:
         show(pages.rollout_page(run, episode))
     else:
         show(pages.episode_page(run, episode))
+
+
+def _replay(arguments: Namespace) -> None:
+    """Load, act, and show what was met beside what was promised."""
+    from functools import partial
+
+    from qfast.problems.files.python_file import maker, split
+    from qfast.problems.gym_adapter import make_env
+    from qfast.replays import replay
+    from qfast.run_files import load
+
+    run, options = load(arguments.file), dict(arguments.env)
+    name = arguments.environment or run.mdp.name
+    if not name:
+        raise UsageError(f"{arguments.file} does not say which environment it is of; name it, as in FrozenLake-v1")
+    python = split(name)
+    env = partial(make_env, name, options) if python is None else maker(*python, options)
+    found = replay(
+        run, env, agents=arguments.agent, episodes=arguments.episodes, seed=arguments.seed,
+        max_steps=arguments.max_steps,
+    )  # fmt: skip
+    if not arguments.json:
+        write(repr(found))
+        return
+    write_json({
+        "agents": found.agents.tolist(), "episodes": found.returns.shape[1], "max_steps": found.max_steps,
+        "goal_reward": found.goal_reward, "level": found.level,
+        "returns": found.returns.mean(axis=1).tolist(), "promised_returns": found.promised_returns.tolist(),
+        "success": found.success.mean(axis=1).tolist(), "promised_success": found.promised_success.tolist(),
+        "lost": found.lost.mean(axis=1).tolist(),
+    })  # fmt: skip
 
 
 def _problems(arguments: Namespace) -> None:

@@ -72,6 +72,19 @@ def test_agents_learn_in_an_environment_of_the_users(command):
     assert json.loads(done.stdout)["problem"]["states"][0] == [["agent", [0, 0]]]
 
 
+def test_agents_act_where_they_learned(command):
+    command("train", "my_env.py:Room", "--env", "size=2", "--agents", 64, "--episodes", 50, "--out", "room.npz")
+    where = ("my_env.py:Room", "--env", "size=2", "--episodes", 5)
+    done = command("replay", "room.npz", *where)
+    assert done.stdout.startswith("Replay of 10 agents, 5 episodes each, at most 16 steps\n"), done.stderr
+    told = json.loads(command("replay", "room.npz", *where, "--agent", 3, "--json").stdout)
+    assert told["agents"] == [3]
+    assert told["returns"] == told["promised_returns"] == [1.0]
+    lost = json.loads(command("replay", "room.npz", "my_env.py:Room", "--agent", 3, "--json").stdout)
+    assert lost["lost"] == [1.0]  # a larger room, whose states the table does not know
+    assert "Gymnasium cannot make 'Room'" in command("replay", "room.npz").stderr
+
+
 def test_random_environments_need_samples(command):
     done = command("problems", "my_env.py:Room", "--env", "slip=0.2")
     assert done.returncode == 2

@@ -8,7 +8,7 @@ import pytest
 
 import qfast
 
-COMMANDS = ("train", "resume", "study", "rollout", "show", "plot", "report", "problems")
+COMMANDS = ("train", "resume", "study", "rollout", "replay", "show", "plot", "report", "problems")
 HEAVY = ("numba", "numpy", "llvmlite", "scipy", "rich", "gymnasium", "matplotlib", "xarray", "pandas")
 
 

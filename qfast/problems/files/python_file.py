@@ -19,7 +19,7 @@ from qfast.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["read_python", "split"]
+__all__ = ["maker", "read_python", "split"]
 
 
 def split(name: str) -> tuple[Path, str] | None:
@@ -36,29 +36,38 @@ def read_python(path: Path, what: str, *, env_options: Mapping[str, Any], **opti
     Environments go through `from_env`, which gets the other options.
     """
     path = path.resolve()  # as tracebacks have it
-    if not path.is_file():
-        raise InvalidInput(f"there is no file {printable(path.name)} in {printable(path.parent)}; name another one")
     with _importable(path.parent):
-        module = _run(path)
-        if not what or not hasattr(module, what):
-            there = [name for name, value in vars(module).items() if _is_own(name, value, module)]
-            told = f"it has {', '.join(there[:8])}" if there else "it makes none"
-            missing = f"has no {what}" if what else "may make several problems"
-            raise InvalidInput(f"{printable(path.name)} {missing}; name what to learn, as in {path.name}:Room ({told})")
-        made = getattr(module, what)
-        if env_options and not callable(made):
-            raise InvalidInput(f"{path.name}:{what} is there already, and takes no options; leave --env out")
+        made = maker(path, what, env_options)
         try:
-            make = partial(made, **env_options) if callable(made) else made
-            if callable(made) and not hasattr(made, "step"):  # a function: of an MDP, or of an environment
-                first = make()
+            if callable(made) and not hasattr(made, "step") and not isinstance(getattr(made, "func", None), type):
+                first = made()  # a function: of an MDP, or of an environment
                 made = first if isinstance(first, MDP) else made
-            mdp = made if isinstance(made, MDP) else from_env(make, **options)
+            mdp = made if isinstance(made, MDP) else from_env(made, **options)
         except QfastError:
             raise
         except Exception as error:
             raise InvalidInput(f"{path.name}:{what} {_told(error, path)}; mend it") from error
     return mdp if mdp.name else mdp.with_name(title_of(what))
+
+
+def maker(path: Path, what: str, env_options: Mapping[str, Any]) -> Any:
+    """Run a file, and give what it has under a name; with the options, where that makes something."""
+    path = path.resolve()
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {printable(path.name)} in {printable(path.parent)}; name another one")
+    with _importable(path.parent):
+        module = _run(path)
+    if not what or not hasattr(module, what):
+        there = [name for name, value in vars(module).items() if _is_own(name, value, module)]
+        told = f"it has {', '.join(there[:8])}" if there else "it makes none"
+        missing = f"has no {what}" if what else "may make several problems"
+        raise InvalidInput(f"{printable(path.name)} {missing}; name what to learn, as in {path.name}:Room ({told})")
+    made = getattr(module, what)
+    if callable(made):
+        return partial(made, **env_options)
+    if env_options:
+        raise InvalidInput(f"{path.name}:{what} is there already, and takes no options; leave --env out")
+    return made
 
 
 def _is_own(name: str, value: Any, module: ModuleType) -> bool:
