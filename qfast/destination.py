@@ -119,7 +119,10 @@ class Destination:
         else:
             self._journal.remove()
 
-    def where_to_go_on(self) -> str:
-        """What to do next, for messages."""
-        kept = self._journal is not None and self._journal.done.n_agents
-        return f" and are kept in {self.folder}; start again with the same settings to go on from there" * bool(kept)
+    def where_to_go_on(self, complete: int = 0) -> str:
+        """What to do next, for messages; of `complete` agents fewer may be kept."""
+        kept = 0 if self._journal is None else self._journal.done.n_agents
+        if not kept:
+            return ""
+        them = f", and {kept:,} of them are" if kept < complete else " and are"
+        return f"{them} kept in {self.folder}; start again with the same settings to go on from there"

@@ -33,8 +33,8 @@ def collect(
     executor: Executor | None,
     progress: bool | Reporter | None,
     before: AgentArrays | None,
-) -> None:
-    """Train what is missing of a plan's agents; after Ctrl-C the collector has fewer than `n_agents`.
+) -> bool:
+    """Train what is missing of a plan's agents; tell whether Ctrl-C was pressed, maybe when all were complete.
 
     Raises WorkersFailed or CannotSave if the agents, or what they gave, are lost; what came in before is there.
     """
@@ -47,6 +47,7 @@ def collect(
             collector.commit()
         if collector.n_agents == n_agents:
             work.finish()
+        return work.stopped
 
 
 def run_training(
@@ -78,20 +79,20 @@ def run_training(
     try:
         collector = Collector(plan, n_agents, journal=journal, on_disk=on_disk)
         failure: QfastError | None = None
+        stop = np.zeros(1, np.int64)
         try:
-            collect(collector, n_agents, threads=threads, executor=executor, progress=progress, before=before)
+            stop[0] = collect(collector, n_agents, threads=threads, executor=executor, progress=progress, before=before)
         except (WorkersFailed, CannotSave) as error:
             failure = error
             _commit_anyway(collector)
         unreadable = on_disk and isinstance(failure, CannotSave)  # what is vouched for is in the folder
-        stop = np.zeros(1, np.int64)
         with ctrl_c(stop):
             run = None if unreadable else _as_run(collector, mdp, n_agents)
         if stop[0]:
             _commit_anyway(collector)
         elif failure is None and run is not None and collector.n_agents == n_agents:
             return run if output is None else _finish(output, run, collector)
-        where = "" if output is None else output.where_to_go_on()
+        where = "" if output is None else output.where_to_go_on(collector.n_agents)
         done = f"{collector.n_agents:,} of {n_agents:,} agents were complete"
         if failure is not None:
             raise Unfinished(f"{failure}; {done}{where}", run) from failure.__cause__

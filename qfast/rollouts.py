@@ -326,11 +326,11 @@ def evaluate(
     )  # fmt: skip
     check_memory(plan, run.n_agents, threads=threads, executor=executor, goes_on=True)
     result = Collector(plan, run.n_agents)
-    collect(
+    stopped = collect(
         result, run.n_agents, threads=threads, executor=executor, progress=progress,
         before=AgentArrays.learned(run.q),
     )  # fmt: skip
-    if result.n_agents < run.n_agents:
+    if stopped or result.n_agents < run.n_agents:
         msg = f"stopped; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"
         raise Interrupted(msg)
     returns, success, lengths = result.memory.score / episodes

@@ -216,6 +216,9 @@ def env_option(text: str) -> tuple[str, Any]:
     if not found or not key.isidentifier():
         fix = "give one as key=value; PROBLEM, its name, has no option before it"
         raise argparse.ArgumentTypeError(f"{_quoted(text)} is no option of an environment; {fix}")
+    words = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return key, words[value.lower()]
     try:
         return key, ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import time
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +61,8 @@ def hand_out(executor: Executor, plan: Plan) -> tuple[str, Any]:
 
     Gives the plan's key, and what tasks take along, which they turn back by `unpack`.
     """
+    if isinstance(executor, ThreadPoolExecutor):  # the plan itself, whatever is in it
+        return f"plan-{id(plan)}", plan
     content = pickle.dumps(plan.shared(), protocol=pickle.HIGHEST_PROTOCOL)
     packed = _Packed(hashlib.sha256(content).hexdigest(), content)
     client = _dask_client(executor)

@@ -116,10 +116,10 @@ def scheduler(
     Within the context the first Ctrl-C sets ``stopped``.
     """
     with default_reporter(progress) as report:
-        report(Progress("compiling", ledger.n_agents, n_agents, 0, 0.0))
         made = Scheduler(plans, ledger, n_agents, threads=threads, executor=executor, report=report)
         try:
             with ctrl_c(made.stop):
+                report(Progress("compiling", ledger.n_agents, n_agents, 0, 0.0))
                 yield made
         finally:
             made.close()
@@ -194,14 +194,23 @@ class Scheduler:
         With `before` agents go on; threads write into `into`.  What comes in must be put into the ledger.  Raises
         WorkersFailed if a task fails or is lost on the executor, with the executor's own error as its cause.
         """
+        if self.stopped:
+            return
         self._compile(stretches)
         queue = deque(list(stretch) for stretch in stretches if stretch[1] < stretch[2])
         pending: deque[tuple[list[Stretch], Future[Any]]] = deque()
         last = {number: end for number, _, end in stretches}
         try:
+            broken: WorkersFailed | None = None
             while True:
-                with self._failing():
-                    self._submit_ahead(queue, pending, before, into)
+                try:
+                    with self._failing():
+                        if broken is None:
+                            self._submit_ahead(queue, pending, before, into)
+                except WorkersFailed as error:  # what is done already still counts
+                    broken = error
+                if broken is not None and not (pending and pending[0][1].done()):
+                    raise broken
                 if not pending:
                     return
                 pieces, future = pending[0]
@@ -216,6 +225,8 @@ class Scheduler:
                 pending.popleft()
                 with self._failing():
                     results = future.result()
+                    if len(results) != len(pieces):
+                        raise ValueError(f"a task of {len(pieces)} pieces gave {len(results)} results")
                 for (number, begin, end), (result, seconds) in zip(pieces, results, strict=True):
                     self._learn(number, seconds / max(1, end - begin))
                     if end == last[number]:

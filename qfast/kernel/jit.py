@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType
 from typing import Any, ClassVar
 
@@ -202,7 +203,7 @@ class _Kernel(CPUDispatcher):
 
     def __init__(self, function, locals_=None, options=None):
         super().__init__(function, locals_, options or _WHOLE, _Passes)
-        self._cache = FunctionCache(function)
+        self._cache = _CarefulCache(function)
         file = self._cache._cache_file
         name = file._index_name.removesuffix(".nbi")
         self._cache._cache_file = CarefulFile(file._cache_path, name, file._source_stamp)
@@ -216,6 +217,22 @@ class _Kernel(CPUDispatcher):
         finally:
             if collects:
                 gc.enable()
+
+
+class _CarefulCache(FunctionCache):
+    """numba's cache of one function; a folder that is gone or full in the middle of a run does not stop it."""
+
+    def save_overload(self, sig, data):
+        """Keep compiled code, unless the disk does not want it."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+    def load_overload(self, sig, target_context):
+        """Give compiled code, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except OSError:
+            return None
 
 
 class CarefulFile(IndexDataCacheFile):

@@ -134,6 +134,8 @@ def resolve(
     elif path.is_file():
         mdp = _grid_file(path, max_episode_steps).with_name(title_of(path.stem))
     elif _ID.fullmatch(name):
+        if samples is not None:  # as asked, whether it has a table or not
+            return from_env(name, env_options=env_options, **acting)
         try:
             return from_gymnasium(name, max_episode_steps=max_episode_steps, **(env_options or {}))
         except NoTable:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,22 @@ KIND: Final = "study"
 _INTERVAL: Final = 2.0  # seconds between two pieces
 
 _Arrays = dict[str, NDArray[Any]]
-_Piece = tuple[list[tuple[int, int, MeasuredBlock, Curves | None]], float]
+
+
+class _Entry(NamedTuple):
+    """Agents of a configuration in a piece; with its curves where they are its last."""
+
+    number: int
+    block: MeasuredBlock
+    curves: Curves | None
+
+    @property
+    def end(self) -> int:
+        """The agent behind the last one."""
+        return self.block.first + self.block.n_agents
+
+
+_Piece = tuple[list[_Entry], float]
 
 
 class Folder:
@@ -62,7 +77,8 @@ class Folder:
     def load(self, totals: Totals, shapes: Curves) -> None:
         """Put what the pieces hold into totals.  A damaged one is set aside, with a warning."""
         read = [self._work.read(name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(self.path)]
-        self._written |= _put([piece for piece in read if piece is not None], totals)
+        found = [piece for piece in read if piece is not None]
+        self._written |= _put(found, totals, all_alike=self._work.work["precision"] is None)
 
     def add(self, number: int, block: MeasuredBlock) -> None:
         """Note agents for the next piece."""
@@ -113,35 +129,38 @@ def take_pieces(path: Path, about: Mapping[str, Any], totals: Totals, shapes: Cu
     pieces = (
         read_part(path, KIND, digest, name, lambda arrays: _unpack(arrays, totals, shapes)) for name in _pieces(path)
     )
-    _put(pieces, totals)
+    _put(pieces, totals, all_alike=about["precision"] is None)
 
 
 def _pieces(path: Path) -> list[str]:
     return [name for name in part_names(path) if name.startswith("piece-")]
 
 
-def _put(pieces: Iterable[_Piece], totals: Totals) -> set[int]:
-    """Put pieces into empty totals; give the configurations that are complete."""
-    entries: list[tuple[int, int, MeasuredBlock, Curves | None]] = []
+def _put(pieces: Iterable[_Piece], totals: Totals, *, all_alike: bool) -> set[int]:
+    """Put pieces, in the order in which they were written, into empty totals; give the complete configurations.
+
+    With `all_alike` each configuration has as many agents as the study asks for, or is not complete.
+    """
+    chains: dict[int, list[_Entry]] = {}
     for found, seconds in pieces:
-        entries += found
         totals.seconds += seconds
-    # Of a configuration that was trained twice, because a piece was lost in between, the last one counts.
-    complete = {
-        number: (first + block.n_agents, curves) for number, first, block, curves in entries if curves is not None
-    }
-    for number, first, block, _ in sorted(entries, key=lambda entry: entry[:2]):
-        if first != totals.done[number] or not block.n_agents:
-            continue  # a stretch before it is missing, or it is there twice
-        if number in complete:
-            totals.put(number, block)
-        else:
-            totals.add(number, block)
-    for number, (n, curves) in complete.items():
-        if totals.done[number] == n:
+        for entry in found:
+            # Where a piece was lost, agents were trained again from there on: the later ones count.
+            chain = chains.setdefault(entry.number, [])
+            kept = [other for other in chain if other.end <= entry.block.first]
+            if (kept[-1].end if kept else 0) == entry.block.first:
+                chain[:] = [*kept, entry]
+    for number, chain in chains.items():
+        curves = chain[-1].curves if chain else None
+        if curves is not None and all_alike and chain[-1].end != totals.most_agents:
+            continue
+        if curves is None and any(entry.curves is not None for entry in chain):
+            continue  # what would be needed to go on was not kept of those: the configuration is trained again
+        for entry in chain:
+            if entry.block.n_agents:
+                (totals.add if curves is None else totals.put)(number, entry.block)
+        if curves is not None:
             totals.finished[number] = curves
-        else:  # a piece is lost: the whole configuration is trained again
-            totals.forget(number)
     return set(totals.finished)
 
 
@@ -150,7 +169,8 @@ def _pack(waiting: dict[int, list[MeasuredBlock]], totals: Totals, written: set[
     table, arrays = [], {}
     metrics, finished = [], []
     for number, blocks in waiting.items():
-        complete = number in totals.finished and number not in written
+        whole = blocks[-1].first + blocks[-1].n_agents == totals.done[number]
+        complete = whole and number in totals.finished and number not in written
         n, steps = sum(block.n_agents for block in blocks), sum(block.n_steps for block in blocks)
         table.append((number, blocks[0].first, n, steps, sum(block.n_diverged for block in blocks), int(complete)))
         metrics += [block.metrics for block in blocks]
@@ -173,7 +193,7 @@ def _pack(waiting: dict[int, list[MeasuredBlock]], totals: Totals, written: set[
 def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
     """Give the stretches of agents in a piece: configuration, first agent, what there is, the curves; and seconds."""
     n_metrics = totals.metrics.shape[0]
-    entries: list[tuple[int, int, MeasuredBlock, Curves | None]] = []
+    entries: list[_Entry] = []
     at, row = 0, 0
     if arrays["metrics"].shape[0] != n_metrics:
         raise ValueError(f"a piece has {arrays['metrics'].shape[0]} metrics, and the study {n_metrics}")
@@ -197,5 +217,5 @@ def _unpack(arrays: _Arrays, totals: Totals, shapes: Curves) -> _Piece:
                 arrays[f"measures_keys_{number}"].tolist(), arrays[f"measures_{number}"], strict=True
             ):
                 block.measures.insert(begin, count, sums, level)
-        entries.append((number, first, block, curves))
+        entries.append(_Entry(number, block, curves))
     return entries, float(arrays["seconds"])

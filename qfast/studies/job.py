@@ -97,7 +97,7 @@ class Job:
         self._warn_of_lost_updates()
         again = f"; the same call with out={str(self.folder.path)!r} goes on" if self.folder is not None else ""
         try:
-            self._train(threads=threads, executor=executor, progress=progress)
+            stopped = self._train(threads=threads, executor=executor, progress=progress)
         except (WorkersFailed, CannotSave) as error:
             complete = len(totals.finished)
             msg = f"{error}; {complete} of {len(self.design)} configurations were complete{again}"
@@ -107,13 +107,13 @@ class Job:
                 self.folder.flush(totals, now=True)
             whole = len(totals.finished) == len(self.design)  # else something may be half merged
             raise Interrupted(self._stopped(again), study=self.result() if whole else None) from error
-        if len(totals.finished) < len(self.design):
+        if stopped or len(totals.finished) < len(self.design):
             raise Interrupted(self._stopped(again), study=self.result() if totals.finished else None)
         self._warn_of_divergence()
         return self.result()
 
-    def _train(self, *, threads: int | None, executor: Executor | None, progress: bool | Reporter | None) -> None:
-        """Train what is missing, and put it into the totals; after Ctrl-C some configurations are not finished."""
+    def _train(self, *, threads: int | None, executor: Executor | None, progress: bool | Reporter | None) -> bool:
+        """Train what is missing, and put it into the totals; tell whether Ctrl-C was pressed."""
         totals, folder, n_agents = self.totals, self.folder, self.totals.most_agents
         options: dict[str, Any] = {"threads": threads, "executor": executor, "progress": progress}
         try:
@@ -122,10 +122,11 @@ class Job:
                     todo = [c for c in range(len(self.plans)) if c not in totals.finished]
                     for number, block in work.run([(c, int(totals.done[c]), until) for c in todo]):
                         totals.add(number, block)
+                        if folder is not None:  # before it is summed up: a piece that says "complete" holds all
+                            folder.add(number, block)
                         if self.goal is None and totals.done[number] == n_agents:
                             totals.finish(number)
                         if folder is not None:
-                            folder.add(number, block)
                             folder.flush(totals)
                     if work.stopped:
                         break
@@ -135,6 +136,7 @@ class Job:
                             folder.finish(number, totals)
                 if len(totals.finished) == len(self.plans):
                     work.finish()
+                return work.stopped
         finally:
             if folder is not None:
                 folder.flush(totals, now=True)

@@ -192,7 +192,8 @@ def _measure(metric: Metric, seen: AgentBlock, count: int) -> NDArray[np.float64
     """Call a function of the user's, and check what it gives."""
     assert metric.function is not None
     try:
-        values = np.asarray(metric.function(seen))
+        found = metric.function(seen)
+        values = np.asarray(np.ma.filled(found.astype(float), np.nan) if np.ma.isMaskedArray(found) else found)
     except Exception as error:
         msg = f"metrics: the function of {metric.name} raised {type(error).__name__}: {error}; mend it, or leave it out"
         raise InvalidInput(msg) from error

@@ -195,3 +195,35 @@ def test_what_a_reporter_raises_is_no_failure_of_the_workers(workers):
     executor = None if workers is None else ThreadPoolExecutor(workers)
     with pytest.raises(ZeroDivisionError, match="mine"):
         qfast.train(**RUN | {"progress": report}, executor=executor)
+
+
+class Breaking(Executor):
+    """Does two tasks at once, and then takes no more."""
+
+    _max_workers = 1
+
+    def __init__(self):
+        self.left = 2
+
+    def submit(self, function, /, *arguments, **options):
+        if not self.left:
+            raise OSError("submit broke")
+        self.left -= 1
+        future = Future()
+        future.set_result(function(*arguments, **options))
+        return future
+
+
+def test_what_was_done_before_an_executor_broke_counts():
+    with pytest.raises(qfast.Unfinished, match=r"submit broke; [1-9].* of 3,000 agents were complete") as caught:
+        qfast.train(**RUN, executor=Breaking())
+    part = caught.value.run
+    assert_same(part, qfast.train(**RUN | {"n_agents": part.n_agents}))
+
+
+def test_functions_of_the_users_own_on_a_pool_of_threads():
+    metric = qfast.Metric(lambda block: block.q[:, 0, 0], "first", higher_is_better=True)
+    settings = {"vary": {"alpha": [0.1, 0.2]}, "n_agents": 128, "episodes": 20, "seed": 0, "progress": False}
+    with ThreadPoolExecutor(2) as pool:
+        there = qfast.study(metrics=["auc", metric], executor=pool, **settings).dataset
+    assert there.equals(qfast.study(metrics=["auc", metric], **settings).dataset)

@@ -126,6 +126,18 @@ def test_a_full_disk_only_means_that_nothing_is_cached(small, monkeypatch):
     assert hits(small()) == 0
 
 
+def test_a_folder_that_becomes_a_file_only_means_that_nothing_is_cached(script, tmp_path, expected):
+    folder = tmp_path / "cache"
+    code = f"""
+import shutil, qfast
+qfast.train(n_agents=64, episodes=1, record="returns", progress=False)  # everything is imported
+shutil.rmtree({str(folder)!r}); open({str(folder)!r}, "w").close()
+{TRAIN}
+"""
+    done = script(code, env={"NUMBA_CACHE_DIR": str(folder)})
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
 def test_the_kernel_is_careful():
     from qfast.kernel import environment, loop, policies, summarize
 

@@ -122,6 +122,27 @@ def test_ctrl_c_between_training_and_saving(tmp_path, ctrl_c_at, expected):
     assert_same(qfast.train(**RUN, out=tmp_path / "run.npz"), expected)
 
 
+@pytest.mark.parametrize("phase", ["compiling", "last", "done"])
+@pytest.mark.parametrize("call", ["train", "evaluate", "study"])
+def test_ctrl_c_at_the_edges_is_not_lost(call, phase, expected):
+    def press(event):
+        last = event.phase == "training" and event.agents_done == event.n_agents
+        if event.phase == phase or (phase == "last" and last):
+            signal.raise_signal(signal.SIGINT)
+
+    calls = {
+        "train": lambda: qfast.train(**RUN | {"progress": press}),
+        "evaluate": lambda: qfast.evaluate(expected, episodes=2, progress=press),
+        "study": lambda: qfast.study(vary={"alpha": [0.1]}, n_agents=64, episodes=20, seed=0, progress=press),
+    }
+    with pytest.raises(qfast.Interrupted) as caught:
+        calls[call]()
+    if call == "train" and phase != "compiling":
+        assert_same(caught.value.run, expected)
+    if call == "study" and phase != "compiling":
+        assert caught.value.study.dataset["agents_run"].values.tolist() == [64]
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 ORPHANS = f"""

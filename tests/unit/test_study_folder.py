@@ -11,6 +11,7 @@ import qfast
 from qfast.errors import BadFile, Interrupted, InvalidInput, Unfinished
 from qfast.storage.work_folder import WorkFolder
 from qfast.studies import folder as module
+from qfast.studies.reduce import Totals
 
 LAKE = qfast.problems.frozen_lake("4x4", slip=0.0)
 
@@ -254,3 +255,33 @@ def test_a_folder_of_a_study_that_was_killed_before_it_began(whole, tmp_path):
 def test_numbers_that_no_counter_can_hold(changes):
     with pytest.raises(InvalidInput, match="is above"):
         make(**changes)
+
+
+def test_two_interrupts_between_two_lines_leave_no_configuration_short(whole, tmp_path, small_blocks, monkeypatch):
+    finish = Totals.finish
+
+    def twice(totals, number):
+        finish(totals, number)
+        if number == 0:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Totals, "finish", twice)
+    with pytest.raises(Interrupted):
+        make(out=tmp_path, threads=1)
+    monkeypatch.setattr(Totals, "finish", finish)
+    assert make(out=tmp_path).dataset.equals(whole.dataset)
+    assert qfast.load_study(tmp_path).dataset.equals(whole.dataset)
+
+
+def test_a_damaged_piece_is_made_again_once(whole, tmp_path, small_blocks, monkeypatch):
+    make(out=tmp_path, threads=1)
+    pieces = sorted(tmp_path.glob("piece-*.npz"))
+    pieces[1].write_bytes(pieces[1].read_bytes()[:-40])
+    monkeypatch.setattr("qfast.studies.reduce._MOST_AGENTS", 128)  # other blocks than those that are there
+    with pytest.warns(qfast.errors.DamagedPartWarning):
+        assert make(out=tmp_path, threads=1).dataset.equals(whole.dataset)
+    assert qfast.load_study(tmp_path).dataset.equals(whole.dataset)
+    count = len(list(tmp_path.glob("piece-*.npz")))
+    assert make(out=tmp_path, threads=1).dataset.equals(whole.dataset)
+    assert len(list(tmp_path.glob("piece-*.npz"))) == count  # nothing was trained
