@@ -21,6 +21,7 @@ from qfast.cli.options import (
     whole,
 )
 from qfast.cli.output import Line, checked_out, show, tell, write_json
+from qfast.errors import QfastError
 from qfast.model.settings import SETTINGS
 from qfast.text import printable
 
@@ -159,7 +160,8 @@ def _keep(run: "Run", out: Path) -> None:
     """Save what is complete of an interrupted training, and say so."""
     goes_on = out.is_dir() or out.with_name(f"{out.name}.parts").is_dir()
     more = "; the same command goes on from there" * goes_on
-    older = out.is_file() and not run.work  # a complete run: what was interrupted must not take its place
+    # What was interrupted must not take the place of a complete run.
+    older = out.is_file() and not run.work and not _begins(out, run)
     if not older and not run.work and not out.is_dir():
         try:
             run.save(out)
@@ -168,6 +170,23 @@ def _keep(run: "Run", out: Path) -> None:
             raise
     saved = f"complete; {out} is left as it was" if older else f"complete and saved in {out}"
     tell(f"interrupted; {_agents(run)} {saved}{more}")
+
+
+def _begins(out: Path, run: "Run") -> bool:
+    """Whether a file holds the first agents of the same interrupted training."""
+    from qfast.run_files import load
+
+    try:
+        other = load(out)
+    except QfastError:
+        return False
+    same = ("mdp", "seed", "first_agent", "episodes", "record")
+    return (
+        not other.work
+        and other.n_agents <= run.n_agents
+        and other.learner.words() == run.learner.words()
+        and all(getattr(other, name) == getattr(run, name) for name in same)
+    )
 
 
 def _agents(run: "Run") -> str:

@@ -34,6 +34,11 @@ def test_what_is_complete_is_saved(start, tmp_path, number):
     same = qfast.train(n_agents=64, episodes=5_000, seed=3, record=None, progress=False)
     np.testing.assert_array_equal(run.q[:64], same.q)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.npz.parts"]
+    again = start(*LONG, "--out", "run.npz")
+    again.read(lambda text: any(int(n.split("/")[0].replace(",", "")) > run.n_agents for n in SOME_DONE.findall(text)))
+    again.process.send_signal(number)
+    again.process.communicate(timeout=30)
+    assert qfast.load(tmp_path / "run.npz").n_agents > run.n_agents  # the file follows
 
 
 def test_without_out_nothing_is_saved_and_said_so(start, tmp_path):
