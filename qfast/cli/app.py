@@ -27,7 +27,8 @@ examples:
   qfast study --vary alpha=0.1,0.5          which setting learns better
 
 "qfast COMMAND --help" says more. Results go to standard output, the rest to
-standard error. Exit status: 0, or 2 after an error.
+standard error. Exit status: 0; 2 after an error; 70 after a defect of qfast;
+what is interrupted ends by the signal (130 or 143 in a shell).
 """
 
 

@@ -187,8 +187,9 @@ def _matrix(graph: Any) -> _Ways:
         shape = array.shape
         if array.ndim != 2:
             raise InvalidInput(f"graph has shape {shape}; a matrix is (S, S), with a row for each node")
-        by_reward = bool(np.any(array == -1))
-        source, target = np.nonzero(array != -1) if by_reward else np.nonzero((array != 0) & ~np.isinf(array))
+        no_way = (array == -1) | np.isneginf(array)  # of rewards; of costs it is 0 or infinity
+        by_reward = bool(no_way.any())
+        source, target = np.nonzero(~no_way) if by_reward else np.nonzero((array != 0) & ~np.isinf(array))
         value = array[source, target].astype(np.float64)
     if len(shape) != 2 or shape[0] != shape[1]:
         raise InvalidInput(f"graph has shape {shape}; a matrix is (S, S), with a row for each node")

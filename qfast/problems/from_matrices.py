@@ -16,6 +16,8 @@ from qfast.problems.outcomes import Outcomes
 
 __all__ = ["absorbing", "finished", "from_matrices"]
 
+_MOST_PAIRS: Final = 2**28
+
 _AXES: Final = {"ASS": "(A, S, S)", "SAS": "(S, A, S)"}
 _SAY: Final = "say axes='ASS' (first the action) or axes='SAS' (first the state)"
 
@@ -151,7 +153,7 @@ def finished(outcomes: Outcomes, possible: NDArray[np.bool_], ends: NDArray[np.b
 
 def _entries(P: Any, axes: str | None) -> _Entries:  # noqa: N803
     """Read P as one array with three axes, or as a matrix for each action."""
-    matrices = _matrices(P)
+    matrices = _matrices("P", P, axes)
     if matrices is None:
         array = array_of("P", P, "biuf", "probabilities are numbers in [0, 1]")
         if array.ndim == 2 and array.shape[0] == array.shape[1]:
@@ -176,13 +178,18 @@ def _entries(P: Any, axes: str | None) -> _Entries:  # noqa: N803
     return _Entries(state[order], action[order], next_state[order], probability[order], n_states, len(matrices))
 
 
-def _matrices(given: Any) -> list[Any] | None:
+def _matrices(what: str, given: Any, axes: str | None) -> list[Any] | None:
     """Give the matrices of a list (or of an array of objects), one for each action; None for anything else."""
     if isinstance(given, np.ndarray) and given.dtype == object and given.ndim == 1:
         given = list(given)
     if not isinstance(given, (list, tuple)) or not given:
         return None
     if not all(_is_sparse(m) or (isinstance(m, np.ndarray) and m.ndim == 2) for m in given):
+        return None
+    if axes == "SAS":
+        if any(map(_is_sparse, given)):
+            msg = f"{what} is a list of sparse matrices, one for each action; leave axes='SAS' out, or give an array"
+            raise InvalidInput(msg)
         return None
     # Matrices (A, S), one for each state, are an array (S, A, S) as well.
     return list(given) if any(map(_is_sparse, given)) or given[0].shape[0] == given[0].shape[1] else None
@@ -247,6 +254,12 @@ def _pair_rows(
         given.append(array)
     s, a = given
     n_actions = int(a.max()) + 1
+    if n_states * n_actions > _MOST_PAIRS:
+        k = int(a.argmax())
+        raise InvalidInput(
+            f"a_indices[{k}]={a[k]} makes {n_actions:,} actions of {n_states:,} states, which is too many; number "
+            f"actions from 0 without gaps"
+        )
     pairs, counts = np.unique(s * n_actions + a, return_counts=True)
     for pair in pairs[counts > 1][:1]:
         msg = f"state {pair // n_actions} and action {pair % n_actions} have two rows in P; give each pair once"
@@ -278,7 +291,7 @@ def _rewards(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Give rewards as a table (S, A), or, where they depend on the next state, one for each entry of P."""
     shape = (entries.n_states, entries.n_actions)
-    matrices = _matrices(R)
+    matrices = _matrices("R", R, axes)
     if matrices is None:
         array = array_of("R", R.toarray() if _is_sparse(R) else R, "biuf", "rewards are real numbers")
         if array.shape == shape[:1]:

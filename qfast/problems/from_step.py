@@ -213,7 +213,8 @@ def _outcomes(result: Any, state: Any, action: Any) -> list[tuple[float, Hashabl
     """Read what a step gave."""
     if type(result) is tuple and len(result) == 3:
         entered, reward, terminated = result
-        if type(reward) in (float, int) and type(terminated) is bool and reward - reward == 0 and is_name(entered):
+        plain = type(reward) is float or (type(reward) is int and abs(reward) <= 2**53)
+        if plain and type(terminated) is bool and reward - reward == 0 and is_name(entered):
             return [(1.0, entered, reward, terminated)]
         result = [(1.0, *result)]
     name = f"step({state!r:.60}, {action!r:.60})"
@@ -225,6 +226,8 @@ def _outcomes(result: Any, state: Any, action: Any) -> list[tuple[float, Hashabl
     outcomes = []
     for k, outcome in enumerate(result):
         parts = outcome_parts(outcome, name if len(result) == 1 else f"{name}[{k}]")
+        if parts[0] == 0 and len(result) > 1:
+            continue  # it cannot happen, and names no state
         _check_state(parts[1], f"{name} leads to")
         outcomes.append(parts)
     check_sum(name, outcomes)

@@ -237,6 +237,8 @@ class _Reader:
         outcomes = []
         for k, outcome in enumerate(row):
             probability, entered, reward, terminated = outcome_parts(outcome, f"{name}[{k}]")
+            if probability == 0 and len(row) > 1:
+                continue  # it cannot happen, and names no state
             named = self._entered(entered, state, terminated, f"{name}[{k}]")
             outcomes.append((probability, named, reward, terminated))
         return outcomes
@@ -345,9 +347,10 @@ def _checked(name: str, what: str, value: Any) -> float:
     """Check a probability or a reward."""
     if not is_number(value):
         raise InvalidInput(f"{name} has {what}={value!r:.60}; give a number")
-    if not math.isfinite(value) or (what == "probability" and value < 0):
+    beyond = isinstance(value, int) and abs(value) > 10**308  # float64
+    if beyond or not math.isfinite(value) or (what == "probability" and value < 0):
         rule = "at least 0" if what == "probability" else "finite"
         if what != "probability" and value < 0:
             rule += "; leave an action that is impossible out of P, or give it an empty list"
-        raise InvalidInput(f"{name} has {what}={value}; it must be {rule}")
+        raise InvalidInput(f"{name} has {what}={value!s:.60}; it must be {rule}")
     return float(value)

@@ -100,5 +100,7 @@ def terminal_marks(terminal: Any, index: Mapping[Hashable, int], n_states: int) 
     for state in several:
         if not is_name(state) or state not in index:
             raise InvalidInput(f"terminal names {state!r:.60}, which is no state; states are {known(index)}")
+        if marks[index[state]]:
+            raise InvalidInput(f"terminal names {state!s:.60} twice; name each state once, or give marks as booleans")
         marks[index[state]] = True
     return marks

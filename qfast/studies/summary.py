@@ -460,6 +460,19 @@ class StudyProfile(Answer):
     level: float
     about: str = ""
 
+    def __repr__(self) -> str:
+        """The shares at a few thresholds."""
+        few = np.unique(np.linspace(0, self.thresholds.size - 1, 7).round().astype(int))
+        rows = [
+            [label, *(in_percent(float(profile.share[i])) for i in few)]
+            for label, profile in zip(self.labels, self.profiles, strict=True)
+        ]
+        better = "above" if self.metric.higher_is_better else "below"
+        lines = columns(["configuration", *(number(float(self.thresholds[i])) for i in few)], rows)
+        of = f", about {self.about}" if self.about else ""
+        head = f"Shares of agents {better} thresholds{of} ({self.heading})"
+        return "\n".join([head, *(f"  {line}" for line in lines)])
+
     def _data(self) -> dict[str, Any]:
         n = self.thresholds.size
         places = {"label": np.repeat(self.labels, n), "threshold": np.tile(self.thresholds, len(self.labels))}

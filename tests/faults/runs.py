@@ -35,7 +35,7 @@ def same_everywhere(executor):
     expected = qfast.train(**RUN)
     assert_same(qfast.train(**RUN, executor=executor), expected)
     assert_same(qfast.train(**RUN, executor=executor, keep_q=False), expected)
-    # Rates of single agents are cut to each batch; schedules, masks, several starts, float64.
+    # Rates of single agents are cut to each piece; schedules, masks, several starts, float64.
     assert_same(qfast.train(rich_mdp(), **rich(executor=executor)), qfast.train(rich_mdp(), **rich()))
     half = qfast.train(**plain(episodes=40, executor=executor))
     assert_same(qfast.resume(half, episodes=60, executor=executor), qfast.train(**plain()))

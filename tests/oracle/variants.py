@@ -41,7 +41,7 @@ OPTIONS = {
 MEETINGS = (
     ("explore", "ties", "masked", "loads", "dtype"),  # explore.py: which action
     ("rule", "explore", "ties", "masked", "loads", "dtype"),  # rules.py: what is bootstrapped
-    ("draws_word", "outcomes", "several_starts"),  # rng.py: which words are drawn
+    ("draws_word", "outcomes", "several_starts"),  # environment.py: which words are drawn
     ("outcomes", "loads", "dtype"),  # environment.py: where an outcome stands
     ("rule", "reach", "alpha", "limited", "several_starts"),  # step.py, loop.py: when a pair is updated
     ("reach", "masked", "loads", "dtype"),  # backups.py: rows that change meanwhile

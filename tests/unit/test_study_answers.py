@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_studies import Again, made_dataset, made_study
 
+import qfast
 from qfast import stats
 from qfast.errors import InvalidInput
 from qfast.stats.experiment import _draw, resample, resample_means
@@ -431,3 +432,11 @@ def test_what_never_happened_counts_as_the_end_in_means_alone(study):
     scores = scores_of(study, metric, 0)
     assert scores.max() == np.inf
     assert restricted(study, metric, scores).max() == 100
+
+
+def test_a_profile_is_read_on_a_screen():
+    study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=64, episodes=20, seed=0, progress=False)
+    text = repr(study.profile("steps"))
+    assert text.startswith("Shares of agents below thresholds (")
+    assert len(text.splitlines()) == 4
+    assert max(map(len, text.splitlines())) <= 120

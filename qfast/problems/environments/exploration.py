@@ -269,6 +269,11 @@ class Exploration:
 
     def check(self) -> None:
         """Walk at random, and compare with what was found: what a state hides may show far from where it began."""
+        if not any(self._tries):
+            raise InvalidInput(
+                f"{self.simulator.name} allows no action in any state that episodes begin in; see to its action_mask, "
+                f"or use action_mask=False"
+            )
         budget = max(self.n_pairs, _LEAST_CHECKS)
         began, walks, rng = self.simulator.steps, 0, self.returns.rng
         while (taken := self.simulator.steps - began) < budget:

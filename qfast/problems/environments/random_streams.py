@@ -6,6 +6,7 @@ user's own, and the global ones of `random` and `numpy.random` are all in use.
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -97,11 +98,17 @@ def _find_streams(env: Any) -> list[_Path]:
                 found.append(path)
         elif isinstance(thing, dict):
             todo += [(part, (*path, ("key", key))) for key, part in thing.items()]
-        elif isinstance(thing, (list, tuple)):
+        elif isinstance(thing, (list, tuple, deque)):
             todo += [(part, (*path, ("key", i))) for i, part in enumerate(thing)]
         else:
-            todo += [(part, (*path, ("attribute", name))) for name, part in getattr(thing, "__dict__", {}).items()]
+            todo += [(part, (*path, ("attribute", name))) for name, part in _attributes(thing).items()]
     return sorted(found, key=len)
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    """What an object holds, in its dict and in its slots."""
+    slots = [name for kind in type(thing).__mro__ for name in np.atleast_1d(getattr(kind, "__slots__", ())).tolist()]
+    return {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
 
 
 def _at(env: Any, path: _Path) -> Any:

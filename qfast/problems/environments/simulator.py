@@ -42,14 +42,12 @@ def opened(env: Any, env_kwargs: dict[str, object]) -> "Iterator[gymnasium.Env[A
     made = env
     if isinstance(env, str):
         made = make_env(env, env_kwargs)
-    elif callable(env) and not hasattr(env, "action_space"):
+    elif isinstance(env, type) or (callable(env) and not hasattr(env, "action_space")):
         try:
             made = env()
         except Exception as error:  # the user's own function may raise anything
             msg = f"env, a function, raised {type(error).__name__}: {error}; give one that makes an environment"
             raise InvalidInput(msg) from error
-    elif isinstance(env, type):
-        made = env()
     if not all(hasattr(made, name) for name in ("reset", "step", "action_space")):
         msg = f"env is {shown(made)}, no environment of Gymnasium (reset, step, action_space)"
         raise InvalidInput(f"{msg}; give an id, an environment or a function that makes one")
