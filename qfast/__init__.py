@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from qfast.errors import (
         BadFile,
         DamagedPartWarning,
+        DivergedWarning,
         HiddenState,
         Interrupted,
         InvalidInput,
         LeftOutWarning,
         MissingExtra,
         MissingLimitWarning,
+        PrecisionWarning,
         QfastError,
         Unfinished,
     )
@@ -54,8 +56,8 @@ __version__ = "0.1.0"
 _HOME = {
     "qfast.engine.curve": ["Curve", "Summary"],
     "qfast.errors": [
-        "BadFile", "DamagedPartWarning", "HiddenState", "Interrupted", "InvalidInput", "LeftOutWarning", "MissingExtra",
-        "MissingLimitWarning", "QfastError", "Unfinished",
+        "BadFile", "DamagedPartWarning", "DivergedWarning", "HiddenState", "Interrupted", "InvalidInput",
+        "LeftOutWarning", "MissingExtra", "MissingLimitWarning", "PrecisionWarning", "QfastError", "Unfinished",
     ],
     "qfast.model.mdp": ["MDP"],
     "qfast.problems": [
@@ -79,6 +81,7 @@ __all__ = [
     "BadFile",
     "Curve",
     "DamagedPartWarning",
+    "DivergedWarning",
     "Evaluation",
     "HiddenState",
     "Interrupted",
@@ -87,6 +90,7 @@ __all__ = [
     "Metric",
     "MissingExtra",
     "MissingLimitWarning",
+    "PrecisionWarning",
     "Progress",
     "QfastError",
     "Rate",
