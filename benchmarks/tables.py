@@ -17,7 +17,6 @@ from benchmarks.workloads import BUILDERS, workload
 __all__ = ["BEGIN", "END", "contender_titles", "explain", "put_into_readme", "readme_block", "report"]
 
 BEGIN, END = "<!-- benchmark table -->", "<!-- end -->"
-_PURPOSE = {"W1": "the article's corridor", "W2": "slippery", "W5": "4 outcomes each"}
 _BEND = 1.2
 NONE = "-"
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from qfast.problems.titles import titled
 __all__ = [
     "bandit", "forest", "gamblers_problem", "inventory", "jacks_car_rental", "machine_replacement", "ten_armed_testbed",
 ]  # fmt: skip
-
-_NOT_NEGATIVE: Final = "[0, inf)"
 
 
 @titled
