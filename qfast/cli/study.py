@@ -67,7 +67,7 @@ def add_study(commands: Any) -> None:
     add_threads(training)
     unpaired = "give each configuration random streams of its own"
     training.add_argument("--unpaired", action="store_true", help=unpaired)
-    goal = "add agents, up to --agents, until the interval of the metric (auc) is ±X or narrower"
+    goal = "add agents, up to --agents, until the interval of the metric (auc) is +-X or narrower"
     training.add_argument("--precision", metavar="[METRIC=]X", type=precision, help=goal)
     training.add_argument("--checkpoints", metavar="N", type=whole, default=20, help="measurings on the way (20)")
     add_learning(parser)
