@@ -64,9 +64,6 @@ class Variant:
         Why it costs what it costs, where that is more than a third of Q-learning.
     masked : bool
         Give the problem one more action, which is not allowed anywhere.
-    twin : bool
-        Made of parts that other variants have too: left out where only answers are checked, since it takes seconds
-        to compile, and ``tests/oracle`` has checked its bits.
     """
 
     name: str
@@ -77,7 +74,6 @@ class Variant:
     least: float | None = None
     note: str = ""
     masked: bool = False
-    twin: bool = False
 
     @property
     def answer(self) -> str:
@@ -107,11 +103,11 @@ VARIANTS = {
         Variant("article", "the article's rule", {"rule": "article"}, ARTICLE),
         Variant("n_step_q", "n-step Q-learning, n=4", {"n": N_STEPS}, THREE, least=0.4, note=_WALKS_BACK),
         Variant(
-            "n_step_sarsa", "n-step SARSA, n=4", {"rule": "sarsa", "n": N_STEPS}, least=0.4, note=_WALKS_BACK, twin=True
+            "n_step_sarsa", "n-step SARSA, n=4", {"rule": "sarsa", "n": N_STEPS}, least=0.4, note=_WALKS_BACK
         ),
         Variant(
             "n_step_expected_sarsa", "n-step Expected SARSA, n=4", {"rule": "expected_sarsa", "n": N_STEPS},
-            least=0.4, note=_WALKS_BACK, twin=True,
+            least=0.4, note=_WALKS_BACK,
         ),
         Variant("softmax", "softmax", {"explore": "softmax", "temperature": TEMPERATURE}, THREE, least=0.5),
         Variant("ucb", "UCB", {"explore": "ucb", "c": 2.0}, THREE, least=0.4, note=_LOGARITHM),
@@ -119,18 +115,18 @@ VARIANTS = {
         Variant("q_replacing", "Q(lambda), replacing", {"traces": "replacing", "lambda_": LAMBDA}, note=_TRACES),
         Variant(
             "q_accumulating", "Q(lambda), accumulating", {"traces": "accumulating", "lambda_": LAMBDA},
-            note=_TRACES, twin=True,
+            note=_TRACES,
         ),
         Variant(
             "sarsa_replacing", "SARSA(lambda), replacing",
-            {"rule": "sarsa", "traces": "replacing", "lambda_": LAMBDA}, note=_TRACES, twin=True,
+            {"rule": "sarsa", "traces": "replacing", "lambda_": LAMBDA}, note=_TRACES,
         ),
         Variant(
             "sarsa_accumulating", "SARSA(lambda), accumulating",
             {"rule": "sarsa", "traces": "accumulating", "lambda_": LAMBDA}, note=_TRACES,
         ),
         Variant("ties_first", "ties: first", {"ties": "first"}),
-        Variant("ties_last", "ties: last", {"ties": "last"}, twin=True),
+        Variant("ties_last", "ties: last", {"ties": "last"}),
         Variant("ties_random", "ties: random", {"ties": "random"}),
         Variant("float64", "float64", {"dtype": "float64"}, reference="q_learning"),
         Variant("returns", 'record="returns"', {"record": "returns"}, reference="q_learning"),

@@ -105,6 +105,7 @@ def _show(arguments: Namespace) -> None:
     if Path(arguments.file).is_file() and kind_of(arguments.file) == "mdp":
         _show_problem(arguments)
         return
+    _refuse_a_study(Path(arguments.file))
     run = load(arguments.file)
     if arguments.agent is not None:
         if arguments.json:
@@ -121,6 +122,22 @@ def _show(arguments: Namespace) -> None:
         write_json(pages.run_json(run))
     else:
         show(pages.run_page(run, title=pages.problem_title(run.mdp), whole=True))
+
+
+def _refuse_a_study(place: Path) -> None:
+    """Say which commands show a study: `qfast.load` names Python's function."""
+    from qfast.errors import BadFile, InvalidInput
+    from qfast.storage.work_folder import holds_work, read_work
+    from qfast.text import printable
+
+    if not place.is_dir() or not holds_work(place):
+        return
+    try:
+        read_work(place, "study")
+    except (InvalidInput, BadFile):
+        return
+    name = printable(place)
+    raise BadFile(f"{name} holds a study, not a run; `qfast plot {name}` and `qfast report {name}` show it")
 
 
 def _show_problem(arguments: Namespace) -> None:

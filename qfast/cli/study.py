@@ -213,7 +213,7 @@ def _study_page(study: "Study") -> list[Block]:
         ("streams", f"seed {study.seed}; {streams_in_words(study)}"),
         ("work", f"{steps:,} agent-steps in {seconds:.3g} s{speed}"),
     ]
-    notes = ["mean +- half of its 95 % interval (how well the mean is known); std: the spread of the agents"]
+    notes = ["mean ± half of its 95 % interval (how well the mean is known); std: the spread of the agents"]
     if len(study) > _ROWS:
         notes.insert(0, f"… and {len(study) - _ROWS:,} configurations more")
     title = f"Study of {many}, {agents}, {study.episodes:,} episodes"
@@ -253,7 +253,7 @@ def _cells(told: dict[str, Any]) -> list[str]:
         return ["not defined" if told["n_infinite"] or told["n_undefined"] else "-", "-"]
     half = (told["mean_high"] - told["mean_low"]) / 2
     error = f"{half:.2g}" if math.isfinite(half) else "?"
-    return [f"{told['mean']:.5g} +- {error}", f"{told['std']:.3g}"]
+    return [f"{told['mean']:.5g} ± {error}", f"{told['std']:.3g}"]
 
 
 def _numbers(study: "Study", number: int) -> dict[str, dict[str, Any]]:

@@ -195,7 +195,8 @@ def _measure(metric: Metric, seen: AgentBlock, count: int) -> NDArray[np.float64
         found = metric.function(seen)
         values = np.asarray(np.ma.filled(found.astype(float), np.nan) if np.ma.isMaskedArray(found) else found)
     except Exception as error:
-        msg = f"metrics: the function of {metric.name} raised {type(error).__name__}: {error}; mend it, or leave it out"
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        msg = f"metrics: the function of {metric.name} raised {told}; mend it, or leave it out"
         raise InvalidInput(msg) from error
     if values.shape != (count,) or values.dtype.kind not in "biuf":
         raise InvalidInput(

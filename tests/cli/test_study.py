@@ -53,7 +53,7 @@ def test_a_table_for_people(command):
     assert done.stdout.startswith("Study of 2 configurations, 70 agents each, 40 episodes\n")
     study = qfast.study(vary={"alpha": [0.1, 0.5]}, n_agents=70, episodes=40, seed=5, progress=False)
     steps = study.scores("steps", 1)
-    row = rf"^alpha=0.5 +{steps.mean():.5g} \+- \S+ +{steps.std(ddof=1):.3g} +100 %$"
+    row = rf"^alpha=0.5 +{steps.mean():.5g} ± \S+ +{steps.std(ddof=1):.3g} +100 %$"
     assert re.search(row, done.stdout, re.MULTILINE)
     assert "seed 5; paired" in done.stdout
     assert "not kept; --out DIR keeps it" in done.stdout
@@ -61,6 +61,8 @@ def test_a_table_for_people(command):
 
 def test_out_save_and_json(command, tmp_path):
     told = json.loads(command(*SMALL, "--out", "here", "--save", "study.nc", "--json").stdout)
+    shown = command("show", "here")
+    assert "here holds a study, not a run; `qfast plot here` and `qfast report here` show it" in shown.stderr
     kept, saved = qfast.load_study(tmp_path / "here"), qfast.load_study(tmp_path / "study.nc")
     assert kept.dataset.equals(saved.dataset)
     assert told["out"] == "here"

@@ -320,7 +320,8 @@ def test_checkpoints_too_far_apart_tell_no_difference():
     [
         (lambda block: np.where(block.agents % 2, 2.0, 0.0), {"is_bool": True}, "gave 2, which is neither 0 nor 1"),
         (lambda block: block.agents + 100.0, {"is_time": True}, "which is no time within 10 episodes"),
-        (lambda block: 1 / 0, {}, "the function of own raised ZeroDivisionError"),
+        (lambda block: 1 / 0, {}, "the function of own raised ZeroDivisionError: division by zero; mend it"),
+        (lambda block: next(iter(())), {}, "the function of own raised StopIteration; mend it"),
     ],
 )
 def test_what_a_metric_gives_is_checked(give, options, message):
