@@ -8,6 +8,7 @@ sees goes to standard error, never to standard output, so that output can be pip
 import math
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import IO, Any, Final, Literal, Protocol
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Event", "Progress", "Reporter", "Work", "WorkReporter", "default_reporter", "describe"]
+__all__ = ["Event", "Progress", "Reporter", "Work", "WorkReporter", "ctrl_c_kept", "default_reporter", "describe"]
 
 #: Shortest time between two reports of one phase, in seconds.
 _INTERVAL: Final = 0.1
@@ -210,6 +211,31 @@ def default_reporter(progress: bool | Callable[[Any], None] | None = None) -> It
                 display.close()
     finally:
         _SHOWN.release()
+
+
+@contextmanager
+def ctrl_c_kept(report: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
+    """Give a reporter that raises a Ctrl-C again which got lost in a destructor, or in code that swallows all."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield report
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        pressed.append(number)
+        usual(number, frame)
+
+    def checked(event: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        report(event)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield checked
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _check(progress: object) -> None:
