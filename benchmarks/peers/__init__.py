@@ -31,11 +31,14 @@ class PeerResult:
         Environment steps, each with its Q update, of all agents together.
     seconds : float
         Wall time of the training, from allocating Q to having it; without compilation and start-up.
+    compile_seconds : float
+        Wall time of compiling (a smallest possible first call); 0 for a peer that compiles nothing.
     """
 
     q: NDArray[np.floating]
     agent_steps: int
     seconds: float
+    compile_seconds: float = 0.0
 
     @property
     def steps_per_second(self) -> float:
