@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qfast.arguments import array_of, choice, first_at
+from qfast.arguments import array_of, choice, first_at, optional
 from qfast.errors import InvalidInput
 from qfast.model.labels import checked_labels
 from qfast.model.mdp import MDP
@@ -55,9 +55,9 @@ def from_matrices(
     Parameters
     ----------
     P : array_like or sequence of matrices
-        ``P[a, s, s']`` of shape (A, S, S); ``P[s, a, s']`` of shape (S, A, S); a list of A matrices (S, S), which may
-        be SciPy's sparse ones; or, with `s_indices` and `a_indices`, one matrix (L, S), also sparse. A row of zeros is
-        an action that is impossible there; a state in which all are is terminal.
+        ``P[a, s, s']`` of shape (A, S, S); ``P[s, a, s']`` of shape (S, A, S); a list of A matrices (S, S), or of S
+        matrices (A, S), which may be SciPy's sparse ones; or, with `s_indices` and `a_indices`, one matrix (L, S), also
+        sparse. A row of zeros is an action that is impossible there; a state in which all are is terminal.
     R : array_like or sequence of matrices
         ``R[s]`` of shape (S,); ``R[s, a]`` of shape (S, A); one of the layouts with S x S that P may have; (L,) in
         product form. Rewards are paid for acting in s, not for being in the state that is entered. ``-inf`` marks an
@@ -65,7 +65,7 @@ def from_matrices(
     s_indices, a_indices : array_like of int, shape (L,), optional
         State and action of each row of P, for the product form (as in QuantEcon's DiscreteDP).
     axes : {"ASS", "SAS"}, optional
-        The layout of arrays with three axes. Needed only where S = A, and both fit.
+        The layout of arrays with three axes and of lists. Needed only where S = A, and both fit.
     terminal : "absorbing", state, sequence of states, or array of bool of shape (S,), optional
         States that end the episode on entering; their own rows are not read. ``"absorbing"``: all that every action
         leaves as they are, for no reward. By default only states without an action.
@@ -153,6 +153,7 @@ def finished(outcomes: Outcomes, possible: NDArray[np.bool_], ends: NDArray[np.b
 
 def _entries(P: Any, axes: str | None) -> _Entries:  # noqa: N803
     """Read P as one array with three axes, or as a matrix for each action."""
+    P = _unpacked(P)  # noqa: N806
     matrices = _matrices("P", P, axes)
     if matrices is None:
         array = array_of("P", P, "biuf", "probabilities are numbers in [0, 1]")
@@ -179,20 +180,28 @@ def _entries(P: Any, axes: str | None) -> _Entries:  # noqa: N803
 
 
 def _matrices(what: str, given: Any, axes: str | None) -> list[Any] | None:
-    """Give the matrices of a list (or of an array of objects), one for each action; None for anything else."""
-    if isinstance(given, np.ndarray) and given.dtype == object and given.ndim == 1:
-        given = list(given)
+    """Give the matrices of a list, one for each action; None for anything else, and for what `_layout` can tell."""
     if not isinstance(given, (list, tuple)) or not given:
         return None
     if not all(_is_sparse(m) or (isinstance(m, np.ndarray) and m.ndim == 2) for m in given):
         return None
-    if axes == "SAS":
-        if any(map(_is_sparse, given)):
-            msg = f"{what} is a list of sparse matrices, one for each action; leave axes='SAS' out, or give an array"
-            raise InvalidInput(msg)
-        return None
-    # Matrices (A, S), one for each state, are an array (S, A, S) as well.
-    return list(given) if any(map(_is_sparse, given)) or given[0].shape[0] == given[0].shape[1] else None
+    rows, columns = given[0].shape
+    by_state = axes == "SAS" or rows != columns
+    if not any(map(_is_sparse, given)):  # an array as well, also of one matrix (A, S) for each state
+        return None if by_state else list(given)
+    if not by_state:
+        return list(given)
+    for k, matrix in enumerate(given):
+        if matrix.shape != (rows, columns):
+            raise InvalidInput(f"{what}[{k}] has shape {matrix.shape} and {what}[0] {(rows, columns)}; give one shape")
+    _layout(what, (len(given), rows, columns), axes)  # no other than (S, A, S) can fit
+    stacked = optional("scipy.sparse", "study", "sparse matrices need SciPy").vstack(given).tocsr()
+    return [stacked[a::rows] for a in range(rows)]
+
+
+def _unpacked(given: Any) -> Any:
+    """Turn an array of objects, such as sparse matrices, into a list."""
+    return list(given) if isinstance(given, np.ndarray) and given.dtype == object and given.ndim == 1 else given
 
 
 def _is_sparse(value: Any) -> bool:
@@ -291,6 +300,7 @@ def _rewards(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Give rewards as a table (S, A), or, where they depend on the next state, one for each entry of P."""
     shape = (entries.n_states, entries.n_actions)
+    R = _unpacked(R)  # noqa: N806
     matrices = _matrices("R", R, axes)
     if matrices is None:
         array = array_of("R", R.toarray() if _is_sparse(R) else R, "biuf", "rewards are real numbers")

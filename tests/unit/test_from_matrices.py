@@ -204,3 +204,33 @@ def test_the_toolboxs_forest():
     mdp = from_matrices([sp.csr_matrix(matrix) for matrix in p], [[0, 0], [0, 1], [4, 2]])
     assert solve(mdp, 0.9).v == pytest.approx([26.244, 29.484, 33.484])
     assert np.array_equal(forest().reward, mdp.reward)
+
+
+def packed(array):
+    """An array of objects that holds the matrices."""
+    held = np.empty(len(array), dtype=object)
+    held[:] = [sp.coo_array(matrix) for matrix in array]
+    return held
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, np.ndarray.tolist, lambda array: [sp.csc_array(m) for m in array], packed]
+)
+def test_the_layout_that_is_named_counts_for_lists_too(kind):
+    square, paid = rng.dirichlet(np.ones(3), size=(3, 3)), rng.normal(size=(3, 3, 3))
+    for axes in ("SAS", "ASS"):
+        wanted = from_matrices(square, paid, axes=axes)
+        assert from_matrices(kind(square), paid, axes=axes) == wanted
+        assert from_matrices(square, kind(paid), axes=axes) == wanted
+    by_state = P.transpose(1, 0, 2), FULL.transpose(1, 0, 2)
+    for named in ({}, {"axes": "SAS"}):
+        assert from_matrices(*map(kind, by_state), **named) == from_matrices(P, FULL)
+    with pytest.raises(InvalidInput, match=r"P has shape \(5, 3, 5\), which does not fit \(A, S, S\)"):
+        from_matrices(kind(by_state[0]), R, axes="ASS")
+    with pytest.raises(InvalidInput, match=r"P has shape \(3, 5, 5\), which does not fit \(S, A, S\)"):
+        from_matrices(kind(P), R, axes="SAS")
+
+
+def test_sparse_matrices_by_state_have_one_shape():
+    with pytest.raises(InvalidInput, match=r"P\[1\] has shape \(3, 2\) and P\[0\] \(2, 3\); give one shape"):
+        from_matrices([sp.csr_array((2, 3)), sp.csr_array((3, 2)), sp.csr_array((2, 3))], np.zeros(3))
