@@ -50,7 +50,7 @@ def from_graph(
     ----------
     graph : networkx graph, mapping, or array_like of shape (S, S)
         A graph of networkx, directed or not; ``{node: [neighbour, …]}`` or ``{node: {neighbour: weight}}``; or a
-        matrix. A matrix that holds ``-1`` is one of rewards, where -1 means that there is no way; any other, also
+        matrix. A matrix that holds ``-1`` or ``-inf`` is one of rewards, where that means no way; any other, also
         SciPy's sparse ones, is one of weights, where 0 and infinity mean that.
     goal : node, sequence of nodes, or None
         Where walks end. None: nowhere but at dead ends, so that a limit is needed.
@@ -180,14 +180,19 @@ def _matrix(graph: Any) -> _Ways:
     if hasattr(graph, "tocoo"):
         coo = graph.tocoo()
         shape, source, target, value = coo.shape, coo.row, coo.col, np.asarray(coo.data, dtype=np.float64)
-        source, target, value = (array[value != 0] for array in (source, target, value))
+        kept = (value != 0) & ~np.isposinf(value)
+        source, target, value = (array[kept] for array in (source, target, value))
         by_reward = False
     else:
         array = array_of("graph", graph, "biuf", "give a graph of networkx, a dict of neighbours, or a matrix")
         shape = array.shape
         if array.ndim != 2:
             raise InvalidInput(f"graph has shape {shape}; a matrix is (S, S), with a row for each node")
-        no_way = (array == -1) | np.isneginf(array)  # of rewards; of costs it is 0 or infinity
+        barred = np.isneginf(array)
+        if barred.any() and (np.isposinf(array) | (array == -1)).any():
+            msg = "graph holds -inf beside -1 or infinity, and each can stand for no way; give one of them alone"
+            raise InvalidInput(msg)
+        no_way = (array == -1) | barred  # of rewards; of costs it is 0 or infinity
         by_reward = bool(no_way.any())
         source, target = np.nonzero(~no_way) if by_reward else np.nonzero((array != 0) & ~np.isinf(array))
         value = array[source, target].astype(np.float64)

@@ -252,6 +252,8 @@ def _pair_rows(
     if len(P.shape) != 2:
         raise InvalidInput(f"P has shape {P.shape}; with s_indices and a_indices it is (L, S), one row a pair")
     n_rows, n_states = map(int, P.shape)
+    if n_rows == 0:
+        raise InvalidInput("P has no row; give one for each pair of state and action")
     given = []
     for what, indices, most in (("s_indices", s_indices, n_states - 1), ("a_indices", a_indices, None)):
         array = array_of(what, indices, "iu", "give integers").astype(np.int64)

@@ -20,6 +20,8 @@ _THEN: Final = 16
 
 _BETWEEN_REPORTS: Final = 0.1  # seconds
 
+_LEAVE_OUT: Final = "where an action is impossible, let actions(state) leave it out"
+
 _FORMS: Final = "(next state, reward, terminated), or a list of (probability, next state, reward, terminated)"
 
 
@@ -126,6 +128,7 @@ def _explore(
             try:
                 result = step(state, action)
                 calls += 1
+                outcomes = _outcomes(result, state, action)
                 if calls <= _ALL_TWICE or calls % _THEN == 0:
                     _check_same(result, step(state, action), state, action)
             except InvalidInput:
@@ -133,7 +136,6 @@ def _explore(
             except Exception as error:
                 error.add_note(f"in step({state!r:.60}, {action!r:.60}), which from_step called")
                 raise
-            outcomes = _outcomes(result, state, action)
             for probability, entered, _, terminated in outcomes:
                 if not terminated and entered not in planned and probability > 0:
                     planned.add(entered)
@@ -203,9 +205,10 @@ def _check_same(first: Any, second: Any, state: Any, action: Any) -> None:
     except (TypeError, ValueError):  # arrays, which are refused for what they are
         return
     if not same:
+        alike = ", or give your states __eq__ and __hash__" * (repr(first) == repr(second))
         raise InvalidInput(
             f"step({state!r:.60}, {action!r:.60}) gave {first!r:.80} and then {second!r:.80}; where there is chance "
-            f"return a list of (probability, next state, reward, terminated), and keep nothing outside the state"
+            f"return a list of (probability, next state, reward, terminated), and keep nothing outside the state{alike}"
         )
 
 
@@ -225,7 +228,7 @@ def _outcomes(result: Any, state: Any, action: Any) -> list[tuple[float, Hashabl
         raise InvalidInput(f"{name} gave {result!r:.80}; return {_FORMS}{more}")
     outcomes = []
     for k, outcome in enumerate(result):
-        parts = outcome_parts(outcome, name if len(result) == 1 else f"{name}[{k}]")
+        parts = outcome_parts(outcome, name if len(result) == 1 else f"{name}[{k}]", _LEAVE_OUT)
         if parts[0] == 0 and len(result) > 1:
             continue  # it cannot happen, and names no state
         _check_state(parts[1], f"{name} leads to")

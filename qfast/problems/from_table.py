@@ -18,6 +18,8 @@ __all__ = ["Found", "check_sum", "from_P", "in_order", "outcome_parts", "truth_v
 
 _FOUR: Final = "(probability, next state, reward, terminated)"
 
+_LEFT_OUT: Final = "leave an action that is impossible out of P, or give it an empty list"
+
 # The probability, what comes next by name, reward and flag.
 _Named = tuple[float, Hashable, float, bool]
 
@@ -321,7 +323,7 @@ def check_sum(name: str, outcomes: Sequence[tuple[float, Any, float, bool]]) -> 
         raise InvalidInput(msg)
 
 
-def outcome_parts(outcome: Any, name: str) -> tuple[float, Any, float, bool]:
+def outcome_parts(outcome: Any, name: str, impossible: str = _LEFT_OUT) -> tuple[float, Any, float, bool]:
     """Check one outcome but for the state that it enters; nothing is rounded."""
     is_row = isinstance(outcome, Sequence) or (isinstance(outcome, np.ndarray) and outcome.ndim == 1)
     if not is_row or len(outcome) != 4:
@@ -330,7 +332,7 @@ def outcome_parts(outcome: Any, name: str) -> tuple[float, Any, float, bool]:
     if isinstance(entered, (float, np.floating)) and float(entered).is_integer():
         entered = int(entered)
     return (
-        _checked(name, "probability", probability), entered, _checked(name, "reward", reward),
+        _checked(name, "probability", probability), entered, _checked(name, "reward", reward, impossible),
         truth_value(terminated, name),
     )  # fmt: skip
 
@@ -343,7 +345,7 @@ def truth_value(terminated: Any, name: str) -> bool:
     raise InvalidInput(msg)
 
 
-def _checked(name: str, what: str, value: Any) -> float:
+def _checked(name: str, what: str, value: Any, impossible: str = _LEFT_OUT) -> float:
     """Check a probability or a reward."""
     if not is_number(value):
         raise InvalidInput(f"{name} has {what}={value!r:.60}; give a number")
@@ -351,6 +353,6 @@ def _checked(name: str, what: str, value: Any) -> float:
     if beyond or not math.isfinite(value) or (what == "probability" and value < 0):
         rule = "at least 0" if what == "probability" else "finite"
         if what != "probability" and value < 0:
-            rule += "; leave an action that is impossible out of P, or give it an empty list"
+            rule += f"; {impossible}"
         raise InvalidInput(f"{name} has {what}={value!s:.60}; it must be {rule}")
     return float(value)

@@ -115,3 +115,14 @@ def test_large_graphs_take_their_ways_out():
     mdp = from_graph(nx.path_graph(6000), 0, actions="edges")
     assert mdp.next_state.shape == (6000, 2, 1)
     assert solve(mdp, 1.0).v[5999] == pytest.approx(-5999)
+
+
+def test_minus_infinity_is_no_way_of_rewards():
+    no = -np.inf
+    mdp = from_graph([[no, 1, no], [no, no, 5], [no, no, no]], 2)
+    assert (mdp.reward[0, 1, 0], mdp.reward[1, 2, 0]) == (1, 5)
+    for other in (np.inf, -1):
+        with pytest.raises(InvalidInput, match="-inf beside -1 or infinity"):
+            from_graph([[no, 1, other], [no, no, 5], [no, no, no]], 2)
+    with pytest.raises(InvalidInput, match="goal names 0 twice"):
+        from_graph([[0, 1, 0], [0, 0, 1], [1, 0, 0]], [0, 0, 1])

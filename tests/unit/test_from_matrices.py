@@ -234,3 +234,11 @@ def test_the_layout_that_is_named_counts_for_lists_too(kind):
 def test_sparse_matrices_by_state_have_one_shape():
     with pytest.raises(InvalidInput, match=r"P\[1\] has shape \(3, 2\) and P\[0\] \(2, 3\); give one shape"):
         from_matrices([sp.csr_array((2, 3)), sp.csr_array((3, 2)), sp.csr_array((2, 3))], np.zeros(3))
+
+
+def test_product_forms_that_are_too_large_or_empty():
+    with pytest.raises(InvalidInput, match=r"a_indices\[1\]=1000000000 makes"):
+        from_matrices(np.eye(2), [0, 0], s_indices=[0, 1], a_indices=[0, 10**9])
+    none = np.zeros(0, dtype=int)
+    with pytest.raises(InvalidInput, match="P has no row"):
+        from_matrices(np.zeros((0, 2)), none, s_indices=none, a_indices=none)

@@ -240,3 +240,17 @@ def test_stopped():
 
 def test_it_is_on_the_first_page():
     assert qfast.from_step is from_step
+
+
+def test_messages_say_what_is_wrong_first():
+    with pytest.raises(InvalidInput, match="reward=nan; it must be finite"):
+        from_step(lambda n, a: (1, float("nan"), False), 0, ["on"])
+    with pytest.raises(InvalidInput, match=r"let actions\(state\) leave it out"):
+        from_step(lambda n, a: (1, -np.inf, False), 0, ["on"])
+    with pytest.raises(InvalidInput, match="reward=1000"):
+        from_step(lambda n, a: (1, 10**400, True), 0, ["on"])
+    same = type("Same", (), {"__repr__": lambda self: "Same()"})
+    with pytest.raises(InvalidInput, match="give your states __eq__ and __hash__"):
+        from_step(lambda n, a: (same(), 0.0, False), same(), ["on"])
+    ghost = [(1.0, 1, 0.0, True), (0.0, "ghost", 0.0, False)]
+    assert from_step(lambda n, a: ghost, 0, ["on"]).states == (0, 1)
