@@ -122,10 +122,11 @@ def make_env(name: str, env_kwargs: dict[str, object]) -> "gymnasium.Env[Any, An
             made: gymnasium.Env[Any, Any] = gymnasium.make(name, **env_kwargs)  # type: ignore[arg-type]
     except Exception as error:  # an environment's constructor may raise anything
         options = "".join(f", {key}={value!r:.60}" for key, value in env_kwargs.items())
+        what = "options" if env_kwargs else "id"
         reason = " ".join(str(error).split()) or "it gives no reason"
         if not isinstance(error, (gymnasium.error.Error, ImportError, TypeError, ValueError)):
             reason = f"{type(error).__name__}: {reason}"  # a KeyError's text is a bare key
-        raise InvalidInput(f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the options") from error
+        raise InvalidInput(f"Gymnasium cannot make {name!r:.60}{options}: {reason}; correct the {what}") from error
     return made
 
 

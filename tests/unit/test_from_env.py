@@ -484,6 +484,49 @@ def test_a_ctrl_c_that_the_environment_swallows_counts():
         found(Swallows, max_states=1_000_000)
 
 
+class Bandit(gym.Env):
+    """One step, paid by chance that reset(seed) does not set."""
+
+    observation_space, action_space = spaces.Discrete(2), spaces.Discrete(2)
+
+    def __init__(self, kind):
+        self.kind, self.number, self.at = kind, 1, 0
+        self.numbers = np.random.default_rng(3).random(1000).tolist() if kind == "buffer" else []
+        stream = random.Random(5)
+        self.streams = {"set": {stream}, "array": np.array([stream], object)}.get(kind)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        if self.kind == "lcg":
+            self.number = (self.number * 1103515245 + 12345) % 2**31
+            draw = self.number / 2**31
+        elif self.kind == "buffer":
+            self.at = (self.at + 1) % 1000
+            draw = self.numbers[self.at]
+        else:
+            draw = next(iter(self.streams.flat if self.kind == "array" else self.streams)).random()
+        return 1, float(draw < 0.5), np.array(True), False, {}
+
+
+@pytest.mark.parametrize("kind", ["set", "array", "lcg", "buffer"])
+def test_chance_that_reset_does_not_set(kind):
+    with pytest.raises(InvalidInput, match=r"Bandit is random: .* samples=1000"):
+        found(lambda: Bandit(kind))
+    env = found(lambda: Bandit(kind), samples=400)
+    wins = env.probability[0, 1][env.reward[0, 1] == 1.0].sum()
+    assert abs(wins - 0.5) < 5 * np.sqrt(0.25 / 400)
+
+
+def test_words_for_ids_and_vectors():
+    with pytest.raises(InvalidInput, match="correct the id"):
+        found("FrozenLak-v1")
+    with pytest.raises(InvalidInput, match="this is a vector environment; give a single one"):
+        found(lambda: gym.make_vec("FrozenLake-v1", num_envs=2))
+
+
 def test_progress_and_ctrl_c():
     events = []
     found("FrozenLake-v1", samples=20, progress=events.append)

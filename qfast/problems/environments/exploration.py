@@ -280,15 +280,16 @@ class Exploration:
             self.tell("checking", min(taken, budget), budget, "steps")
             if walks % 2:
                 state = self._acting[int(rng.integers(len(self._acting)))]
-                way = self._ways[state]
+                way, env = self._ways[state], None
             else:
                 way, seen = self._begin()
-                state = self.index.get(seen.label, -1)
+                state, env = self.index.get(seen.label, -1), self.simulator.env
                 self.returns.keep(way, self.simulator.env)
             walks += 1
             if state < 0 or not self._tries[state]:
                 continue
-            env = self._arrive(way, state)
+            # After a reset the environment itself goes on, no copy: what reset(seed) does not set differs then.
+            env = self._arrive(way, state) if env is None else env
             seed: int | None = self.returns.reseed(env)
             for _ in range(min(_LONGEST_CHECK, budget - taken)):
                 acts = self.acts[state] or ()

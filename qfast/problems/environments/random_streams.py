@@ -90,12 +90,17 @@ def _find_streams(env: Any) -> list[_Path]:
     todo: list[tuple[Any, _Path]] = [(env, ())]
     while todo and len(seen) < _MOST_OBJECTS:
         thing, path = todo.pop()
-        if id(thing) in seen or isinstance(thing, (str, bytes, int, float, type, np.ndarray, type(random))):
+        if id(thing) in seen or isinstance(thing, (str, bytes, int, float, type, type(random))):
             continue
         seen.add(id(thing))
         if isinstance(thing, (np.random.Generator, np.random.RandomState, random.Random)):
             if not isinstance(thing, random.SystemRandom):
                 found.append(path)
+        elif isinstance(thing, np.ndarray):
+            if thing.dtype == object:
+                todo += [(part, (*path, ("member", i))) for i, part in enumerate(thing.flat)]
+        elif isinstance(thing, (set, frozenset)):
+            todo += [(part, (*path, ("member", i))) for i, part in enumerate(thing)]
         elif isinstance(thing, dict):
             todo += [(part, (*path, ("key", key))) for key, part in thing.items()]
         elif isinstance(thing, (list, tuple, deque)):
@@ -116,7 +121,10 @@ def _at(env: Any, path: _Path) -> Any:
     thing = env
     try:
         for how, key in path:
-            thing = getattr(thing, key) if how == "attribute" else thing[key]
+            if how == "member":
+                thing = list(thing.flat if isinstance(thing, np.ndarray) else thing)[key]
+            else:
+                thing = getattr(thing, key) if how == "attribute" else thing[key]
     except (AttributeError, KeyError, IndexError, TypeError):
         return None
     return thing

@@ -48,6 +48,8 @@ def opened(env: Any, env_kwargs: dict[str, object]) -> "Iterator[gymnasium.Env[A
         except Exception as error:  # the user's own function may raise anything
             msg = f"env, a function, raised {type(error).__name__}: {error}; give one that makes an environment"
             raise InvalidInput(msg) from error
+    if hasattr(made, "single_action_space"):
+        raise InvalidInput(f"env is {shown(made)}: this is a vector environment; give a single one")
     if not all(hasattr(made, name) for name in ("reset", "step", "action_space")):
         msg = f"env is {shown(made)}, no environment of Gymnasium (reset, step, action_space)"
         raise InvalidInput(f"{msg}; give an id, an environment or a function that makes one")
@@ -152,6 +154,8 @@ class Simulator:
         raise InvalidInput(f"{self.name}: step gave the reward {shown(reward)}; let it be a number")
 
     def _flag(self, name: str, value: Any) -> bool:
+        if isinstance(value, np.ndarray) and value.shape == ():
+            value = value.item()
         if isinstance(value, (bool, np.bool_)) or (is_number(value) and value in (0, 1)):
             return bool(value)
         raise InvalidInput(f"{self.name}: step gave {name}={shown(value)}; let it be True or False")

@@ -153,6 +153,7 @@ class Returns:
             reasons = [] if self._by == "replays" else [f"copies do not work ({kept.why})"]
             reasons += [] if self._by == "copies" else [f"taking the same actions again does not ({replays.why})"]
             fix = "give get_state= and set_state=, functions that read and restore all of the environment's state"
+            fix += "; does it draw from a generator outside itself? use self.np_random"
             raise InvalidInput(f"{self.simulator.name}: {', and '.join(reasons)}; {fix}")
         if self.copies:
             self.spacing = self._timed(seed) if self.replays else 0
@@ -211,11 +212,13 @@ class Returns:
         return trace
 
     def _check_replays(self, seed: int) -> _Check:
-        for _ in range(_TRACES):
+        traces = steps = 0
+        while traces < _TRACES or steps < _TRACE:  # of short episodes more
             number = self._number()
             first = self._reset(seed)
             actions = [self._any(first)]
             trace = self._trace(self.simulator.env, actions, number)
+            traces, steps = traces + 1, steps + len(trace)
             again = self._reset(seed)
             why = _difference([first], [again]) or _difference(trace, self._trace(self.simulator.env, actions, number))
             if why:
