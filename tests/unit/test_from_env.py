@@ -527,6 +527,22 @@ def test_words_for_ids_and_vectors():
         found(lambda: gym.make_vec("FrozenLake-v1", num_envs=2))
 
 
+def test_differences_name_lists_arrays_and_what_is_long():
+    from qfast.problems.environments.findings import differences
+
+    one = {"bag": [1], "grid": np.zeros(2, int), "map": {1: 2}, "met": {3}, "same": [1], "log": list(range(99))}
+    other = {"bag": [2], "grid": np.ones(2, int), "map": {1: 3}, "met": {4}, "same": [1], "log": []}
+    assert differences(one, other) == [
+        "bag ([1], [2])", "grid (array([0, 0]), array([1, 1]))", "map ({1: 2}, {1: 3})", "met ({3}, {4})", "log",
+    ]  # fmt: skip
+
+
+def test_a_class_whose_constructor_needs_arguments():
+    kind = type("Sized", (made_envs.Line,), {"__init__": lambda self, size: None, "action_space": spaces.Discrete(2)})
+    with pytest.raises(InvalidInput, match=r"env, a class, raised TypeError: .*size.* such as lambda"):
+        found(kind)
+
+
 def test_progress_and_ctrl_c():
     events = []
     found("FrozenLake-v1", samples=20, progress=events.append)

@@ -16,6 +16,9 @@ __all__ = ["Words", "differences"]
 
 _SHOWN_ACTIONS: Final = 12
 _SHOWN_DIFFERENCES: Final = 4
+_COMPARED: Final = (bool, int, float, str, tuple, list, dict, set, frozenset, np.generic, np.ndarray)
+_SMALL: Final = 20  # numbers of an array
+_SHORT: Final = 60  # letters of both values
 
 
 class Words:
@@ -98,19 +101,21 @@ def _outcome(seen: Seen) -> str:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Tell the attributes that differ and can be shown in a few words."""
+    """Tell the attributes that differ, with their values where these are short."""
     found = []
     for name, value in one.items():
         there = other.get(name)
         if name.startswith("_"):
             continue
-        if isinstance(value, (bool, int, float, str, tuple, np.generic)) and type(value) is type(there):
+        if isinstance(value, _COMPARED) and type(value) is type(there):
             try:
-                differs = bool(value != there)
-            except ValueError:  # arrays within
+                differs = getattr(value, "shape", ()) != getattr(there, "shape", ()) or bool(np.any(value != there))
+            except Exception:  # noqa: BLE001, S112 - arrays within, or objects of the user's own
                 continue
-            if differs and len(repr(value)) + len(repr(there)) < 60:
+            if differs and getattr(value, "size", 0) <= _SMALL and len(repr(value)) + len(repr(there)) < _SHORT:
                 found.append(f"{name} ({value!r}, {there!r})")
+            elif differs:
+                found.append(name)
         elif (value is None) != (there is None) and name in other:
             found.append(f"{name} ({'None' if value is None else 'set'}, {'None' if there is None else 'set'})")
     return found

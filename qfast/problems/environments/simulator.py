@@ -46,7 +46,9 @@ def opened(env: Any, env_kwargs: dict[str, object]) -> "Iterator[gymnasium.Env[A
         try:
             made = env()
         except Exception as error:  # the user's own function may raise anything
-            msg = f"env, a function, raised {type(error).__name__}: {error}; give one that makes an environment"
+            kind = "class" if isinstance(env, type) else "function"
+            fix = "give one that makes an environment without arguments, such as lambda: MyEnv(…)"
+            msg = f"env, a {kind}, raised {type(error).__name__}: {error}; {fix}"
             raise InvalidInput(msg) from error
     if hasattr(made, "single_action_space"):
         raise InvalidInput(f"env is {shown(made)}: this is a vector environment; give a single one")
