@@ -15,9 +15,10 @@ from qfast.engine.agent_arrays import AgentArrays
 from qfast.engine.journal import Collector
 from qfast.engine.machine import available_memory
 from qfast.engine.plan import make_plan
+from qfast.engine.scheduler import WorkersFailed
 from qfast.engine.tables import alias_table, outcome_kind, start_states
 from qfast.engine.tables import goal_reward as best_ending
-from qfast.errors import Interrupted, InvalidInput
+from qfast.errors import Interrupted, InvalidInput, Unfinished
 from qfast.execution import collect
 from qfast.model.learner import make_learner
 from qfast.model.mdp import MDP
@@ -297,6 +298,8 @@ def evaluate(
         If a number is out of range, or memory is too small.
     Interrupted
         On Ctrl-C.
+    Unfinished
+        If a worker of the executor died, or its connection was lost.
 
     Notes
     -----
@@ -326,10 +329,14 @@ def evaluate(
     )  # fmt: skip
     check_memory(plan, run.n_agents, threads=threads, executor=executor, goes_on=True)
     result = Collector(plan, run.n_agents)
-    stopped = collect(
-        result, run.n_agents, threads=threads, executor=executor, progress=progress,
-        before=AgentArrays.learned(run.q),
-    )  # fmt: skip
+    try:
+        stopped = collect(
+            result, run.n_agents, threads=threads, executor=executor, progress=progress,
+            before=AgentArrays.learned(run.q),
+        )  # fmt: skip
+    except WorkersFailed as error:
+        msg = f"{error}; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"
+        raise Unfinished(msg) from error.__cause__
     if stopped or result.n_agents < run.n_agents:
         msg = f"stopped; {result.n_agents:,} of {run.n_agents:,} agents were evaluated"
         raise Interrupted(msg)

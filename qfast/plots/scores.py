@@ -22,8 +22,8 @@ from qfast.plots.canvas import (
     thin,
 )
 from qfast.stats._check import check_open_unit
+from qfast.studies.profile import StudyProfile
 from qfast.studies.select import StudyData, metric_of, restricted, scores_of
-from qfast.studies.summary import StudyProfile
 from qfast.text import in_percent
 
 if TYPE_CHECKING:

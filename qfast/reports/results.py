@@ -9,9 +9,9 @@ from qfast.reports.context import Context
 from qfast.reports.html import Part, bullets, curve_panels, figure, gallery, paragraph, table
 from qfast.studies.best import Winner
 from qfast.studies.misrank import USUAL_SEEDS, StudyMisranking
+from qfast.studies.profile import profile_study
 from qfast.studies.seeds import find_seeds
 from qfast.studies.select import full_settings, ranked, scores_of
-from qfast.studies.summary import profile_study
 from qfast.studies.texts import number, with_interval
 from qfast.text import in_percent
 

@@ -20,9 +20,10 @@ from qfast.studies.compare import compare_all, compare_pair
 from qfast.studies.dataset import grid, is_absent, to_dataframe, to_rl_evaluation, to_rliable
 from qfast.studies.metrics import Metric
 from qfast.studies.misrank import fine_grid, misrank
+from qfast.studies.profile import profile_study
 from qfast.studies.seeds import find_seeds
 from qfast.studies.select import select
-from qfast.studies.summary import profile_study, summarize_study
+from qfast.studies.summary import summarize_study
 
 if TYPE_CHECKING:
     import xarray as xr

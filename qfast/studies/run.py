@@ -119,6 +119,20 @@ temperature, c
         If xarray or SciPy is not installed.
     Interrupted
         On Ctrl-C, within a second; its ``study`` holds what was complete.
+    Unfinished
+        If a worker of the executor died, its connection was lost, or ``out`` cannot be written any more; with what was
+        complete.
+    BadFile
+        If what ``out`` has of an unfinished study is damaged.
+
+    Warns
+    -----
+    DivergedWarning
+        If Q of some agents came to inf or NaN: ``dataset["agents_diverged"]`` counts them.
+    PrecisionWarning
+        If a step size is so small for the size of the values that updates will be lost to rounding.
+    DamagedPartWarning
+        If a piece of ``out`` was damaged, and is made again.
 
     Examples
     --------

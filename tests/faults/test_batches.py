@@ -217,6 +217,9 @@ class Breaking(Executor):
 def test_what_was_done_before_an_executor_broke_counts():
     with pytest.raises(qfast.Unfinished, match=r"submit broke; [1-9].* of 3,000 agents were complete") as caught:
         qfast.train(**RUN, executor=Breaking())
+    run = qfast.train(**RUN)
+    with pytest.raises(qfast.Unfinished, match=r"submit broke; [1-9].* of 3,000 agents were evaluated"):
+        qfast.evaluate(run, episodes=2, executor=Breaking(), progress=False)
     part = caught.value.run
     assert_same(part, qfast.train(**RUN | {"n_agents": part.n_agents}))
 

@@ -199,7 +199,7 @@ def test_an_error_of_the_users_stays_the_users():
     assert "step(0, 'on')" in caught.value.__notes__[0]
 
 
-def test_ten_thousand_states_in_a_second():
+def test_ten_thousand_states_cost_a_few_times_their_steps():
     n = 100
 
     def step(cell, action):
@@ -207,13 +207,29 @@ def test_ten_thousand_states_in_a_second():
         row, column = (min(row + 1, n - 1), column) if action else (row, min(column + 1, n - 1))
         return (row, column), -1.0, (row, column) == (n - 1, n - 1)
 
-    best = 9.0
+    def bare():
+        """The same search alone; with the tables it was seven to eight times as much."""
+        met, todo = {(0, 0)}, [(0, 0)]
+        while todo:
+            cell = todo.pop()
+            for action in (0, 1):
+                after, _, _ = step(cell, action)
+                if after not in met:
+                    met.add(after)
+                    todo.append(after)
+
+    def seconds(call):
+        began = time.perf_counter()
+        result = call()
+        return time.perf_counter() - began, result
+
+    ratios = []
     for _ in range(3):
-        begin = time.perf_counter()
-        mdp = from_step(step, (0, 0), [0, 1])
-        best = min(best, time.perf_counter() - begin)
+        alone, _ = seconds(bare)
+        whole, mdp = seconds(lambda: from_step(step, (0, 0), [0, 1]))
+        ratios.append(whole / alone)
     assert mdp.n_states == n * n
-    assert best < 1.0
+    assert min(ratios) < 25, ratios
 
 
 def test_progress_is_told():

@@ -1,7 +1,6 @@
 """Studies in folders: what is complete stays, what is missing is trained, and the bits are the same."""
 
 import signal
-import time
 from concurrent.futures import BrokenExecutor, Executor, Future
 
 import numpy as np
@@ -92,12 +91,12 @@ def test_ctrl_c_stops_blocks_under_way(tmp_path, keep):
 
     def stop(event):
         if event.phase == "training" and not stopped:
-            stopped.append(time.monotonic())
+            stopped.append(event)
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted, match="stopped; 0 of 3 configurations") as caught:
         make(progress=stop, n_agents=100_000, episodes=5_000, threads=1, out=tmp_path / "out" if keep else None)
-    assert time.monotonic() - stopped[0] < 20  # within a second, of minutes, on a quiet machine
+    # It would have gone on for minutes: not even one configuration is complete.
     assert caught.value.study is None
     assert list(tmp_path.glob("**/*.tmp")) == []
 
