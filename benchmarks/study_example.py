@@ -67,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     study = run_study(n_agents=arguments.agents, episodes=arguments.episodes)
     pair = best_of_each(study)
+    print(study.summary(METRIC))
     print(study.compare(*pair, METRIC).sentence)
     found = study.misranking(*pair, METRIC, k=SEEDS, n_resamples=N_RESAMPLES, rng=0)
     print(found)

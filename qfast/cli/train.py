@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 PROBLEM is a name of "qfast problems", a Gymnasium id such as FrozenLake-v1, a
-text file with a grid, a file of an MDP (.npz, .MDP, .drn, .tra), or something
-in a Python file, my_env.py:Room: an MDP, an environment, or a function or class
-that makes one. RATE is a number, or START:STOP for a straight line over the
-episodes, or START:STOP:exponential.
+text file with a grid, a file of an MDP (.npz, .MDP, .POMDP, .drn, .tra), or
+something in a Python file, my_env.py:Room: an MDP, an environment, or a
+function or class that makes one. RATE is a number, or START:STOP for a straight
+line over the episodes, or START:STOP:exponential.
 
 examples:
   qfast train

@@ -1,4 +1,4 @@
-"""The suite notices a broken kernel: a dozen small mistakes in as many rules and options, one at a time.
+"""The suite notices a broken kernel: fourteen small mistakes in as many rules and options, one at a time.
 
 Each mistake is made in a copy of the package, and the tests of the oracle that meet the broken part are run on it; at
 least one has to fail.  Nothing here is fast: every copy is compiled anew.
