@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Literal, Protocol
 
 from qfast.errors import InvalidInput
 
-__all__ = ["Event", "Progress", "Reporter", "Work", "WorkReporter", "ctrl_c_kept", "default_reporter", "describe"]
+__all__ = ["Event", "Progress", "Reporter", "Work", "WorkReporter", "default_reporter", "describe", "work_reporter"]
 
 #: Shortest time between two reports of one phase, in seconds.
 _INTERVAL: Final = 0.1
@@ -214,7 +214,7 @@ def default_reporter(progress: bool | Callable[[Any], None] | None = None) -> It
 
 
 @contextmanager
-def ctrl_c_kept(report: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
+def _ctrl_c_kept(report: Callable[[Any], None]) -> Iterator[Callable[[Any], None]]:
     """Give a reporter that raises a Ctrl-C again which got lost in a destructor, or in code that swallows all."""
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
@@ -236,6 +236,13 @@ def ctrl_c_kept(report: Callable[[Any], None]) -> Iterator[Callable[[Any], None]
         yield checked
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def work_reporter(progress: "bool | WorkReporter | None") -> Iterator["WorkReporter"]:
+    """Choose who is told about work that calls the user's own code; a Ctrl-C that gets lost in it counts anyway."""
+    with default_reporter(progress) as shown, _ctrl_c_kept(shown) as report:
+        yield report
 
 
 def _check(progress: object) -> None:

@@ -16,7 +16,7 @@ from qfast.model.mdp import MDP
 from qfast.problems.environments.discretise import Bins, Cells
 from qfast.problems.environments.random_streams import Streams, global_streams_kept
 from qfast.problems.environments.simulator import Environment, Simulator, opened
-from qfast.progress import Work, WorkReporter, default_reporter
+from qfast.progress import Work, WorkReporter, work_reporter
 from qfast.rollouts import default_limit, positions
 from qfast.run import Run, check_run
 from qfast.stats import Estimate, estimate_mean, estimate_share
@@ -220,7 +220,7 @@ def replay(
         raise InvalidInput("state= and bins= both say what the state is; give one of them")
     played = 0
     try:
-        with opened(env, {}) as made, global_streams_kept(), default_reporter(progress) as report:
+        with opened(env, {}) as made, global_streams_kept(), work_reporter(progress) as report:
             if bins is not None:
                 made.reset(seed=seed)
                 state = Cells(made, bins, get_state=get_state).label

@@ -10,7 +10,7 @@ from qfast.errors import Interrupted, InvalidInput
 from qfast.model.mdp import MDP
 from qfast.problems.from_table import Found, check_sum, outcome_parts
 from qfast.problems.naming import is_name
-from qfast.progress import Work, WorkReporter, default_reporter
+from qfast.progress import Work, WorkReporter, work_reporter
 
 __all__ = ["from_step"]
 
@@ -92,7 +92,7 @@ def from_step(
     found = Found((), () if callable(actions) else possible(None))
     starts = _starts(start)
     try:
-        with default_reporter(progress) as report:
+        with work_reporter(progress) as report:
             _explore(step, possible, starts, found, most, report)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; {len(found.state_of):,} states were found") from None

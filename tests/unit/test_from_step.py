@@ -1,8 +1,10 @@
 """Problems from a step function: found breadth-first, exact, and checked for chance and hidden state."""
 
+import contextlib
 import dataclasses
 import enum
 import random
+import signal
 import time
 
 import numpy as np
@@ -252,6 +254,17 @@ def test_stopped():
 
     with pytest.raises(Interrupted, match="stopped; 4 states were found"):
         from_step(step, 0, ["on"])
+
+
+def test_a_ctrl_c_that_the_users_function_swallows_counts():
+    def step(n, _):
+        if n == 50:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        return n + 1, 0.0, False
+
+    with pytest.raises(Interrupted, match="states were found"):
+        from_step(step, 0, ["on"], max_states=1_000_000)
 
 
 def test_it_is_on_the_first_page():

@@ -17,7 +17,7 @@ from qfast.problems import outcomes
 from qfast.problems.environments.random_streams import Streams, global_streams_kept
 from qfast.problems.environments.simulator import Environment, Simulator, opened
 from qfast.problems.environments.spaces import actions_of
-from qfast.progress import Work, WorkReporter, default_reporter
+from qfast.progress import Work, WorkReporter, work_reporter
 
 if TYPE_CHECKING:
     import gymnasium
@@ -199,7 +199,7 @@ def discretise(
         with (
             opened(env, dict(env_options or {})) as made,
             global_streams_kept(),
-            default_reporter(progress) as report,
+            work_reporter(progress) as report,
         ):
             rng = np.random.default_rng(seed)
             actions_of(made.action_space)  # refused before all else

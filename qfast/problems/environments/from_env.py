@@ -21,7 +21,7 @@ from qfast.problems.environments.simulator import Environment, Simulator, opened
 from qfast.problems.environments.spaces import observed
 from qfast.problems.environments.ways import CopiesWrong, Returns
 from qfast.problems.gym_adapter import printing_of
-from qfast.progress import WorkReporter, ctrl_c_kept, default_reporter
+from qfast.progress import WorkReporter, work_reporter
 
 if TYPE_CHECKING:
     import gymnasium
@@ -158,8 +158,7 @@ def from_env(
         with (
             opened(env, dict(env_options or {})) as made,
             global_streams_kept(),
-            default_reporter(progress) as shown,
-            ctrl_c_kept(shown) as report,
+            work_reporter(progress) as report,
         ):
             simulator = Simulator(made, state, action_mask=mask)
             names, layout = _names(made, len(simulator.actions.labels))
